@@ -1,0 +1,52 @@
+"""Linear algebra on pytrees of arrays, and the names of their leaves."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+
+def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
+    """Euclidean inner product Σ x_i y_i over all leaves."""
+    products = jax.tree.map(lambda a, b: jnp.sum(a * b), x, y)
+    return sum(jax.tree.leaves(products), start=jnp.zeros(()))
+
+
+def norm(x: PyTree) -> Float[Array, ""]:
+    """Euclidean norm over all leaves."""
+    return jnp.sqrt(dot(x, x))
+
+
+def rms(x: PyTree) -> Float[Array, ""]:
+    """Root mean square over all entries of all leaves; the norm in which tolerances are stated."""
+    return jnp.sqrt(dot(x, x) / max(size(x), 1))
+
+
+def scale(c: Float[Array, ""] | float, x: PyTree) -> PyTree:
+    """c · x."""
+    return jax.tree.map(lambda a: c * a, x)
+
+
+def add(x: PyTree, y: PyTree) -> PyTree:
+    """x + y."""
+    return jax.tree.map(jnp.add, x, y)
+
+
+def subtract(x: PyTree, y: PyTree) -> PyTree:
+    """x - y."""
+    return jax.tree.map(jnp.subtract, x, y)
+
+
+def size(x: PyTree) -> int:
+    """Number of entries in all leaves together."""
+    return sum(int(np.prod(jnp.shape(leaf))) for leaf in jax.tree.leaves(x))
+
+
+def dtype(x: PyTree) -> jnp.dtype:
+    """The common dtype of all leaves."""
+    return jnp.result_type(*jax.tree.leaves(x))
+
+
+def paths(x: PyTree) -> list[str]:
+    """A readable name for every leaf, in flattening order: `W_K`, `layers.0.weight`, `params.b`."""
+    return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree_util.tree_leaves_with_path(x)]

@@ -1,0 +1,79 @@
+"""Independent entries: Gaussian and Kaiming, and the scales of the theory."""
+
+import math
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+
+from .._types import Key
+from ..models import CooccurrenceTransformer
+
+Initialiser = Callable[..., CooccurrenceTransformer]  # (model, *, key) -> model
+
+
+def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
+    """W_ij ~ N(0, σ1²); W_V, W_K, W_Q ~ N(0, σ0²) (Condition 1).
+
+    **Arguments:** `sigma0`, `sigma1`: standard deviations, at least 0.
+
+    **Returns:** a function `(model, *, key) -> model`; `a` stays as it is.
+    """
+    if not (sigma0 >= 0 and sigma1 >= 0):
+        raise ValueError(f"sigma0 and sigma1 must be >= 0, got {sigma0} and {sigma1}.")
+
+    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+        return _redraw(model, key, jax.random.normal, lambda name: sigma1 if name == "W" else sigma0)
+
+    return initialise
+
+
+def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initialiser:
+    """Condition 1 of the paper with its constants: σ0 = c0/√(L m), σ1 = c1/√m1, Gaussian.
+
+    **Arguments:** `length`: L of the task. `c0`, `c1`: the constants that the paper's Θ̃ hides.
+    """
+
+    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+        sigma0 = c0 / math.sqrt(length * model.width)
+        return gaussian(sigma0=sigma0, sigma1=c1 / math.sqrt(model.neurons))(model, key=key)
+
+    return initialise
+
+
+def kaiming_uniform() -> Initialiser:
+    """U(±1/√fan_in), as PyTorch draws its linear layers; fan_in is d for W_V, W_K, W_Q and m for W."""
+
+    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+        def symmetric(key, shape, dtype):
+            return jax.random.uniform(key, shape, dtype, minval=-1.0, maxval=1.0)
+
+        return _redraw(model, key, symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
+
+    return initialise
+
+
+def kaiming_normal() -> Initialiser:
+    """N(0, 2/fan_in); fan_in is d for W_V, W_K, W_Q and m for W.
+
+    **Reference:** He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, Equation 10.
+    """
+
+    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+        return _redraw(model, key, jax.random.normal, lambda name: math.sqrt(2 / _fan_in(model, name)))
+
+    return initialise
+
+
+def _fan_in(model, name):
+    return model.width if name == "W" else model.vocabulary
+
+
+def _redraw(model, key, draw, scale_of):
+    def where(m):
+        return (m.W, m.W_V, m.W_K, m.W_Q)
+
+    keys = jax.random.split(key, 4)
+    names = ("W", "W_V", "W_K", "W_Q")
+    drawn = [scale_of(n) * draw(k, x.shape, x.dtype) for n, k, x in zip(names, keys, where(model), strict=True)]
+    return eqx.tree_at(where, model, tuple(drawn))

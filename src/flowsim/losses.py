@@ -1,0 +1,26 @@
+"""Per-example losses ℓ(F, y) of a prediction F and a label y = ±1.
+
+A loss is any function `(prediction, label) -> scalar`; the risk is its mean over the samples.
+"""
+
+import jax.numpy as jnp
+from jax.nn import softplus
+from jaxtyping import Array, Float
+
+
+def logistic(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The paper's loss, ℓ = log(1 + exp(-y F)) (Equation 2).
+
+    Safe for margins of any size: for y F = -10⁶ it is 10⁶, for y F = +10⁶ it is 0, and so are its derivatives.
+    """
+    return softplus(-label * prediction)
+
+
+def squared(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """ℓ = (F - y)² / 2. Its Hessian does not decay, so its flow is stiff (see the `stabilized` solver)."""
+    return (prediction - label) ** 2 / 2
+
+
+def exponential(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """ℓ = exp(-y F). Overflows where the margin is below -700 in float64: start from small weights."""
+    return jnp.exp(-label * prediction)

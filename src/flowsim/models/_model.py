@@ -1,0 +1,74 @@
+"""What every flowsim model is, and what the models of the paper's family have in common."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+class AbstractModel(eqx.Module):
+    """An unbatched Equinox module that says which of its arrays are trained.
+
+    A user's model need not inherit from it: of any other Equinox module every inexact array is trained.
+    """
+
+    @abc.abstractmethod
+    def trainable(self) -> Any:
+        """A pytree of bools of this model's structure (or a prefix of it): True where an array is trained."""
+
+
+class AbstractWordModel(AbstractModel):
+    """The paper's model (Equation 1) in any coordinates: its prediction depends on the inner products of words only.
+
+    With G the linear MLP function of the words and A = W_Kᵀ W_Q their scores,
+
+        F(X) = Σ_l Σ_k G(x_k) softmax_k( A[x_k, x_l] / √m ).
+
+    Probes, events and claims are written against these methods, so they hold for the full model and for every exact
+    reduction of it.
+    """
+
+    width: eqx.AbstractVar[int | float]
+
+    @abc.abstractmethod
+    def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
+        """G of the words of one sample."""
+
+    @abc.abstractmethod
+    def scores(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
+        """A[key, query] of the words of one sample, not divided by √m."""
+
+    @abc.abstractmethod
+    def alignment(self) -> Float[Array, "vocabulary"]:
+        """G(μ) = Σ_j a_j w_jᵀ W_V μ of every word."""
+
+    @abc.abstractmethod
+    def key_query(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        """W_KᵀW_Q among the given words, indexed [key, query]."""
+
+    @abc.abstractmethod
+    def value_gram(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        """W_VᵀW_V among the given words."""
+
+    @abc.abstractmethod
+    def key_gram(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        """W_KᵀW_K among the given words."""
+
+    @abc.abstractmethod
+    def query_gram(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        """W_QᵀW_Q among the given words."""
+
+    @abc.abstractmethod
+    def readout_squared(self) -> Float[Array, ""]:
+        """‖u‖² with u = Wᵀa."""
+
+    def attention(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
+        """Attention probabilities of one sample, indexed [key, query]; every column sums to 1."""
+        return jax.nn.softmax(self.scores(tokens) / jnp.sqrt(self.width), axis=0)
+
+    def __call__(self, tokens: Int[Array, "length"]) -> Float[Array, ""]:
+        """F(X) of one sample: the sum over the query positions (Equation 1)."""
+        return jnp.sum(self.values(tokens) @ self.attention(tokens))

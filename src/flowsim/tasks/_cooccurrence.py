@@ -1,0 +1,125 @@
+"""The paper's task (Definition 2.1): do all target words occur?"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._types import Key
+from ._task import GROUPS, Task
+
+
+def cooccurrence(
+    *,
+    samples: int,
+    length: int,
+    vocabulary: int,
+    targets: int = 2,
+    distinct_words: bool = False,
+    exact_groups: bool = True,
+    embedding: Float[Array | np.ndarray, "vocabulary vocabulary"] | None = None,
+    key: Key,
+) -> Task:
+    """Draw the word co-occurrence task.
+
+    Every sample holds the common word once. With probability 1/2 all targets occur as well, once each, and y = +1;
+    otherwise y = -1 and the set of present targets is uniform among the proper subsets that the paper names: one
+    target alone, or none. All other positions hold random words. Positions are a uniformly random permutation.
+
+    With `targets = k` the words 0 … k-1 are the targets and word k is the common word; the groups are `both` (called
+    `all` for k ≠ 2), each single target, and `neither`. For k = 2 this is the paper's Definition 2.1.
+
+    **Arguments:**
+
+    - `samples`, `length`, `vocabulary`: n, L, d.
+    - `targets`: number of target words k ≥ 2.
+    - `distinct_words`: all random words in the whole training set differ (Assumption 2.3 ii).
+    - `exact_groups`: group sizes are exactly n/2 and n/(2(k+1)) each (Assumption 2.3 i); otherwise they are drawn.
+    - `embedding`: (vocabulary, vocabulary), one column for each word; one-hot if None.
+    - `key`: random key.
+
+    **Raises:** `ValueError` if the sizes cannot hold the task.
+
+    **Reference:** Yang, Kailkhura, Wang, Liang (2024), Definition 2.1 and Assumption 2.3.
+    """
+    _check(samples, length, vocabulary, targets, distinct_words, exact_groups)
+    key_groups, key_words, key_order = jax.random.split(key, 3)
+    groups = _groups(samples, targets, exact_groups, key_groups)
+    present = _present(groups, targets)
+    first_random = targets + 1
+    # Column 0 is the common word, columns 1 … k the targets; a target that is absent leaves its place to a random word.
+    signal = np.concatenate([np.full((samples, 1), targets), np.tile(np.arange(targets), (samples, 1))], axis=1)
+    is_signal = np.concatenate([np.ones((samples, 1), bool), present], axis=1)
+    is_signal = np.pad(is_signal, ((0, 0), (0, length - first_random)))
+    signal = np.pad(signal, ((0, 0), (0, length - first_random)))
+    tokens = signal.copy()
+    tokens[~is_signal] = _random_words((~is_signal).sum(), first_random, vocabulary, distinct_words, key_words)
+    order = np.asarray(jax.vmap(lambda k: jax.random.permutation(k, length))(jax.random.split(key_order, samples)))
+    tokens = np.take_along_axis(tokens, order, axis=1)
+    labels = np.where(groups == 0, 1.0, -1.0)
+    dtype = jnp.zeros(()).dtype
+    return Task(
+        tokens=jnp.asarray(tokens, jnp.int32),
+        labels=jnp.asarray(labels, dtype),
+        groups=jnp.asarray(groups, jnp.int32),
+        embedding=None if embedding is None else _embedding(embedding, vocabulary, dtype),
+        vocabulary=vocabulary,
+        group_names=GROUPS if targets == 2 else ("all", *(f"target_{k}" for k in range(targets)), "neither"),
+    )
+
+
+def _check(samples, length, vocabulary, targets, distinct_words, exact_groups):
+    if targets < 2:
+        raise ValueError(f"targets must be at least 2, got {targets}.")
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}.")
+    if length < targets + 1:
+        raise ValueError(f"length must be at least targets + 1 = {targets + 1}, to hold every signal word; got {length}.")
+    if vocabulary < targets + 2:
+        raise ValueError(f"vocabulary must be at least targets + 2 = {targets + 2}, got {vocabulary}.")
+    if exact_groups and samples % (2 * (targets + 1)):
+        unit = 2 * (targets + 1)
+        raise ValueError(
+            f"exact groups need samples divisible by {unit}, got {samples}: take {max(samples // unit, 1) * unit} "
+            "or set exact_groups=False."
+        )
+    if distinct_words and exact_groups:
+        need = random_positions(samples, length, targets) + targets + 1
+        if vocabulary < need:
+            raise ValueError(f"distinct_words needs a vocabulary of at least {need}, got {vocabulary}.")
+
+
+def random_positions(samples: int, length: int, targets: int = 2) -> int:
+    """How many positions hold random words when the groups are exact."""
+    alone = samples // (2 * (targets + 1))
+    return samples * (length - 1) - targets * (samples // 2) - targets * alone
+
+
+def _groups(samples, targets, exact, key):
+    unit = samples // (2 * (targets + 1))
+    if exact:
+        counts = [samples // 2] + [unit] * (targets + 1)
+        return np.repeat(np.arange(targets + 2), counts)
+    probabilities = jnp.array([0.5] + [0.5 / (targets + 1)] * (targets + 1))
+    return np.sort(np.asarray(jax.random.choice(key, targets + 2, (samples,), p=probabilities)))
+
+
+def _present(groups, targets):
+    """present[i, k]: does sample i hold target k?"""
+    alone = groups[:, None] == np.arange(1, targets + 1)[None, :]
+    return alone | (groups == 0)[:, None]
+
+
+def _random_words(count, first, vocabulary, distinct, key):
+    if not distinct:
+        return np.asarray(jax.random.randint(key, (count,), first, vocabulary))
+    if vocabulary - first < count:
+        raise ValueError(f"distinct_words needs a vocabulary of at least {first + count}, got {vocabulary}.")
+    return first + np.asarray(jax.random.permutation(key, vocabulary - first)[:count])
+
+
+def _embedding(embedding, vocabulary, dtype):
+    embedding = jnp.asarray(embedding, dtype)
+    if embedding.shape != (vocabulary, vocabulary):
+        raise ValueError(f"embedding must have shape ({vocabulary}, {vocabulary}), got {embedding.shape}.")
+    return embedding
