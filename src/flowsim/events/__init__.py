@@ -1,0 +1,32 @@
+"""When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
+
+from ._event import Direction, Event, all_of, crossing
+from ._scan import COARSE, FINE, crossings, may_cross, nodes
+from ._standard import (
+    attention_moves,
+    common_word_turns,
+    gradient_below,
+    loss_below,
+    margin_reached,
+    mlp_aligned,
+    phase1_end,
+)
+
+__all__ = [
+    "COARSE",
+    "FINE",
+    "Direction",
+    "Event",
+    "all_of",
+    "attention_moves",
+    "common_word_turns",
+    "crossing",
+    "crossings",
+    "gradient_below",
+    "loss_below",
+    "margin_reached",
+    "may_cross",
+    "mlp_aligned",
+    "nodes",
+    "phase1_end",
+]

@@ -1,0 +1,123 @@
+"""The state of the loop: everything that the next step depends on, as arrays.
+
+A checkpoint is these arrays and nothing else, so a resumed run takes the same steps to the last bit.
+"""
+
+from enum import IntEnum
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from .._types import Scalar
+from ..events import Event
+from ..flows import AbstractFlow
+from ..moment import Lift
+from ..probes import Probe
+from ..problem import Problem
+from ..solvers import Method
+
+
+class Code(IntEnum):
+    """How the loop stands."""
+
+    RUNNING = 0
+    DONE = 1
+    STEP_SIZE_FLOOR = 2
+    NOT_FINITE = 3
+    IMPLICIT_FAILED = 4
+    EVENT = 5
+
+
+class State(eqx.Module):
+    """What is integrated: the flow's own state, and the energy that it has dissipated since t = 0."""
+
+    flow: PyTree
+    dissipated: Scalar
+
+
+class Clock(eqx.Module):
+    """Time as an unevaluated sum `high + low`, so that a step far below the last digit of t is not lost.
+
+    Every step runs on its own time, from 0 to h, and is then added here: in float32 the clock of a long run would
+    otherwise stand still as soon as h is below t/10⁷.
+    """
+
+    high: Scalar
+    low: Scalar
+
+    @classmethod
+    def at(cls, time, dtype) -> "Clock":
+        """The clock at a float64 host time."""
+        high = np.asarray(time, np.float64).astype(dtype)
+        low = (np.asarray(time, np.float64) - high.astype(np.float64)).astype(dtype)
+        return cls(jnp.asarray(high), jnp.asarray(low))
+
+    def advance(self, step: Scalar) -> "Clock":
+        """Two-sum (Knuth): the rounding error of high + step goes to `low`."""
+        high = self.high + step
+        part = high - self.high
+        error = (self.high - (high - part)) + (step - part)
+        low = self.low + error
+        total = high + low
+        return Clock(total, low - (total - high))
+
+    def until(self, other: "Clock") -> Scalar:
+        """other - self."""
+        return (other.high - self.high) + (other.low - self.low)
+
+    @property
+    def value(self) -> Scalar:
+        return self.high + self.low
+
+    def to_host(self) -> float:
+        return float(self.high) + float(self.low)
+
+
+class Plan(eqx.Module):
+    """What stays the same through a run.
+
+    **Fields:** `saves`: save times in increasing order; `capacity`: rows that a chunk can hold.
+    """
+
+    problem: Problem
+    flow: AbstractFlow
+    lift: Lift
+    method: Method
+    events: tuple[Event, ...]
+    probes: tuple[Probe, ...]
+    saves: Clock
+    end: Clock
+    capacity: int = eqx.field(static=True)
+
+
+class Carry(eqx.Module):
+    """What the loop carries from step to step.
+
+    The first block is the position on the path; the second is what the solver knows; the third serves the events: the
+    last accepted step (to look into it again), the events' parts and signs at its end, and which of them ask for that
+    look; the fourth counts.
+    """
+
+    clock: Clock
+    state: State
+
+    step: Scalar  # proposed size of the next step
+    solver: PyTree
+    controller: PyTree
+
+    previous_clock: Clock
+    previous_state: State
+    previous_step: Scalar
+    previous_signs: Int[Array, "events"]
+    parts: tuple[Float[Array, "_"], ...]
+    signs: Int[Array, "events"]
+    look: Bool[Array, "events"]
+
+    saved: Int[Array, ""]
+    steps: Int[Array, ""]
+    rejected: Int[Array, ""]
+    evaluations: Int[Array, ""]
+    rejected_in_a_row: Int[Array, ""]
+    code: Int[Array, ""]

@@ -1,0 +1,106 @@
+"""The host's side of the loop: chunk after chunk, with what each of them gave."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..result import Crossing, Status
+from ._advance import advance, start
+from ._carry import Carry, Clock, Code, Plan
+from ._refine import find
+
+_REMEDY = {
+    Code.STEP_SIZE_FLOOR: (
+        "step_size_floor",
+        "the error test asked for steps below the resolution of time",
+        "loosen solver.rtol, or use the `stabilized` solver if the flow is stiff; a risk that is not smooth has no remedy",
+    ),
+    Code.NOT_FINITE: (
+        "not_finite",
+        "the risk or its gradient is not finite from here on, however small the step",
+        "look at the loss (overflow?) and the initial scale; the last good state is saved",
+    ),
+    Code.IMPLICIT_FAILED: (
+        "implicit_failed",
+        "the implicit solver's Newton iteration failed, however small the step",
+        "use an explicit or the `stabilized` solver, or loosen solver.rtol",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """What one chunk gave.
+
+    **Fields:** `carry`: where the loop stands, all that a checkpoint needs; `times`, `rows`: saved probes; `crossings`:
+    events found, in order of time; `event_evaluations`: gradients spent on finding them; `status`: None while it runs.
+    """
+
+    carry: Carry
+    times: np.ndarray
+    rows: dict[str, np.ndarray]
+    crossings: tuple[Crossing, ...]
+    event_evaluations: int
+    status: Status | None
+
+
+def march(
+    plan: Plan, save_times: np.ndarray, *, chunk_steps: int, max_steps: int, carry: Carry | None = None
+) -> Iterator[Chunk]:
+    """Integrate, one chunk at a time, from the start or from a carry.
+
+    Chunk borders depend on the plan alone: a run that goes on from a stored carry gives the same chunks.
+    """
+    carry = start(plan) if carry is None else carry
+    while True:
+        before = int(carry.saved)
+        budget = min(chunk_steps, max_steps - int(carry.steps) - int(carry.rejected))
+        carry, rows, count = advance(plan, carry, jnp.asarray(budget))
+        count = int(count)
+        times = save_times[before : before + count]
+        rows = {name: values[:count] for name, values in jax.device_get(rows).items()}
+        crossings, spent = [], 0
+        if np.any(carry.look):
+            found, tries = find(plan, carry)
+            spent = tries * int(plan.method.evaluations(carry.solver, carry.solver) or 0)
+            carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
+        status = _status(plan, carry, crossings, max_steps)
+        yield Chunk(carry, times, rows, tuple(crossings), spent, status)
+        if status is not None:
+            return
+
+
+def _settle(plan: Plan, carry: Carry, times, rows, found):
+    """Take note of crossings; at a terminal one, go back to its moment."""
+    terminal = {event.name for event in plan.events if event.terminal}
+    crossings = []
+    for crossing, there in found:
+        crossings.append(crossing)
+        if crossing.event in terminal:
+            kept = times < crossing.time
+            now = jax.device_get(there.probes)
+            times = np.append(times[kept], crossing.time)
+            rows = {name: np.concatenate([values[kept], now[name][None]]) for name, values in rows.items()}
+            code = jnp.asarray(Code.EVENT, carry.code.dtype)
+            carry = eqx.tree_at(lambda c: (c.clock, c.state, c.code), carry, (there.clock, there.state, code))
+            break
+    return carry, times, rows, crossings
+
+
+def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | None:
+    code, time = Code(int(carry.code)), carry.clock.to_host()
+    if code == Code.DONE:
+        return Status("done", plan.end.to_host(), "reached the end")
+    if code == Code.EVENT:
+        return Status("event", crossings[-1].time, f"stopped by the terminal event {crossings[-1].event}")
+    if code in _REMEDY:
+        kind, message, remedy = _REMEDY[code]
+        return Status(kind, time, message, remedy)
+    if int(carry.steps) + int(carry.rejected) >= max_steps:
+        remedy = "raise solver.max_steps, shorten flow.t1, or use the `stabilized` solver if the flow is stiff"
+        return Status("step_limit", time, f"{max_steps} steps were not enough", remedy)
+    return None

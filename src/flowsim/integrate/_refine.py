@@ -1,0 +1,108 @@
+"""Event times, solved for on the flow itself.
+
+An event time read off a solver's dense output is as accurate as the dense output, not as the tolerance. Here the
+interpolant only brackets; the time is the root of the event's value after a step of the solver that starts where the
+accepted step started and ends at the trial time. Such a step is shorter than the accepted one, so its error is below
+the tolerance.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import brentq
+
+from ..events import FINE, crossings, nodes
+from ..probes import measure_all
+from ..result import Crossing
+from ._advance import TERMS, _Attempt, _interpolant, moment
+from ._carry import Carry, Clock, Plan, State
+
+
+class Peek(eqx.Module):
+    """The flow at a time inside a step."""
+
+    state: State
+    clock: Clock
+    values: jax.Array  # of every event
+    probes: dict
+
+
+@eqx.filter_jit
+def peek(plan: Plan, clock: Clock, state: State, size) -> Peek:
+    """Step from `state` by exactly `size`, and look around."""
+    end = _fresh_step(plan, clock, state, size).state
+    now = clock.advance(size)
+    here = moment(plan, now, end)
+    values = jnp.array([jnp.min(event.parts(here)) for event in plan.events])
+    return Peek(end, now, values, measure_all(plan.probes, here))
+
+
+@eqx.filter_jit
+def _fine_parts(plan: Plan, clock: Clock, state: State, size):
+    tried = _fresh_step(plan, clock, state, size)
+    inside = _interpolant(plan, state, tried)
+
+    def measure(s):
+        now = moment(plan, clock.advance(s), inside(s))
+        return tuple(event.parts(now) for event in plan.events)
+
+    return jax.lax.map(measure, size * jnp.asarray(nodes(FINE), size.dtype))
+
+
+def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> _Attempt:
+    """A step that trusts nothing stored: after a root find the stored slope would be that of another time."""
+    solver, args, zero = plan.method.solver, (plan, clock), jnp.zeros_like(size)
+    memory = solver.init(TERMS, zero, size, state, args)
+    end, _, dense, _, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
+    yes = jnp.ones((), bool)
+    return _Attempt(size, yes, end, yes, yes, yes, dense, (), (), size)
+
+
+def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
+    """Every crossing of the last accepted step that counts, in order of time, and the steps it took to find them."""
+    clock, state, size = carry.previous_clock, carry.previous_state, carry.previous_step
+    fine = jax.device_get(_fine_parts(plan, clock, state, size))
+    found, tries = [], 1
+    for i, event in enumerate(plan.events):
+        if not bool(carry.look[i]):
+            continue
+        brackets, resolved = crossings(np.asarray(fine[i], np.float64), int(carry.previous_signs[i]))
+        for low, high, direction in brackets:
+            if not _counts(event.direction, direction):
+                continue
+            time, refined, evaluations = _solve(plan, carry, i, low, high, direction)
+            tries += evaluations + 1
+            there = peek(plan, clock, state, jnp.asarray(time, size.dtype))
+            scalars = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
+            start = clock.to_host()
+            found.append((Crossing(event.name, start + time, direction, refined, resolved, scalars), there))
+    return sorted(found, key=lambda pair: pair[0].time), tries
+
+
+def _counts(wanted: str, direction: int) -> bool:
+    return wanted == "both" or (wanted == "up") == (direction > 0)
+
+
+def _solve(plan: Plan, carry: Carry, i: int, low: float, high: float, direction: int) -> tuple[float, bool, int]:
+    """The root of event i inside the step, as a local time; was it found on the flow; evaluations."""
+    size = float(carry.previous_step)
+    if high == 0.0:
+        return 0.0, True, 0  # exactly 0 since the start
+    calls = 0
+
+    def value(s):
+        nonlocal calls
+        calls += 1
+        return float(peek(plan, carry.previous_clock, carry.previous_state, jnp.asarray(s, carry.step.dtype)).values[i])
+
+    width = (high - low) * size
+    resolution = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(carry.previous_clock.to_host(), size)
+    for widen in (0.0, 1.0, 8.0, 64.0):
+        a, b = max(low * size - widen * width, 0.0), min(high * size + widen * width, size)
+        fa, fb = value(a), value(b)
+        if fa * direction <= 0 <= fb * direction:
+            if fa == 0:
+                return a, True, calls
+            return float(brentq(value, a, b, xtol=max(resolution, 1e-300), rtol=8.9e-16)), True, calls
+    return (low + high) / 2 * size, False, calls

@@ -1,0 +1,52 @@
+"""A moment on the path: what a probe or an event may look at."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from ._types import Array, Float, Parameters, Scalar
+from .problem import Problem
+
+
+class Lift(eqx.Module):
+    """From the parameters that are integrated to the pytree that the user made: the way back from a reduction."""
+
+    original: Problem
+    lift: Callable[[Parameters], Parameters] | None
+
+    def __call__(self, parameters: Parameters) -> PyTree:
+        return self.original.model(parameters if self.lift is None else self.lift(parameters))
+
+
+class Moment(eqx.Module):
+    """Time and parameters, with the problem that they belong to.
+
+    **Fields:**
+
+    - `problem`: the problem that is integrated, reduced or not; its `parameters` are the initial ones.
+    - `t`: time.
+    - `parameters`: of that problem.
+    - `lift`: see `user_parameters`.
+    """
+
+    problem: Problem
+    t: Scalar
+    parameters: Parameters
+    lift: Lift
+
+    @property
+    def model(self) -> PyTree:
+        """The model at this moment, in the coordinates that are integrated."""
+        return self.problem.model(self.parameters)
+
+    @property
+    def user_parameters(self) -> PyTree:
+        """The user's own pytree at this moment, whatever reduction is in use."""
+        return self.lift(self.parameters)
+
+    def rate(self, quantity: Callable[[PyTree], Float[Array, "..."]]) -> Float[Array, "..."]:
+        """d/dt of `quantity(model)` along the gradient flow."""
+        velocity, _ = self.problem.velocity(self.parameters)
+        return jax.jvp(lambda p: quantity(self.problem.model(p)), (self.parameters,), (velocity,))[1]

@@ -1,0 +1,41 @@
+"""What is measured along the path: `Probe`s of any problem, of labelled samples, and of the paper's words."""
+
+from ..problem import Problem
+from ._any import EVERY_PROBLEM
+from ._probe import Probe, measure_all, user
+from ._samples import BINARY_LABELS, GROUPS, sample_weights
+from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
+
+
+def standard(problem: Problem) -> tuple[Probe, ...]:
+    """Every probe that this problem's structure supports."""
+    chosen = EVERY_PROBLEM
+    if problem.task is not None and problem.task.labels.ndim == 1:
+        chosen += BINARY_LABELS
+        if problem.task.groups is not None:
+            chosen += GROUPS
+    if problem.is_word_problem:
+        chosen += WORDS
+        if problem.samples.vocabulary > SHOWN:
+            chosen += RANDOM_WORDS
+    return chosen
+
+
+def coordinates(problem: Problem) -> dict[str, list]:
+    """Labels of the axes that the standard probes use."""
+    words = list(range(SHOWN))
+    labels: dict[str, list] = {name: words for name in ("key_word", "query_word", "word", "word_2")}
+    labels["statistic"] = list(STATISTICS)
+    if problem.task is not None:
+        labels["group"] = list(problem.task.group_names)
+    return labels
+
+
+__all__ = [
+    "Probe",
+    "coordinates",
+    "measure_all",
+    "sample_weights",
+    "standard",
+    "user",
+]

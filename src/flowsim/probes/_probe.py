@@ -1,0 +1,44 @@
+"""What is measured along the path."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from ..moment import Moment
+
+
+class Probe(eqx.Module):
+    """A named quantity with labelled axes.
+
+    **Fields:**
+
+    - `name`: the variable's name in the dataset.
+    - `dims`: names of the axes after `time`; None to let them be named after the probe.
+    - `long_name`, `units`: attributes of the variable.
+    - `measure`: `Moment -> Array`, pure and traceable.
+    """
+
+    name: str = eqx.field(static=True)
+    dims: tuple[str, ...] | None = eqx.field(static=True)
+    long_name: str = eqx.field(static=True)
+    units: str = eqx.field(static=True)
+    measure: Callable[[Moment], Array]
+
+
+def user(name: str, function: Callable[[PyTree], Array]) -> Probe:
+    """A probe of a user's `function(parameters)`, which sees the parameters in the shape in which the user made them."""
+    return Probe(name, None, f"user probe {name}", "1", _UserProbe(function))
+
+
+class _UserProbe(eqx.Module):
+    function: Callable
+
+    def __call__(self, moment: Moment) -> Array:
+        return jnp.asarray(self.function(moment.user_parameters))
+
+
+def measure_all(probes: tuple[Probe, ...], moment: Moment) -> dict[str, Array]:
+    """All probes at one moment. Under jit the work that they share is done once."""
+    return {probe.name: jnp.asarray(probe.measure(moment)) for probe in probes}

@@ -1,0 +1,40 @@
+"""Probes of problems that have labelled samples: margins, and what each group contributes."""
+
+import jax
+import jax.numpy as jnp
+
+from ._probe import Probe
+
+
+def group_mean(values, groups, count):
+    """Mean over the samples of each group; an empty group counts 0."""
+    total = jax.ops.segment_sum(values, groups, count)
+    return total / jnp.maximum(jax.ops.segment_sum(jnp.ones_like(values), groups, count), 1)
+
+
+def _loss_by_group(moment):
+    task = moment.problem.samples
+    return group_mean(moment.problem.losses(moment.parameters), task.groups, len(task.group_names))
+
+
+def _min_margin(moment):
+    return jnp.min(moment.problem.margins(moment.parameters))
+
+
+def sample_weights(problem, parameters):
+    """g_i = |∂ℓ/∂F| of every sample: 1/(1 + exp(y_i F_i)) for the logistic loss."""
+    slope = jax.vmap(jax.grad(problem.loss))(problem.predictions(parameters), problem.samples.labels)
+    return jnp.abs(slope)
+
+
+def _gradient_sum(moment):
+    task = moment.problem.samples
+    return jax.ops.segment_sum(sample_weights(moment.problem, moment.parameters), task.groups, len(task.group_names))
+
+
+min_margin = Probe("min_margin", (), "smallest margin, min_i y_i F(x_i)", "1", _min_margin)
+loss_by_group = Probe("loss_by_group", ("group",), "mean loss of the samples of each group", "1", _loss_by_group)
+gradient_sum = Probe("gradient_sum", ("group",), "Σ g_i over each group, g_i = |∂ℓ/∂F|", "1", _gradient_sum)
+
+BINARY_LABELS = (min_margin,)
+GROUPS = (loss_by_group, gradient_sum)

@@ -1,0 +1,164 @@
+"""Plain records of what a run gave."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """How a run ended, and what to do about it.
+
+    `kind` is one of `done`, `event` (a terminal event stopped it), `interrupted`, `step_limit`, `step_size_floor`,
+    `not_finite`, `implicit_failed`.
+    """
+
+    kind: str
+    time: float
+    message: str
+    remedy: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Did the run reach its end, or the terminal event that it was to stop at?"""
+        return self.kind in ("done", "event")
+
+
+@dataclasses.dataclass(frozen=True)
+class Crossing:
+    """One crossing of one event.
+
+    **Fields:** `time`; `direction` +1 or -1; `refined`: solved for on the flow (False: only located on the dense
+    output, because the exact step showed no sign change in the bracket); `resolved`: the step's scan resolved the
+    event, so no crossing in this step was missed; `values`: the scalar probes at the crossing.
+    """
+
+    event: str
+    time: float
+    direction: int
+    refined: bool
+    resolved: bool
+    values: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class EventRecord:
+    """All crossings of one event, in order of time; none is an explicit result.
+
+    **Fields:** `uncertainty`: bound on the error of `time` from the certificate, None without one.
+    """
+
+    name: str
+    description: str
+    crossings: tuple[Crossing, ...]
+    uncertainty: float | None = None
+
+    @property
+    def time(self) -> float | None:
+        """The first crossing, None if there was none."""
+        return self.crossings[0].time if self.crossings else None
+
+    @property
+    def times(self) -> list[float]:
+        return [crossing.time for crossing in self.crossings]
+
+
+@dataclasses.dataclass(frozen=True)
+class SolverRecord:
+    """What the integration cost. Seconds of compilation and of running are apart.
+
+    `event_evaluations` counts gradients spent on solving for event times, which are not part of the path.
+    """
+
+    kind: str
+    rtol: float
+    atol: float
+    steps: int
+    rejected: int
+    vector_field_evaluations: int
+    event_evaluations: int
+    reduction: str
+    reduction_reason: str
+    seconds_compile: float
+    seconds_run: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+    """Dimensions and attributes of a saved probe."""
+
+    dims: tuple[str, ...]
+    long_name: str
+    units: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """Saved probes: `values[name]` has shape (time, *axes)."""
+
+    time: np.ndarray
+    values: Mapping[str, np.ndarray]
+    variables: Mapping[str, Variable]
+    coordinates: Mapping[str, Sequence]
+
+    def dataset(self, errors: Mapping[str, np.ndarray] | None = None):
+        """As a labelled `xarray.Dataset`; `errors` adds a band `<name>_error` to each variable that it names."""
+        import xarray  # kept out of `import flowsim`, which loads JAX's family only
+
+        data = {}
+        for name, variable in self.variables.items():
+            dims = ("time", *variable.dims)
+            data[name] = (dims, self.values[name], {"long_name": variable.long_name, "units": variable.units})
+            if errors and name in errors:
+                text = f"error bound of {variable.long_name}"
+                data[f"{name}_error"] = (dims, errors[name], {"long_name": text, "units": variable.units})
+        used = {dim for dims, *_ in data.values() for dim in dims}
+        coordinates = {k: list(v) for k, v in self.coordinates.items() if k in used}
+        time = ("time", self.time, {"long_name": "time of the flow", "units": "1"})
+        return xarray.Dataset(data, coords={"time": time, **coordinates})
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What `flowsim.simulate` returns.
+
+    **Fields:**
+
+    - `parameters`: final parameters in the shape in which the user gave them (of a model: its trained part).
+    - `model`: the trained model; for `Problem.from_loss`, the final pytree.
+    - `events`: name -> `EventRecord`.
+    - `status`, `solver`: how it ended and what it cost.
+    - `trajectory`: saved probes as arrays; `dataset` labels them.
+    - `energy_identity`: |energy lost - ∫ dissipation| over energy lost, an exact identity of the flow.
+    - `certify`: computes the certificate; called once, when `certificate` is first looked at.
+    """
+
+    parameters: PyTree
+    model: PyTree
+    events: Mapping[str, EventRecord]
+    status: Status
+    solver: SolverRecord
+    trajectory: Trajectory
+    energy_identity: float
+    certify: Callable[["Result"], Any] = dataclasses.field(repr=False)
+
+    @cached_property
+    def certificate(self) -> Any:
+        """How exact this result is: see `flowsim.certificate.Certificate`. Costs a second integration."""
+        return self.certify(self)
+
+    @cached_property
+    def dataset(self):
+        """The saved probes as a labelled `xarray.Dataset`, with error bands if the certificate has been computed."""
+        certificate = self.__dict__.get("certificate")
+        return self.trajectory.dataset(None if certificate is None else certificate.probe_errors)
+
+    @property
+    def final(self) -> dict[str, float]:
+        """Time and scalar probes at the end."""
+        scalars = {k: float(v[-1]) for k, v in self.trajectory.values.items() if v.ndim == 1}
+        return {"time": float(self.trajectory.time[-1]), **scalars}

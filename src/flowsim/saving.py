@@ -1,0 +1,27 @@
+"""At which times a run saves its probes."""
+
+import numpy as np
+
+
+def log_times(t1: float, *, points: int = 200, first: float = 1e-3) -> np.ndarray:
+    """0, then `points` times from `first` to `t1` in equal ratios. A `first` beyond t1/1000 is lowered to that."""
+    return with_ends(np.geomspace(min(first, t1 * 1e-3), t1, points), t1)
+
+
+def linear_times(t1: float, *, points: int = 200) -> np.ndarray:
+    """`points` times from 0 to `t1` in equal steps."""
+    return with_ends(np.linspace(0.0, t1, points), t1)
+
+
+def with_ends(times, t1: float) -> np.ndarray:
+    """The given times with 0 and `t1` added where they are missing.
+
+    **Raises:** `ValueError` if a time is not finite, is out of order, or lies outside [0, t1].
+    """
+    times = np.asarray(times, np.float64).ravel()
+    if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
+        raise ValueError("save times must be finite and strictly increasing.")
+    if times.size and (times[0] < 0 or times[-1] > t1 * (1 + 1e-12)):
+        raise ValueError(f"save times must lie in [0, t1 = {t1:g}], got {times[0]:g} … {times[-1]:g}.")
+    inner = times[(times > 0) & (times < t1 * (1 - 1e-12))]
+    return np.concatenate([[0.0], inner, [t1]])

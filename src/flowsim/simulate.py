@@ -1,0 +1,260 @@
+"""The entry point: reduce, integrate, collect, and certify on request."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from . import _tree, flows, probes, reductions, saving, solvers
+from .events import Event
+from .integrate import Carry, Chunk, Clock, Plan, Stopwatch, march, observe
+from .moment import Lift
+from .problem import Problem
+from .reductions import Reduction
+from .result import Crossing, EventRecord, Result, SolverRecord, Status, Trajectory, Variable
+
+_ROWS = 256  # saved rows that a chunk can hold
+_WORK = 2e7  # parameters × steps of one chunk: about a second, so that progress is seen
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Numbers that decide how a flow is integrated."""
+
+    t1: float
+    solver: str = "auto"
+    rtol: float = 1e-8
+    atol: float = 1e-10
+    step: float | None = None
+    max_steps: int = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to start: the reduced problem with its plan."""
+
+    settings: Settings
+    reduction: Reduction
+    plan: Plan
+    save_times: np.ndarray
+    chunk_steps: int
+
+    def march(self, carry: Carry | None = None) -> Iterable[Chunk]:
+        """The run, chunk by chunk."""
+        return march(
+            self.plan, self.save_times, chunk_steps=self.chunk_steps, max_steps=self.settings.max_steps, carry=carry
+        )
+
+
+def simulate(
+    problem: Problem,
+    *,
+    t1: float,
+    solver: str = "auto",
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    step: float | None = None,
+    events: Sequence[Event] = (),
+    probes: Mapping[str, Callable[[PyTree], Array]] | None = None,
+    save_times: Sequence[float] | np.ndarray | None = None,
+    flow: flows.AbstractFlow | None = None,
+    reduction: str = "auto",
+    certificate: bool = False,
+    max_steps: int = 1_000_000,
+    progress: Callable[[Chunk], None] | None = None,
+) -> Result:
+    """Integrate the flow of a problem from 0 to `t1`.
+
+    **Arguments:**
+
+    - `problem`: a `flowsim.Problem`.
+    - `t1`: end of the flow, > 0.
+
+    The rest can be left alone:
+
+    - `solver`: a name that `flowsim solvers` lists; `auto` chooses by tolerance.
+    - `rtol`, `atol`: relative and absolute tolerance of each step's error test.
+    - `step`: fixed step size instead of the error test.
+    - `events`: see `flowsim.events`; recorded and passed, unless `terminal`.
+    - `probes`: name -> `function(parameters)`, measured beside the standard probes at every saved time; the function
+      sees the parameters in the shape in which you made them.
+    - `save_times`: 200 logarithmically spaced times by default; 0 and `t1` are always added.
+    - `flow`: a `flowsim.flows` vector field; the gradient flow by default.
+    - `reduction`: an exact reduction by name, `auto` or `none`.
+    - `certificate`: compute `result.certificate` now rather than when it is first looked at.
+    - `max_steps`: limit on attempted steps.
+    - `progress`: called after every chunk.
+
+    **Returns:** a `flowsim.Result`. A numerical failure is its `status`, not an exception.
+
+    **Raises:** `ValueError` for arguments that cannot be meant: t1 ≤ 0, tolerances below what the precision gives,
+    unknown names, two events or probes of one name, a risk that is not finite at the start.
+    """
+    prepared = prepare(
+        problem,
+        Settings(t1, solver, rtol, atol, step, max_steps),
+        events=events,
+        user_probes=probes or {},
+        save_times=save_times,
+        flow=flow,
+        reduction=reduction,
+    )
+    result = collect(prepared, on_chunk=progress)
+    if certificate:
+        _ = result.certificate
+    return result
+
+
+def prepare(
+    problem: Problem,
+    settings: Settings,
+    *,
+    events: Sequence[Event] = (),
+    user_probes: Mapping[str, Callable[[PyTree], Array]] | None = None,
+    save_times: Sequence[float] | np.ndarray | None = None,
+    flow: flows.AbstractFlow | None = None,
+    reduction: str = "auto",
+) -> Prepared:
+    """Everything that is decided before the loop. Raises as `simulate` does."""
+    if not (math.isfinite(settings.t1) and settings.t1 > 0):
+        raise ValueError(f"t1 must be > 0 and finite, got {settings.t1}.")
+    flow = flows.gradient() if flow is None else flow
+    smaller = reductions.reduce(problem, reduction if isinstance(flow, flows.Gradient) else "none")
+    dtype = _tree.dtype(smaller.problem.parameters)
+    times = saving.log_times(settings.t1) if save_times is None else saving.with_ends(save_times, settings.t1)
+    chosen = probes.standard(smaller.problem) + tuple(probes.user(k, f) for k, f in (user_probes or {}).items())
+    _check_names("probe", [probe.name for probe in chosen])
+    _check_names("event", [event.name for event in events])
+    plan = Plan(
+        problem=smaller.problem,
+        flow=flow,
+        lift=Lift(problem, smaller.lift),
+        method=solvers.make(
+            settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype
+        ),
+        events=tuple(events),
+        probes=chosen,
+        saves=Clock.at(times, dtype),
+        end=Clock.at(settings.t1, dtype),
+        capacity=_ROWS,
+    )
+    size = _tree.size(smaller.problem.parameters)
+    return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)))
+
+
+def _check_names(what, names):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
+
+
+def collect(
+    prepared: Prepared,
+    *,
+    on_chunk: Callable[[Chunk], None] | None = None,
+    carry: Carry | None = None,
+    history: Sequence[Chunk] = (),
+) -> Result:
+    """Run to the end and gather what the chunks gave.
+
+    **Arguments:** `carry`, `history`: where to go on, and the chunks that led there.
+    """
+    watch = Stopwatch()
+    chunks = list(history)
+    for chunk in prepared.march(carry):
+        chunks.append(chunk)
+        if on_chunk is not None:
+            on_chunk(chunk)
+    return assemble(prepared, chunks, *watch.read())
+
+
+def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float, seconds_run: float) -> Result:
+    """The result of chunks that ran to a status."""
+    plan, end = prepared.plan, chunks[-1]
+    if end.status is None:
+        raise ValueError("the run is not over: its last chunk has no status.")
+    times = np.concatenate([chunk.times for chunk in chunks])
+    rows = {probe.name: np.concatenate([chunk.rows[probe.name] for chunk in chunks]) for probe in plan.probes}
+    if times.size == 0 or times[-1] < end.status.time:
+        times, rows = _add_last(plan, end, times, rows)
+    parameters = plan.flow.parameters(end.carry.state.flow)
+    final = parameters if prepared.reduction.lift is None else prepared.reduction.lift(parameters)
+    return Result(
+        parameters=final if plan.lift.original.task is not None else plan.lift(parameters),
+        model=plan.lift(parameters),
+        events=_events(plan, [crossing for chunk in chunks for crossing in chunk.crossings]),
+        status=end.status,
+        solver=_cost(prepared, chunks, seconds_compile, seconds_run),
+        trajectory=Trajectory(times, rows, _variables(plan, rows), probes.coordinates(plan.problem)),
+        energy_identity=_energy_identity(plan, end.carry),
+        certify=functools.partial(_certify, prepared, end.carry),
+    )
+
+
+def _certify(prepared: Prepared, carry: Carry, result: Result):
+    return certificate.certify(prepared, carry, result, collect_again)
+
+
+def collect_again(prepared: Prepared, plan: Plan) -> tuple[Result, Carry]:
+    """The same run by another plan: the certificate's independent evidence."""
+    again = dataclasses.replace(prepared, plan=plan)
+    watch, chunks = Stopwatch(), list(again.march())
+    return assemble(again, chunks, *watch.read()), chunks[-1].carry
+
+
+def _add_last(plan: Plan, end: Chunk, times, rows):
+    """A run that was cut short also shows the last good state."""
+    now = jax.device_get(observe(plan, end.carry))
+    return np.append(times, end.status.time), {k: np.concatenate([v, now[k][None]]) for k, v in rows.items()}
+
+
+def _events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]:
+    records = [
+        EventRecord(event.name, event.description, tuple(c for c in crossings if c.event == event.name))
+        for event in plan.events
+    ]
+    never = math.inf
+    ordered = sorted(records, key=lambda record: never if record.time is None else record.time)
+    return {record.name: record for record in ordered}
+
+
+def _variables(plan: Plan, rows) -> dict[str, Variable]:
+    found = {}
+    for probe in plan.probes:
+        axes = rows[probe.name].ndim - 1
+        dims = tuple(f"{probe.name}_axis_{i}" for i in range(axes)) if probe.dims is None else probe.dims
+        found[probe.name] = Variable(dims, probe.long_name, probe.units)
+    return found
+
+
+def _cost(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float, seconds_run: float) -> SolverRecord:
+    carry, settings = chunks[-1].carry, prepared.settings
+    return SolverRecord(
+        kind=prepared.plan.method.kind,
+        rtol=settings.rtol,
+        atol=settings.atol,
+        steps=int(carry.steps),
+        rejected=int(carry.rejected),
+        vector_field_evaluations=int(carry.evaluations),
+        event_evaluations=sum(chunk.event_evaluations for chunk in chunks),
+        reduction=prepared.reduction.name,
+        reduction_reason=prepared.reduction.reason,
+        seconds_compile=seconds_compile,
+        seconds_run=seconds_run,
+    )
+
+
+def _energy_identity(plan: Plan, carry: Carry) -> float:
+    """|energy(0) - energy(t) - ∫ dissipation| over the energy that was lost."""
+    start = plan.flow.energy(plan.problem, plan.flow.init(plan.problem))
+    lost = float(start - plan.flow.energy(plan.problem, carry.state.flow))
+    dissipated = float(carry.state.dissipated)
+    return abs(lost - dissipated) / max(abs(lost), abs(dissipated), float(jnp.finfo(start.dtype).tiny))
+
+
+__all__ = ["Prepared", "Settings", "Status", "assemble", "collect", "collect_again", "prepare", "simulate"]

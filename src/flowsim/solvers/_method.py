@@ -1,0 +1,75 @@
+"""A method: a Diffrax solver with what the loop has to know of it."""
+
+import math
+from collections.abc import Callable
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .. import _tree
+
+
+class Method(eqx.Module):
+    """A solver, its step-size control, and the cost of a step.
+
+    **Fields:**
+
+    - `kind`: its name in an experiment file.
+    - `solver`: a Diffrax solver.
+    - `controller`: how steps are sized, or None for steps of `fixed_step`.
+    - `fixed_step`: the step size of a fixed-step run, else None.
+    - `evaluations`: `(state_before, state_after) -> int`, vector-field evaluations of one attempted step.
+    - `after_rejection`: `(state_before, attempted_state) -> state` with which the step is tried again.
+    """
+
+    kind: str = eqx.field(static=True)
+    solver: diffrax.AbstractSolver
+    controller: diffrax.PIDController | None
+    fixed_step: Float[Array, ""] | None
+    evaluations: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
+    after_rejection: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
+
+
+def flow_rms(state: PyTree) -> Float[Array, ""]:
+    """The norm of the error test: over the flow's own state, without the integrals that ride along."""
+    return _tree.rms(state.flow)
+
+
+def controller(rtol: float, atol: float, dtype) -> diffrax.PIDController:
+    """Keep a step if its estimated local error, entry by entry over atol + rtol |y|, is below 1 in root mean square.
+
+    Tolerances are arrays: Python floats would be static and compile anew for every value.
+    """
+    check_tolerances(rtol, atol, dtype)
+    return diffrax.PIDController(rtol=jnp.asarray(rtol, dtype), atol=jnp.asarray(atol, dtype), norm=flow_rms)
+
+
+def check_tolerances(rtol: float, atol: float, dtype) -> None:
+    """Refuse tolerances that the precision cannot give.
+
+    A step's own rounding error is a few units in the last place, so an error test below about ten of them compares
+    noise with noise and the step size collapses.
+
+    **Raises:** `ValueError` with the smallest tolerance that can be asked for.
+    """
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be > 0 and finite, got {value}.")
+    floor = smallest_rtol(dtype)
+    if rtol < floor:
+        raise ValueError(
+            f"rtol must be at least {floor:.1e} in {jnp.dtype(dtype).name} (rounding alone is about that large), "
+            f"got {rtol:g}: raise rtol, or use float64."
+        )
+
+
+def smallest_rtol(dtype) -> float:
+    """The smallest relative tolerance that a precision can give: about 100 units of rounding in float64, 10 in float32."""
+    return 2.2e-14 if jnp.finfo(dtype).bits >= 64 else 1.2e-6
+
+
+def keep_before(before: PyTree, attempted: PyTree) -> PyTree:
+    """Most solvers try again from what they knew before the step."""
+    return before

@@ -1,0 +1,99 @@
+"""From a solver's name to a method. The only place that knows Diffrax's solvers by name."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import lineax
+import optimistix
+from jaxtyping import PyTree
+
+from ._dop853 import Dop853
+from ._method import Method, controller, flow_rms, keep_before
+
+_EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
+    "euler": diffrax.Euler,
+    "heun": diffrax.Heun,
+    "midpoint": diffrax.Midpoint,
+    "ralston": diffrax.Ralston,
+    "bosh3": diffrax.Bosh3,
+    "tsit5": diffrax.Tsit5,
+    "dopri5": diffrax.Dopri5,
+    "dopri8": diffrax.Dopri8,
+    "dop853": Dop853,
+}
+_IMPLICIT: dict[str, Callable[..., diffrax.AbstractSolver]] = {
+    "kvaerno3": diffrax.Kvaerno3,
+    "kvaerno4": diffrax.Kvaerno4,
+    "kvaerno5": diffrax.Kvaerno5,
+}
+
+
+def kinds() -> tuple[str, ...]:
+    """Names that `make` knows, besides `auto`."""
+    return (*_EXPLICIT, *_IMPLICIT)
+
+
+def choose(rtol: float) -> str:
+    """What `auto` stands for: eighth order pays once the tolerance asks for more than about five digits."""
+    return "dopri8" if rtol <= 1e-5 else "tsit5"
+
+
+def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtype) -> Method:
+    """The method of a solver's name.
+
+    **Arguments:**
+
+    - `kind`: a solver's name (`flowsim solvers` lists them), or `auto`.
+    - `rtol`, `atol`: tolerances of the error test.
+    - `step`: fixed step size; required by `euler`, and turns the error test off for any other solver.
+    - `dtype`: of the state.
+
+    **Raises:** `ValueError` for an unknown name, a missing step, or tolerances that the dtype cannot give.
+    """
+    kind = choose(rtol) if kind == "auto" else kind
+    if kind == "euler" and step is None:
+        raise ValueError("euler has no error estimate: give it a fixed step size (solver.step).")
+    if step is not None and not (math.isfinite(step) and step > 0):
+        raise ValueError(f"step must be > 0 and finite, got {step}.")
+    if kind in _EXPLICIT:
+        solver = _EXPLICIT[kind]()
+        cost = ConstantCost(_stages(solver))
+    elif kind in _IMPLICIT:
+        solver = _IMPLICIT[kind](root_finder=_matrix_free_newton(rtol, atol))
+        cost = ConstantCost(_stages(solver))
+    else:
+        raise ValueError(f"unknown solver {kind!r}; known are auto, {', '.join(kinds())}.")
+    control = None if step is not None else controller(rtol, atol, dtype)
+    fixed = None if step is None else jnp.asarray(step, dtype)
+    return Method(kind, solver, control, fixed, cost, keep_before)
+
+
+def _stages(solver: diffrax.AbstractSolver) -> int:
+    """Vector-field evaluations of one attempted step; a first stage carried over from the last step costs nothing."""
+    if isinstance(solver, Dop853):
+        return 15
+    tableau = getattr(solver, "tableau", None)
+    return 1 if tableau is None else tableau.num_stages - int(tableau.fsal)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantCost:
+    """Every attempted step costs the same. Compared by value, so that two runs share one compiled program."""
+
+    evaluations: int
+
+    def __call__(self, before: PyTree, after: PyTree) -> jax.Array:
+        return jnp.asarray(self.evaluations)
+
+
+def _matrix_free_newton(rtol: float, atol: float) -> optimistix.AbstractRootFinder:
+    """Newton's method with conjugate-gradient-like solves on Jacobian-vector products.
+
+    Diffrax's default builds the dense Jacobian of all parameters: 17 GB at 65 536 of them.
+    """
+    linear = lineax.GMRES(rtol=1e-3 * math.sqrt(rtol), atol=1e-3 * math.sqrt(atol), restart=20, stagnation_iters=20)
+    return optimistix.Newton(rtol=0.1 * rtol, atol=0.1 * atol, linear_solver=linear, norm=flow_rms)
