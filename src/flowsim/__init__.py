@@ -1,0 +1,43 @@
+"""flowsim: the exact gradient flow of transformers, with an error certificate and exact events.
+
+Names load when they are first used (PEP 562): the command line reads and checks an experiment without JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+_MODULES = (
+    "certificate", "compare", "discrete", "ensemble", "events", "flows", "init", "integrate", "losses", "models",
+    "probes", "reductions", "saving", "solvers", "tasks", "theory",
+)  # fmt: skip
+_NAMES = {
+    "Problem": "problem",
+    "Result": "result",
+    "simulate": "simulate",
+}
+
+if TYPE_CHECKING:
+    from . import certificate, events, flows, init, integrate, losses, models, probes, reductions, saving, solvers, tasks
+    from .problem import Problem
+    from .result import Result
+    from .simulate import simulate
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*_MODULES, *_NAMES, "__version__"])
+
+
+__all__ = ["Problem", "Result", "__version__", "simulate"]

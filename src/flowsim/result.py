@@ -130,7 +130,7 @@ class Result:
 
     - `parameters`: final parameters in the shape in which the user gave them (of a model: its trained part).
     - `model`: the trained model; for `Problem.from_loss`, the final pytree.
-    - `events`: name -> `EventRecord`.
+    - `crossings`: name -> `EventRecord` as recorded; `events` adds the certificate's bounds.
     - `status`, `solver`: how it ended and what it cost.
     - `trajectory`: saved probes as arrays; `dataset` labels them.
     - `energy_identity`: |energy lost - ∫ dissipation| over energy lost, an exact identity of the flow.
@@ -139,12 +139,21 @@ class Result:
 
     parameters: PyTree
     model: PyTree
-    events: Mapping[str, EventRecord]
+    crossings: Mapping[str, EventRecord]
     status: Status
     solver: SolverRecord
     trajectory: Trajectory
     energy_identity: float
     certify: Callable[["Result"], Any] = dataclasses.field(repr=False)
+
+    @property
+    def events(self) -> dict[str, EventRecord]:
+        """name -> `EventRecord`, in order of time; with `uncertainty` once the certificate has been computed."""
+        certificate = self.__dict__.get("certificate")
+        if certificate is None:
+            return dict(self.crossings)
+        bounds = certificate.event_errors
+        return {name: dataclasses.replace(r, uncertainty=bounds[name]) for name, r in self.crossings.items()}
 
     @cached_property
     def certificate(self) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from . import _tree, flows, probes, reductions, saving, solvers
+from .certificate import certify
 from .events import Event
 from .integrate import Carry, Chunk, Clock, Plan, Stopwatch, march, observe
 from .moment import Lift
@@ -187,7 +188,7 @@ def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float
     return Result(
         parameters=final if plan.lift.original.task is not None else plan.lift(parameters),
         model=plan.lift(parameters),
-        events=_events(plan, [crossing for chunk in chunks for crossing in chunk.crossings]),
+        crossings=_events(plan, [crossing for chunk in chunks for crossing in chunk.crossings]),
         status=end.status,
         solver=_cost(prepared, chunks, seconds_compile, seconds_run),
         trajectory=Trajectory(times, rows, _variables(plan, rows), probes.coordinates(plan.problem)),
@@ -197,7 +198,7 @@ def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float
 
 
 def _certify(prepared: Prepared, carry: Carry, result: Result):
-    return certificate.certify(prepared, carry, result, collect_again)
+    return certify(prepared, carry, result, collect_again)
 
 
 def collect_again(prepared: Prepared, plan: Plan) -> tuple[Result, Carry]:

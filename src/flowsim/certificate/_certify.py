@@ -1,0 +1,155 @@
+"""Independent evidence: the same flow by another solver at a tighter tolerance."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _tree, solvers
+from ..flows import Gradient
+from ..integrate import Carry, Plan
+from ..models import CooccurrenceTransformer
+from ..result import Result
+from ._invariants import drift, find_products
+from ._record import Certificate
+from ._words import frozen_directions, homogeneity
+
+# kind -> (another solver, by how much its tolerance is tighter). Methods of like cost per accuracy, so that the
+# evidence costs about as much as the run. Low orders are checked by a higher one, which is cheaper still.
+_WITNESS = {
+    "dopri8": ("dop853", 5.0),
+    "dop853": ("dopri8", 5.0),
+    "tsit5": ("dopri5", 4.0),
+    "dopri5": ("tsit5", 4.0),
+    "bosh3": ("tsit5", 10.0),
+    "heun": ("tsit5", 10.0),
+    "midpoint": ("tsit5", 10.0),
+    "ralston": ("tsit5", 10.0),
+    "euler": ("tsit5", 10.0),
+    "kvaerno3": ("kvaerno5", 10.0),
+    "kvaerno4": ("kvaerno5", 10.0),
+    "kvaerno5": ("kvaerno4", 4.0),
+    "stabilized": ("stabilized4", 4.0),
+    "stabilized4": ("stabilized", 4.0),
+}
+_TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
+# The witness has an error of its own. With its tolerance at most a quarter of the run's, the run's true error is at
+# most twice the distance between the two.
+_SAFETY = 2.0
+_ROUNDING = 4.0  # units of rounding per √step that the floor allows for
+
+Integrate = Callable[[Any, Plan], tuple[Result, Carry]]
+
+
+def certify(prepared: Any, carry: Carry, result: Result, integrate: Integrate) -> Certificate:
+    """Bound the error of a result by a second integration (see `docs/how-exact.md`).
+
+    **Arguments:** `prepared`: the run. `carry`: its end. `integrate`: runs it again by another plan.
+    """
+    plan = _witness_plan(prepared, result)
+    witness, other = integrate(prepared, plan)
+    travelled = _distance(carry, plan, None)
+    floor = _rounding_floor(prepared.plan, carry, travelled)
+    apart = _distance(carry, plan, other) / travelled if witness.status.ok else math.inf
+    warnings = _warnings(result, witness)
+    return Certificate(
+        relative_error=float(_SAFETY * apart + floor),
+        energy_identity=result.energy_identity,
+        invariants=_invariants(prepared.plan, carry, result),
+        event_errors=_event_errors(result, witness),
+        probe_errors=_probe_errors(result, witness, floor),
+        rounding_floor=float(floor),
+        method=f"second integration by {plan.method.kind} at {_times(prepared, plan)} tolerance, distance × {_SAFETY:g}",
+        evaluations=witness.solver.vector_field_evaluations,
+        warnings=warnings,
+    )
+
+
+def _times(prepared, plan):
+    ratio = prepared.settings.rtol / float(plan.method.controller.rtol)
+    return "the same" if ratio < 1.01 else f"{ratio:.3g} times tighter"
+
+
+def _witness_plan(prepared: Any, result: Result) -> Plan:
+    settings, plan = prepared.settings, prepared.plan
+    dtype = plan.end.high.dtype
+    kind, factor = _WITNESS[plan.method.kind]
+    if kind in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
+        kind, factor = "dop853", 5.0
+    # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
+    rtol = settings.rtol if settings.step is None else min(settings.rtol, 1e-8)
+    rtol = max(rtol / factor, solvers.smallest_rtol(dtype))
+    method = solvers.make(kind, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
+    end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
+    return dataclasses.replace(plan, method=method, end=end)
+
+
+def _distance(carry: Carry, plan: Plan, other: Carry | None) -> float:
+    """Between the ends of two runs, or (None) between end and start of one."""
+    end = plan.flow.parameters(carry.state.flow)
+    start = plan.problem.parameters if other is None else plan.flow.parameters(other.state.flow)
+    distance = float(_tree.norm(_tree.subtract(end, start)))
+    return max(distance, float(jnp.finfo(plan.end.high.dtype).tiny)) if other is None else distance
+
+
+def _rounding_floor(plan: Plan, carry: Carry, travelled: float) -> float:
+    """Rounding of the state, one unit a step in random directions, over the distance travelled."""
+    eps = float(jnp.finfo(plan.end.high.dtype).eps)
+    size = float(_tree.norm(plan.flow.parameters(carry.state.flow)))
+    return _ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size / travelled
+
+
+def _event_errors(result: Result, witness: Result) -> dict[str, float | None]:
+    eps = np.finfo(float).eps
+    errors: dict[str, float | None] = {}
+    for name, record in result.events.items():
+        there = witness.events[name]
+        if record.time is None or there.time is None:
+            errors[name] = None
+        else:
+            errors[name] = float(_SAFETY * abs(record.time - there.time) + 8 * eps * max(record.time, there.time))
+    return errors
+
+
+def _probe_errors(result: Result, witness: Result, floor: float) -> Mapping[str, np.ndarray]:
+    here, there = result.trajectory, witness.trajectory
+    common = min(len(here.time), len(there.time))
+    errors = {}
+    for name, values in here.values.items():
+        error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
+        error[:common] = _SAFETY * np.abs(values[:common] - there.values[name][:common])
+        scale = np.max(np.abs(values), axis=0, keepdims=True)
+        errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
+    return errors
+
+
+def _warnings(result: Result, witness: Result) -> tuple[str, ...]:
+    found = []
+    if not witness.status.ok:
+        found.append(f"the second integration ended early ({witness.status.message}): no error bound")
+    for name, record in result.events.items():
+        if len(record.crossings) != len(witness.events[name].crossings):
+            found.append(
+                f"the two integrations see event {name} {len(record.crossings)} and "
+                f"{len(witness.events[name].crossings)} times: it is close to not happening, or rounding moves it"
+            )
+        if any(not crossing.refined or not crossing.resolved for crossing in record.crossings):
+            found.append(f"event {name}: a step was not resolved by the scan; a crossing may be missing")
+    return tuple(found)
+
+
+def _invariants(plan: Plan, carry: Carry, result: Result) -> dict[str, float]:
+    if not isinstance(plan.flow, Gradient):
+        return {}
+    start, end = plan.problem.parameters, plan.flow.parameters(carry.state.flow)
+    products = find_products(plan.problem)
+    found = {product.name: drift(product, start, end) for product in products}
+    if plan.problem.is_word_problem and any(product.name == "mlp_value" for product in products):
+        found["homogeneity"] = float(homogeneity(plan.problem, end))
+    original = plan.lift.original.model(plan.lift.original.parameters)
+    if isinstance(original, CooccurrenceTransformer) and isinstance(result.model, CooccurrenceTransformer):
+        found["frozen_directions"] = frozen_directions(original, result.model)
+    return found

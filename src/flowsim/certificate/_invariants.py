@@ -1,0 +1,127 @@
+"""Quantities that the exact gradient flow conserves, so that any drift is the integrator's error.
+
+Where a risk depends on two arrays only through a product A B (summed over a shared axis of size r), it does not change
+under A -> A M, B -> M⁻¹ B for any invertible M. The flow then conserves the r × r matrix AᵀA - B Bᵀ (Noether's theorem
+for gradient flows; Du, Hu, Lee 2018, Algorithmic Regularization in Learning Deep Homogeneous Models). For the paper's
+model the pairs are (W_K, W_Q) and (W, W_V) over the embedding axis (specification section 8).
+
+The pairs need not be named: infinitesimally the symmetry says that contracting A with ∂A over all its other axes gives
+the same matrix as contracting ∂B with B, at every point. A few random points tell products from accidents.
+"""
+
+import dataclasses
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .. import _tree
+from .._types import Parameters
+from ..problem import Problem
+
+_LARGEST = 512  # shared axes above this size are looked at through a random projection
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """Two leaves of the parameters that enter the risk only as a product over one axis of each.
+
+    **Fields:** `name`; `leaves`: their positions in flattening order; `axes`: the axis of each that is summed over.
+    """
+
+    name: str
+    leaves: tuple[int, int]
+    axes: tuple[int, int]
+
+
+def find_products(problem: Problem, *, points: int = 2, tolerance: float = 1e-8) -> tuple[Product, ...]:
+    """Every pair of leaves, or of axes, that the risk knows only as a product.
+
+    **Arguments:** `points`: random points at which the symmetry must hold. `tolerance`: relative.
+    """
+    if problem.metric is not None:
+        return ()
+    names = _tree.paths(problem.parameters)
+    samples = [_point_and_gradient(problem, seed) for seed in range(points)]
+    shapes = [np.shape(x) for x in jax.tree.leaves(problem.parameters)]
+    found = []
+    for (i, a), (j, b) in itertools.combinations([(i, a) for i, s in enumerate(shapes) for a in range(len(s))], 2):
+        if i == j or shapes[i][a] != shapes[j][b]:
+            continue
+        if all(_conserved(x[i], g[i], a, x[j], g[j], b, tolerance) for x, g in samples):
+            found.append(Product(_name(names[i], names[j], problem), (i, j), (a, b)))
+    return tuple(found)
+
+
+_PAPER = {
+    frozenset(("W_K", "W_Q")): "key_query",
+    frozenset(("K", "Q")): "key_query",
+    frozenset(("W", "W_V")): "mlp_value",
+    frozenset(("u_hat", "V")): "mlp_value",
+}
+
+
+def _name(first, second, problem):
+    plain = f"{first}·{second}"
+    return _PAPER.get(frozenset((first, second)), plain) if problem.is_word_problem else plain
+
+
+def _point_and_gradient(problem, seed):
+    """A random point near the start, where no gradient vanishes by accident."""
+    leaves, structure = jax.tree.flatten(problem.parameters)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    moved = [x + (0.1 + jnp.std(x)) * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)]
+    gradient = _gradient(problem, jax.tree.unflatten(structure, moved))
+    return [np.asarray(x, np.float64) for x in moved], [np.asarray(g, np.float64) for g in jax.tree.leaves(gradient)]
+
+
+@eqx.filter_jit
+def _gradient(problem, parameters):
+    return jax.grad(problem.risk)(parameters)
+
+
+def _conserved(x, dx, a, y, dy, b, tolerance):
+    left, right = _contract(x, dx, a), _contract(dy, y, b)
+    size = max(np.linalg.norm(left), np.linalg.norm(right))
+    return bool(np.isfinite(size) and size > 0 and np.linalg.norm(left - right) <= tolerance * size)
+
+
+def _contract(x, y, axis):
+    """M[i, k] = Σ over all other axes of x[i, …] y[k, …]."""
+    x, y = (np.moveaxis(z, axis, 0).reshape(z.shape[axis], -1) for z in (x, y))
+    return x @ y.T
+
+
+def drift(product: Product, start: Parameters, end: Parameters) -> float:
+    """‖C(end) - C(start)‖ over ‖AᵀA‖ + ‖BᵀB‖ at the larger end, C = AᵀA - BᵀB over the shared axis (Frobenius)."""
+    leaves0, leaves1 = jax.tree.leaves(start), jax.tree.leaves(end)
+    first, second = (
+        [_rows(leaves[k], axis) for k, axis in zip(product.leaves, product.axes, strict=True)]
+        for leaves in (leaves0, leaves1)
+    )
+    return float(_drift(first, second, _projection(first[0].shape[0], first[0].dtype)))
+
+
+def _rows(x, axis):
+    return jnp.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
+
+
+def _projection(size, dtype) -> Float[Array, "size probes"]:
+    """The identity, or for a large shared axis random directions: ‖C Ω‖ estimates ‖C‖ without forming C."""
+    if size <= _LARGEST:
+        return jnp.eye(size, dtype=dtype)
+    return jax.random.normal(jax.random.key(0), (size, 64), dtype) / 8
+
+
+@jax.jit
+def _drift(first, second, directions):
+    def apply(x):
+        return x @ (x.T @ directions)
+
+    (a0, b0), (a1, b1) = first, second
+    change = (apply(a1) - apply(b1)) - (apply(a0) - apply(b0))
+    size = sum(jnp.linalg.norm(apply(x)) for x in (a1, b1))
+    return jnp.linalg.norm(change) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)

@@ -1,0 +1,36 @@
+"""How exact a result is."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """Bounds on the error of a result, from evidence that the result did not produce.
+
+    **Fields:**
+
+    - `relative_error`: bound on the distance of the final parameters from the true flow's, over the distance that the
+      flow travelled.
+    - `energy_identity`: |loss(0) - loss(t) - ∫ ‖∇loss‖² dt| over the loss that was lost (0 for an exact flow).
+    - `invariants`: name -> relative drift over the run of a quantity that the exact flow conserves.
+    - `event_errors`: event name -> bound on the error of its first time, None where the two runs disagree on whether
+      it happened.
+    - `probe_errors`: variable name -> bound on its error at every saved time, in the variable's shape.
+    - `rounding_floor`: the part of `relative_error` that rounding alone accounts for; no tolerance goes below it.
+    - `method`: where the evidence comes from, in a sentence.
+    - `evaluations`: vector-field evaluations that it cost.
+    - `warnings`: what the evidence cannot vouch for.
+    """
+
+    relative_error: float
+    energy_identity: float
+    invariants: Mapping[str, float]
+    event_errors: Mapping[str, float | None]
+    probe_errors: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    rounding_floor: float
+    method: str
+    evaluations: int
+    warnings: tuple[str, ...] = ()
