@@ -1,7 +1,7 @@
 """A problem: a risk, and the parameters that descend on it."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -50,7 +50,7 @@ class Problem(eqx.Module):
         self.task, self.loss, self.metric = task, loss, None
 
     @classmethod
-    def from_loss(cls, loss: Callable[[PyTree], Scalar], parameters: PyTree) -> Self:
+    def from_loss(cls, loss: Callable[[PyTree], Scalar], parameters: PyTree) -> "Problem":
         """The flow of any pure scalar `loss(parameters)`; every float and every inexact array in the pytree is trained.
 
         **Raises:** `ValueError` if nothing is trainable; `TypeError` if the loss is not a scalar.

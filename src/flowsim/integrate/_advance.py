@@ -80,10 +80,10 @@ def start(plan: Plan) -> Carry:
 
 
 @eqx.filter_jit
-def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Array, Int[Array, ""]]:
+def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
     """Take up to `budget` steps; stop early for an event that asks for a look, for full rows, or at the end.
 
-    **Returns:** the carry; the rows of saved probes, their times and their number.
+    **Returns:** the carry; the rows of saved probes; and how many of them are filled.
     """
     shapes = jax.eval_shape(lambda: measure_all(plan.probes, moment(plan, carry.clock, carry.state)))
     rows = jax.tree.map(lambda x: jnp.zeros((plan.capacity, *x.shape), x.dtype), shapes)

@@ -44,8 +44,8 @@ class Clock(eqx.Module):
     otherwise stand still as soon as h is below t/10⁷.
     """
 
-    high: Scalar
-    low: Scalar
+    high: Float[Array, "..."]
+    low: Float[Array, "..."]
 
     @classmethod
     def at(cls, time, dtype) -> "Clock":

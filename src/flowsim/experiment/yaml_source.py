@@ -1,0 +1,257 @@
+"""An experiment file as plain data, with the line and column of every key and value.
+
+The file is read as a stream of parser events, so that what it may not hold (tags, anchors, deep nesting, floods of
+values) is refused before anything is built from it. No constructor is ever called: nothing in a file is executed.
+"""
+
+import codecs
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from .problems import ExperimentErrors, Place, Problem, dotted, shortened
+from .yaml_scalars import meaning
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 20
+MAX_VALUES = 20_000
+
+Path = tuple[str | int, ...]
+
+# What YAML 1.2 allows in a file, less the BOM and the "next line" controls: tab, line ends, and printable text.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
+_BOMS = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"),
+         (codecs.BOM_UTF16_BE, "UTF-16"), (codecs.BOM_UTF8, "a byte-order mark"))  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """An experiment as plain data.
+
+    **Fields:** `origin`: the file's name; `data`: nested dicts, lists and scalars; `keys`, `values`: where the key
+    and the value of a path stand; `texts`: scalars as they were written.
+    """
+
+    origin: str
+    data: dict
+    keys: dict[Path, Place] = dataclasses.field(default_factory=dict)
+    values: dict[Path, Place] = dataclasses.field(default_factory=dict)
+    texts: dict[Path, str] = dataclasses.field(default_factory=dict)
+
+    def place(self, path: Path) -> Place:
+        """Where the value at `path` stands, or the innermost thing around it that was written."""
+        while path:
+            if path in self.values:
+                return self.values[path]
+            path = path[:-1]
+            if path in self.keys:
+                return self.keys[path]
+        return Place(self.origin, 1, 1)
+
+    def key_place(self, path: Path) -> Place:
+        """Where the key at `path` stands."""
+        return self.keys.get(path) or self.place(path)
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The text of an experiment file.
+
+    **Raises:** `ExperimentErrors` if it cannot be read, is too large, or is not clean UTF-8.
+    """
+    path = pathlib.Path(path)
+    origin = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _refusal(Place(origin), f"cannot be read: {reason}.") from None
+    return decode(raw, origin)
+
+
+def decode(raw: bytes, origin: str) -> str:
+    """Bytes of an experiment file as text. Raises as `read_text` does."""
+    if len(raw) > MAX_BYTES:
+        raise _refusal(Place(origin), f"is larger than {MAX_BYTES} bytes: an experiment is a page, data go in .npz files.")
+    for bom, name in _BOMS:
+        if raw.startswith(bom):
+            raise _refusal(Place(origin, 1, 1), f"starts with {name}; save the file as plain UTF-8.")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8")
+        place = _place_at(origin, before + "\n", len(before))
+        raise _refusal(place, f"is not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8.") from None
+    bad = _FORBIDDEN.search(text)
+    if bad:
+        place = _place_at(origin, text, bad.start())
+        raise _refusal(place, f"control character U+{ord(bad.group()):04X} is not allowed; remove it.")
+    return text
+
+
+def parse(text: str, origin: str) -> Document:
+    """Plain data of an experiment's text.
+
+    **Raises:** `ExperimentErrors` for anything but one mapping of plain YAML 1.2 values.
+    """
+    reader = _Reader(origin, text.splitlines())
+    try:
+        return reader.document(iter(YAML(typ="safe", pure=True).parse(text)))
+    except ExperimentErrors:
+        raise
+    except Exception as error:  # garbage also meets slips of the parser itself: OverflowError for "\\UFFFFFFFF"
+        raise _refusal(reader.place_of(error), f"not YAML: {_plain(error)}.") from None
+
+
+def parse_value(text: str, origin: str) -> Document:
+    """An override's value, read by the same rules; it stands at the empty path of `data['value']`."""
+    reader = _Reader(origin, None)
+    try:
+        return reader.value(iter(YAML(typ="safe", pure=True).parse(text)))
+    except ExperimentErrors:
+        raise
+    except Exception as error:  # as in `parse`
+        raise _refusal(Place(origin), f"not a YAML value: {_plain(error)}.") from None
+
+
+class _Reader:
+    """Builds plain data from parser events, and keeps what is wrong until the end, to report it all at once."""
+
+    def __init__(self, origin: str, lines: list[str] | None):
+        self.origin = origin
+        self.lines = lines
+        self.out = Document(origin, {})
+        self.problems: list[Problem] = []
+        self.count = 0
+
+    def place(self, mark) -> Place:
+        if self.lines is None:
+            return Place(self.origin)
+        source = self.lines[mark.line] if mark.line < len(self.lines) else ""
+        return Place(self.origin, mark.line + 1, mark.column + 1, source)
+
+    def place_of(self, error: Exception) -> Place:
+        mark = (error.problem_mark or error.context_mark) if isinstance(error, MarkedYAMLError) else None
+        return Place(self.origin, 1, 1) if mark is None else self.place(mark)
+
+    def document(self, events: Iterator[Event]) -> Document:
+        data = self._single(events)
+        if not isinstance(data, dict):
+            what = "is empty" if data is None else "holds no keys"
+            self._note(Place(self.origin, 1, 1), (), f"{what}; an experiment is `key: value` lines (see `flowsim new`).")
+        self._raise()
+        return dataclasses.replace(self.out, data=data)
+
+    def value(self, events: Iterator[Event]) -> Document:
+        data = self._single(events)
+        self._raise()
+        return dataclasses.replace(self.out, data={"value": data})
+
+    def _raise(self) -> None:
+        if self.problems:
+            raise ExperimentErrors(self.problems)
+
+    def _single(self, events: Iterator[Event]):
+        data, documents = None, 0
+        for event in events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._stop(event, "a second document starts here; an experiment is one YAML document.")
+                if event.version and tuple(event.version) != (1, 2):
+                    self._stop(event, f"YAML {'.'.join(map(str, event.version))} is not read; use YAML 1.2.")
+            elif isinstance(event, MappingStartEvent | SequenceStartEvent | ScalarEvent | AliasEvent):
+                data = self._node(event, events, ())
+        return data
+
+    def _node(self, event: Event, events: Iterator[Event], path: Path):
+        self.count += 1
+        if self.count > MAX_VALUES:
+            self._stop(event, f"more than {MAX_VALUES} values; put data in a .npz file.")
+        if len(path) > MAX_DEPTH:
+            self._stop(event, f"nested more than {MAX_DEPTH} deep; the deepest key of an experiment has three parts.")
+        place = self.out.values.setdefault(path, self.place(event.start_mark))
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
+            self._note(place, path, "anchors and aliases (& and *) are not read; write the value out.")
+            return None if isinstance(event, AliasEvent) else self._content(event, events, path)
+        if getattr(event, "tag", None) is not None:
+            self._note(place, path, f"the tag {shortened(str(event.tag))} is not read; write a plain value.")
+        return self._content(event, events, path)
+
+    def _content(self, event: Event, events: Iterator[Event], path: Path):
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event, path)
+        if isinstance(event, SequenceStartEvent):
+            items = []
+            while not isinstance(item := next(events), SequenceEndEvent):
+                items.append(self._node(item, events, (*path, len(items))))
+            return items
+        return self._mapping(events, path)
+
+    def _mapping(self, events: Iterator[Event], path: Path) -> dict:
+        entries = {}
+        while not isinstance(key := next(events), MappingEndEvent):
+            if not isinstance(key, ScalarEvent):
+                self._stop(key, "a key must be a word, not a list, a mapping or an alias.")
+            here = (*path, key.value)
+            if key.anchor is not None or key.tag is not None:
+                self._note(self.place(key.start_mark), here, "a key must be a plain word, without tag or anchor.")
+            if key.value in entries:
+                first = self.out.keys[here]
+                where = "" if first.line is None else f" (the first is at line {first.line})"
+                self._note(self.place(key.start_mark), here, f"is given twice{where}; remove one.")
+                self._node(next(events), events, (*path, key.value, "second"))
+                continue
+            self.out.keys[here] = self.place(key.start_mark)
+            entries[key.value] = self._node(next(events), events, here)
+        return entries
+
+    def _scalar(self, event: ScalarEvent, path: Path):
+        self.out.texts[path] = event.value
+        if not event.implicit[0]:  # quoted or block text
+            return event.value
+        try:
+            return meaning(event.value)
+        except ValueError as error:
+            self._note(self.out.values[path], path, f"{shortened(error, 120)}.")
+            return 0
+
+    def _note(self, place: Place, path: Path, message: str) -> None:
+        self.problems.append(Problem(place, dotted(path), message))
+
+    def _stop(self, event: Event, message: str):
+        """What makes the rest unreadable ends the reading."""
+        self._note(self.place(event.start_mark), (), message)
+        self._raise()
+
+
+def _plain(error: Exception) -> str:
+    """A parser's message on one line."""
+    parts = (error.context, error.problem) if isinstance(error, MarkedYAMLError) else (str(error),)
+    return shortened("; ".join(" ".join(str(part).split()) for part in parts if part), 200).rstrip(".")
+
+
+def _place_at(origin: str, text: str, index: int) -> Place:
+    start = max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
+    end = min((i for i in (text.find("\n", index), text.find("\r", index)) if i >= 0), default=len(text))
+    line = len(text[:index].replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    return Place(origin, line, index - start + 1, text[start:end])
+
+
+def _refusal(place: Place, message: str) -> ExperimentErrors:
+    return ExperimentErrors([Problem(place, "", message)])

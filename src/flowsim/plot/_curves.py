@@ -1,0 +1,101 @@
+"""Lines against time, with a band: an error band, or the spread over an ensemble's seeds."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray
+from matplotlib.axes import Axes
+
+from . import style
+
+_DECADES = 1.5  # a log axis pays from here on
+_VISIBLE = 0.004  # of the axis: about one printed dot; a thinner band only makes the line look blurred
+_SEED_QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A line and, where `low` and `high` are given, the band around it; all of shape (time,)."""
+
+    time: np.ndarray
+    middle: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+
+def to_curve(values: xarray.DataArray, error: xarray.DataArray | None = None) -> Curve:
+    """The curve of an array (time,), or of (time, seed): then the median and the 10 to 90 % band over the seeds."""
+    time = values["time"].values
+    if "seed" in values.dims:
+        spread = values.quantile(_SEED_QUANTILES, dim="seed").transpose("quantile", "time").values
+        return Curve(time, spread[1], spread[0], spread[2])
+    middle = values.values
+    if error is None:
+        return Curve(time, middle)
+    return Curve(time, middle, middle - error.values, middle + error.values)
+
+
+def pick(dataset: xarray.Dataset, name: str, where: Mapping[str, Any] | None = None) -> Curve:
+    """The curve of the variable `name` at one position, with the band of `<name>_error` where there is one."""
+    where = dict(where or {})
+    error = dataset[f"{name}_error"].sel(where) if f"{name}_error" in dataset else None
+    return to_curve(dataset[name].sel(where), error)
+
+
+def holding(name: str, overlays: Sequence[xarray.Dataset]) -> Iterator[tuple[int, xarray.Dataset]]:
+    """The discrete runs that have a variable, each with its number."""
+    return ((index, run) for index, run in enumerate(overlays) if name in run)
+
+
+def spans_decades(curves: Iterable[Curve]) -> bool:
+    """Does what is drawn reach over so many decades that a log axis reads better?"""
+    values = np.concatenate([curve.middle for curve in curves] or [np.ones(1)])
+    values = values[np.isfinite(values) & (values > 0)]
+    return values.size > 1 and bool(np.log10(values.max()) - np.log10(values.min()) > _DECADES)
+
+
+def draw_flow(axes: Axes, curve: Curve, look: style.Look, *, place: float = 0.0, width: float = 1.3) -> None:
+    """Draw the flow's curve, solid, with markers starting at `place` (0 to 1) so that those of two lines part."""
+    x, (middle, low, high) = _shown(axes, curve)
+    if low is not None and high is not None and _band_shows(axes, middle, low, high):
+        axes.fill_between(x, low, high, color=look.color, alpha=0.25, linewidth=0, zorder=1.8)
+    every = (0.05 + 0.16 * place, 0.16) if look.marker else None
+    marker = look.marker or None
+    axes.plot(x, middle, color=look.color, marker=marker, markevery=every, linewidth=width, markeredgewidth=0)
+
+
+def draw_discrete(axes: Axes, curve: Curve, look: style.Look, index: int) -> None:
+    """Draw the same quantity along the discrete run number `index`: thin, dark and dashed, over the flow's line."""
+    x, (middle, _, _) = _shown(axes, curve)
+    axes.plot(x, middle, color=style.darker(look.color), linestyle=style.dash(index), linewidth=0.8, zorder=2.5)
+
+
+def _shown(axes: Axes, curve: Curve):
+    """What the axes can show: on a log axis, positive times and values only.
+
+    t = 0 is always saved and has no place on a log axis. Leaving it out loses nothing: the first positive time is
+    early enough that nothing has moved, and a "symlog" axis would invent a linear stretch that bends every curve.
+    """
+    keep = curve.time > 0 if axes.get_xscale() == "log" else np.ones(curve.time.shape, bool)
+    lines = []
+    for values in (curve.middle, curve.low, curve.high):
+        if values is None:
+            lines.append(None)
+            continue
+        values = np.where(np.isfinite(values), values, np.nan)[keep]
+        if axes.get_yscale() == "log":
+            positive = np.where(values > 0, values, np.nan)
+            floor = np.nanmin(curve.middle[curve.middle > 0], initial=np.inf) * 1e-3
+            values = np.where(values > 0, values, floor) if values is not None and len(lines) else positive
+        lines.append(values)
+    return curve.time[keep], lines
+
+
+def _band_shows(axes: Axes, middle, low, high) -> bool:
+    if not np.any(np.isfinite(middle)):
+        return False
+    if axes.get_yscale() == "log":
+        return bool(np.nanmax((high - low) / middle) > 0.02)
+    return bool(np.nanmax(high - low) > _VISIBLE * max(np.nanmax(middle) - np.nanmin(middle), 1e-300))

@@ -1,0 +1,128 @@
+"""One look for all figures: fit for a paper's single column, safe for colour-blind readers, the same in every figure.
+
+Figures are `matplotlib.figure.Figure` objects without pyplot: nothing is registered globally, so nothing leaks, and no
+display is needed.
+"""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator, Sequence
+
+import matplotlib.colors
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLUMN = 3.4  # inches: one column of a two-column paper
+PAGE = 6.9
+DOTS_PER_INCH = 200
+
+# Colours of Okabe and Ito (2008), "Color universal design". The first target and the group that holds only it share a
+# colour and a marker, and likewise the second, so that a reader carries them from figure to figure.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+BLACK, GREY = "#1A1A1A", "#8C8C8C"
+
+RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "legend.columnspacing": 1.2,
+    "legend.labelspacing": 0.3,
+    "mathtext.fontset": "dejavusans",
+    "text.usetex": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.2,
+    "figure.dpi": DOTS_PER_INCH,
+    "savefig.dpi": DOTS_PER_INCH,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "pdf.fonttype": 42,  # journals refuse type 3 fonts
+    "svg.hashsalt": "flowsim",  # otherwise element names differ from run to run
+}
+_LOCK = threading.RLock()  # Matplotlib's settings are global to the process
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How one group or word is drawn, in every figure. `marker` may be empty."""
+
+    label: str
+    color: str
+    marker: str = ""
+
+
+ALL = Look("all samples", BLACK)
+GROUPS = {
+    "both": Look("both targets", BLUE, "o"),
+    "first": Look("first target only", VERMILION, "s"),
+    "second": Look("second target only", GREEN, "^"),
+    "neither": Look("no target", ORANGE, "D"),
+}
+WORDS = (Look("target 1", VERMILION, "s"), Look("target 2", GREEN, "^"), Look("common word", PURPLE, "v"))
+RANDOM = Look("random words", GREY)
+_SPARE_COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
+_SPARE_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ((0, (3.5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (5, 1, 1, 1, 1, 1)))  # of discrete runs; the flow is solid
+
+
+@contextlib.contextmanager
+def paper() -> Iterator[None]:
+    """The settings of all figures, whatever the user's matplotlibrc says.
+
+    Use it around drawing and saving. One thread at a time is inside, because Matplotlib keeps its settings globally;
+    it may be entered again by the thread that is inside.
+    """
+    with _LOCK, matplotlib.style.context(["default", RC]):
+        yield
+
+
+def new_figure(rows: int = 1, columns: int = 1, *, width: float = COLUMN, height: float) -> tuple[Figure, list[Axes]]:
+    """An empty figure with panels that share their time axis; `width` and `height` in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    return figure, list(panels.flat)
+
+
+def group_look(name: str, index: int) -> Look:
+    """The look of a group of samples; groups that the paper does not know get spare colours by their position."""
+    return GROUPS.get(name) or spare_look(name, index)
+
+
+def spare_look(name: str, index: int) -> Look:
+    """A look for what has no fixed one."""
+    colors, markers = _SPARE_COLORS, _SPARE_MARKERS
+    return Look(plain(name), colors[index % len(colors)], markers[index % len(markers)])
+
+
+def dash(index: int) -> tuple[int, Sequence[float]]:
+    """The line style of the discrete run number `index`."""
+    return DASHES[index % len(DASHES)]
+
+
+def darker(color: str) -> tuple[float, float, float]:
+    """The colour of a discrete run drawn over the flow's line: without it, two lines that agree look like one."""
+    red, green, blue = matplotlib.colors.to_rgb(color)
+    return 0.45 * red, 0.45 * green, 0.45 * blue
+
+
+def plain(text: object, longest: int = 48) -> str:
+    """A user's text as Matplotlib shows it: no mathematics mode, no hidden labels, one line."""
+    words = " ".join(str(text).split()) or "unnamed"
+    words = words if len(words) <= longest else words[: longest - 1] + "…"
+    return ("\u200a" if words.startswith("_") else "") + words.replace("$", r"\$")
