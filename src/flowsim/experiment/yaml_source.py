@@ -10,13 +10,13 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -28,6 +28,7 @@ from .problems import ExperimentErrors, Place, Problem, dotted, shortened
 from .yaml_scalars import meaning
 
 MAX_BYTES = 1 << 20
+MAX_LINE = 200_000  # the parser takes quadratic time over a single token
 MAX_DEPTH = 20
 MAX_VALUES = 20_000
 
@@ -55,10 +56,11 @@ class Document:
 
     def place(self, path: Path) -> Place:
         """Where the value at `path` stands, or the innermost thing around it that was written."""
-        while path:
-            if path in self.values:
+        if path in self.values:
+            return self.values[path]
+        while path := path[:-1]:
+            if path in self.texts:  # the short form of a section: `loss: logistic`
                 return self.values[path]
-            path = path[:-1]
             if path in self.keys:
                 return self.keys[path]
         return Place(self.origin, 1, 1)
@@ -87,7 +89,9 @@ def read_text(path: str | os.PathLike) -> str:
 def decode(raw: bytes, origin: str) -> str:
     """Bytes of an experiment file as text. Raises as `read_text` does."""
     if len(raw) > MAX_BYTES:
-        raise _refusal(Place(origin), f"is larger than {MAX_BYTES} bytes: an experiment is a page, data go in .npz files.")
+        raise _refusal(
+            Place(origin), f"is larger than {MAX_BYTES} bytes: an experiment is a page, data go in .npz files."
+        )
     for bom, name in _BOMS:
         if raw.startswith(bom):
             raise _refusal(Place(origin, 1, 1), f"starts with {name}; save the file as plain UTF-8.")
@@ -101,6 +105,9 @@ def decode(raw: bytes, origin: str) -> str:
     if bad:
         place = _place_at(origin, text, bad.start())
         raise _refusal(place, f"control character U+{ord(bad.group()):04X} is not allowed; remove it.")
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > MAX_LINE:
+            raise _refusal(Place(origin, number, 1), f"a line of {len(line)} characters; at most {MAX_LINE} are read.")
     return text
 
 
@@ -149,15 +156,17 @@ class _Reader:
         mark = (error.problem_mark or error.context_mark) if isinstance(error, MarkedYAMLError) else None
         return Place(self.origin, 1, 1) if mark is None else self.place(mark)
 
-    def document(self, events: Iterator[Event]) -> Document:
+    def document(self, events: Iterator[Any]) -> Document:
         data = self._single(events)
         if not isinstance(data, dict):
             what = "is empty" if data is None else "holds no keys"
-            self._note(Place(self.origin, 1, 1), (), f"{what}; an experiment is `key: value` lines (see `flowsim new`).")
+            self._note(
+                Place(self.origin, 1, 1), (), f"{what}; an experiment is `key: value` lines (see `flowsim new`)."
+            )
         self._raise()
         return dataclasses.replace(self.out, data=data)
 
-    def value(self, events: Iterator[Event]) -> Document:
+    def value(self, events: Iterator[Any]) -> Document:
         data = self._single(events)
         self._raise()
         return dataclasses.replace(self.out, data={"value": data})
@@ -166,7 +175,7 @@ class _Reader:
         if self.problems:
             raise ExperimentErrors(self.problems)
 
-    def _single(self, events: Iterator[Event]):
+    def _single(self, events: Iterator[Any]):
         data, documents = None, 0
         for event in events:
             if isinstance(event, DocumentStartEvent):
@@ -179,21 +188,22 @@ class _Reader:
                 data = self._node(event, events, ())
         return data
 
-    def _node(self, event: Event, events: Iterator[Event], path: Path):
+    def _node(self, event: Any, events: Iterator[Any], path: Path):
         self.count += 1
         if self.count > MAX_VALUES:
             self._stop(event, f"more than {MAX_VALUES} values; put data in a .npz file.")
         if len(path) > MAX_DEPTH:
             self._stop(event, f"nested more than {MAX_DEPTH} deep; the deepest key of an experiment has three parts.")
         place = self.out.values.setdefault(path, self.place(event.start_mark))
-        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
+        if event.anchor is not None:  # of an alias: the anchor that it points to
             self._note(place, path, "anchors and aliases (& and *) are not read; write the value out.")
-            return None if isinstance(event, AliasEvent) else self._content(event, events, path)
-        if getattr(event, "tag", None) is not None:
+            if isinstance(event, AliasEvent):
+                return None
+        if event.tag is not None:
             self._note(place, path, f"the tag {shortened(str(event.tag))} is not read; write a plain value.")
         return self._content(event, events, path)
 
-    def _content(self, event: Event, events: Iterator[Event], path: Path):
+    def _content(self, event: Any, events: Iterator[Any], path: Path):
         if isinstance(event, ScalarEvent):
             return self._scalar(event, path)
         if isinstance(event, SequenceStartEvent):
@@ -203,7 +213,7 @@ class _Reader:
             return items
         return self._mapping(events, path)
 
-    def _mapping(self, events: Iterator[Event], path: Path) -> dict:
+    def _mapping(self, events: Iterator[Any], path: Path) -> dict:
         entries = {}
         while not isinstance(key := next(events), MappingEndEvent):
             if not isinstance(key, ScalarEvent):
@@ -222,9 +232,10 @@ class _Reader:
         return entries
 
     def _scalar(self, event: ScalarEvent, path: Path):
-        self.out.texts[path] = event.value
         if not event.implicit[0]:  # quoted or block text
+            self.out.texts[path] = f'"{event.value}"'
             return event.value
+        self.out.texts[path] = event.value
         try:
             return meaning(event.value)
         except ValueError as error:
@@ -234,7 +245,7 @@ class _Reader:
     def _note(self, place: Place, path: Path, message: str) -> None:
         self.problems.append(Problem(place, dotted(path), message))
 
-    def _stop(self, event: Event, message: str):
+    def _stop(self, event: Any, message: str):
         """What makes the rest unreadable ends the reading."""
         self._note(self.place(event.start_mark), (), message)
         self._raise()

@@ -1,0 +1,64 @@
+"""Changes to an experiment from the command line: `flow.t1=1.0e6`."""
+
+import copy
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from .problems import ExperimentErrors, Place, Problem
+from .yaml_source import Document, Path, parse_value
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def apply(document: Document, changes: Sequence[str]) -> Document:
+    """The document with each change made, in order. A key's places then name the change instead of a line.
+
+    **Raises:** `ExperimentErrors` if a change is not `key.sub=value`.
+    """
+    if not changes:
+        return document
+    out = copy.deepcopy(document)
+    found: list[Problem] = []
+    for change in changes:
+        try:
+            _change(out, change)
+        except ExperimentErrors as error:
+            found.extend(error.problems)
+    if found:
+        raise ExperimentErrors(found)
+    return out
+
+
+def _change(document: Document, change: str) -> None:
+    key, equals, text = change.partition("=")
+    place = Place(f"override {change}")
+    if not equals or not _KEY.fullmatch(key):
+        raise _refusal(place, "", "an override is key.sub=value, as in flow.t1=1.0e6.")
+    path: tuple[str, ...] = tuple(key.split("."))
+    value = parse_value(text, place.origin)
+    parent: dict[str, Any] = document.data
+    for depth, part in enumerate(path[:-1], 1):
+        inner = parent.setdefault(part, {})
+        if isinstance(inner, str):
+            inner = parent[part] = {"kind": inner}  # `solver: tsit5` is short for {kind: tsit5}
+        if not isinstance(inner, dict):
+            what = ".".join(path[:depth])
+            raise _refusal(place, key, f"{what} is not a section in the file; replace it as a whole: {what}=…")
+        document.keys.setdefault(path[:depth], place)
+        parent = inner
+    parent[path[-1]] = value.data["value"]
+    _forget(document, path)
+    document.keys[path] = document.values[path] = place
+    for inner_path, inner_text in value.texts.items():
+        document.texts[path + inner_path] = inner_text
+
+
+def _forget(document: Document, path: Path) -> None:
+    for table in (document.keys, document.values, document.texts):
+        for known in [known for known in table if known[: len(path)] == path]:
+            del table[known]
+
+
+def _refusal(place: Place, key: str, message: str) -> ExperimentErrors:
+    return ExperimentErrors([Problem(place, key, message)])

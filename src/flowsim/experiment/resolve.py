@@ -1,0 +1,30 @@
+"""An experiment with every default written out, as YAML that loads back to the same experiment."""
+
+import io
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from .schema import Experiment
+
+
+def resolved_yaml(experiment: Experiment) -> str:
+    """The whole experiment as YAML."""
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = None
+    writer.width = 100
+    writer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
+    writer.allow_unicode = True
+    out = io.StringIO()
+    writer.dump(_plain(experiment.model_dump()), out)
+    return out.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples; the kind first; nothing for what is not given."""
+    if isinstance(value, dict):
+        ordered = sorted(value.items(), key=lambda entry: entry[0] not in ("kind", "spacing"))
+        return {key: _plain(item) for key, item in ordered if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

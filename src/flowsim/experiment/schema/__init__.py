@@ -1,0 +1,58 @@
+"""The sections of an experiment, one file each."""
+
+from . import checks
+from ._base import Section
+from .certificate import Certificate
+from .discrete import DiscreteConfig
+from .events import (
+    AttentionMoves,
+    CommonWordTurns,
+    EventConfig,
+    GradientBelow,
+    LossBelow,
+    MarginReached,
+    MlpAligned,
+    Phase1End,
+)
+from .experiment import FIGURES, Experiment
+from .flow import GradientFlow
+from .init import FileInit, Gaussian, InitConfig, KaimingNormal, KaimingUniform, Theory
+from .loss import Loss
+from .model import CooccurrenceTransformer
+from .save import GivenTimes, LinearTimes, LogTimes, SaveConfig
+from .solver import Solver
+from .task import CooccurrenceTask, FileTask, TaskConfig
+
+__all__ = [
+    "FIGURES",
+    "AttentionMoves",
+    "Certificate",
+    "CommonWordTurns",
+    "CooccurrenceTask",
+    "CooccurrenceTransformer",
+    "DiscreteConfig",
+    "EventConfig",
+    "Experiment",
+    "FileInit",
+    "FileTask",
+    "Gaussian",
+    "GivenTimes",
+    "GradientBelow",
+    "GradientFlow",
+    "InitConfig",
+    "KaimingNormal",
+    "KaimingUniform",
+    "LinearTimes",
+    "LogTimes",
+    "Loss",
+    "LossBelow",
+    "MarginReached",
+    "MlpAligned",
+    "Phase1End",
+    "SaveConfig",
+    "Section",
+    "Solver",
+    "TaskConfig",
+    "Theory",
+    "checks",
+]

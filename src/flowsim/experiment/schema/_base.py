@@ -1,0 +1,61 @@
+"""What every section of an experiment shares: strict values, no unknown keys, short forms."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class Section(BaseModel):
+    """A part of an experiment: frozen, strict (`"128"` and `true` are no numbers), finite, without unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False, hide_input_in_errors=True
+    )
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """An error whose message says what is allowed and what to do; what was given is added where it is shown."""
+    return PydanticCustomError("flowsim", "{text}", {"text": message})
+
+
+def unknown(known: Sequence[str]) -> PydanticCustomError:
+    """An error for a word that is none of the known ones."""
+    return PydanticCustomError("flowsim_choice", "known are {words}", {"words": ", ".join(known), "known": list(known)})
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers may be written as floats: `1.0e9`."""
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _named(value: Any) -> Any:
+    """`logistic` is short for `{kind: logistic}`."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _items(value: Any) -> Any:
+    """Lists become tuples, so that a section cannot be changed."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _clean(value: str) -> str:
+    if any(not c.isprintable() for c in value):
+        raise wrong("must not hold control characters or line breaks")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=1, le=10**9)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+FilePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean)]
+
+ShortKind = BeforeValidator(_named)
+Listed = BeforeValidator(_items)

@@ -1,0 +1,175 @@
+"""What must hold between an experiment's values. A check runs when every section that it names is sound."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...solver_names import BY_KIND, SMALLEST_RTOL
+from .discrete import DiscreteConfig
+from .events import EventConfig
+from .flow import GradientFlow
+from .init import FileInit, InitConfig, KaimingUniform
+from .model import CooccurrenceTransformer
+from .save import GivenTimes, LogTimes, SaveConfig
+from .solver import Solver
+from .task import CooccurrenceTask, TaskConfig
+
+LARGEST_TASK = 10**8  # tokens
+LARGEST_WEIGHTS = 2 * 10**9  # numbers: 16 GB in float64
+
+
+class Remark(NamedTuple):
+    """What is wrong with the value at `path`; the value itself is added where the remark is shown."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+def remarks(sections: Mapping[str, Any]) -> list[Remark]:
+    """Everything that is inconsistent among these sections."""
+    found = []
+    for check in CHECKS:
+        needed = inspect.signature(check).parameters
+        if all(name in sections for name in needed):
+            found.extend(check(**{name: sections[name] for name in needed}))
+    return found
+
+
+def _task_sizes(task: TaskConfig) -> Iterator[Remark]:
+    if not isinstance(task, CooccurrenceTask):
+        return
+    k = task.targets
+    if task.length < k + 1:
+        yield Remark(("task", "length"), f"must be at least {k + 1}, to hold {k} target words and the common word")
+    if task.vocabulary < k + 2:
+        yield Remark(("task", "vocabulary"), f"must be at least {k + 2}: {k} targets, the common word, a random word")
+    if task.samples * task.length > LARGEST_TASK:
+        yield Remark(("task", "samples"), f"must be such that samples × length is at most {LARGEST_TASK:.0e}")
+
+
+def _groups(task: TaskConfig) -> Iterator[Remark]:
+    if not isinstance(task, CooccurrenceTask) or not task.exact_groups:
+        return
+    unit = 2 * (task.targets + 1)
+    if task.samples % unit:
+        near = max(round(task.samples / unit), 1) * unit
+        yield Remark(
+            ("task", "samples"),
+            f"must be divisible by {unit} for groups of exact size: take {near}, or set exact_groups: false",
+        )
+
+
+def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
+    if not isinstance(task, CooccurrenceTask) or not task.distinct_words or task.length < task.targets + 1:
+        return
+    n, k = task.samples, task.targets
+    positions = n * (task.length - 1)
+    if task.exact_groups:
+        if n % (2 * (k + 1)):
+            return
+        positions -= k * (n // 2) + k * (n // (2 * (k + 1)))
+    need = positions + k + 1
+    if task.vocabulary < need:
+        upto = "" if task.exact_groups else "up to "
+        yield Remark(
+            ("task", "vocabulary"),
+            f"must be at least {need} for distinct_words ({upto}{positions} random positions, {k + 1} signal words): "
+            "raise it, or set distinct_words: false",
+        )
+
+
+def _width(model: CooccurrenceTransformer, task: TaskConfig, init: InitConfig, flow: GradientFlow) -> Iterator[Remark]:
+    m, m1, d = model.width, model.neurons, task.vocabulary
+    too_large = m * m1 + 3 * m * d > LARGEST_WEIGHTS
+    if not too_large:
+        return
+    what = "the limit of infinite width" if m == float("inf") else f"weights of more than {LARGEST_WEIGHTS:.0e} numbers"
+    if isinstance(init, KaimingUniform | FileInit):
+        yield Remark(
+            ("model", "width"), f"asks for {what}, which need a Gaussian init that can be drawn in law: "
+            "init: kaiming_normal, gaussian or theory"
+        )  # fmt: skip
+    if init.balanced:
+        yield Remark(("init", "balanced"), f"must be false for {what}, which are never formed")
+    if flow.reduction not in ("auto", "rotation", "gram"):
+        yield Remark(("flow", "reduction"), f"must be auto, rotation or gram for {what}, which are never formed")
+
+
+def _tolerance(solver: Solver, precision: str) -> Iterator[Remark]:
+    floor = SMALLEST_RTOL[precision]
+    if solver.rtol is not None and solver.rtol < floor:
+        better = " or use precision: float64" if precision == "float32" else ""
+        yield Remark(
+            ("solver", "rtol"),
+            f"must be at least {floor:g} in {precision}, whose rounding is about as large: raise it{better}",
+        )
+
+
+def _step(solver: Solver, flow: GradientFlow) -> Iterator[Remark]:
+    if solver.step is None:
+        if solver.kind != "auto" and not BY_KIND[solver.kind].adaptive:
+            yield Remark(("solver", "kind"), "has no error estimate: give it a fixed step size, solver.step")
+        return
+    if solver.kind == "auto":
+        yield Remark(("solver", "step"), "needs a solver by name: set solver.kind, or remove step")
+    if solver.step > flow.t1:
+        yield Remark(("solver", "step"), f"must be at most flow.t1 = {flow.t1:g}")
+    elif flow.t1 / solver.step > solver.max_steps:
+        yield Remark(
+            ("solver", "step"),
+            f"makes {flow.t1 / solver.step:.3g} steps, more than solver.max_steps = {solver.max_steps}: raise either",
+        )
+
+
+def _event_names(events: tuple[EventConfig, ...]) -> Iterator[Remark]:
+    seen = set()
+    for i, event in enumerate(events):
+        if event.name in seen:
+            yield Remark(("events", i, "name"), f"must be unique, and {event.name} is taken: give this event a `name`")
+        seen.add(event.name)
+
+
+def _save_times(save: SaveConfig, flow: GradientFlow) -> Iterator[Remark]:
+    if isinstance(save, LogTimes) and save.first is not None and save.first >= flow.t1:
+        yield Remark(("save", "first"), f"must be below flow.t1 = {flow.t1:g}")
+    if not isinstance(save, GivenTimes):
+        return
+    previous = -1.0
+    for i, time in enumerate(save.times):
+        if time <= previous:
+            yield Remark(("save", "times", i), f"must be above the time before it, {previous:g}: times increase")
+        if time > flow.t1:
+            yield Remark(("save", "times", i), f"must be at most flow.t1 = {flow.t1:g}")
+        previous = time
+
+
+def _momentum(discrete: tuple[DiscreteConfig, ...]) -> Iterator[Remark]:
+    for i, run in enumerate(discrete):
+        if run.momentum is not None and run.optimizer != "sgd":
+            yield Remark(("discrete", i, "momentum"), f"must be left out for {run.optimizer}; only sgd takes it")
+
+
+def _unique_figures(figures: tuple[str, ...]) -> Iterator[Remark]:
+    for i, figure in enumerate(figures):
+        if figure in figures[:i]:
+            yield Remark(("figures", i), "must be listed once")
+
+
+def _unique_seeds(seeds: tuple[int, ...]) -> Iterator[Remark]:
+    if len(set(seeds)) < len(seeds):
+        yield Remark(("seeds",), "must be different from one another")
+
+
+CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
+    _task_sizes,
+    _groups,
+    _distinct_words,
+    _width,
+    _tolerance,
+    _step,
+    _event_names,
+    _save_times,
+    _momentum,
+    _unique_figures,
+    _unique_seeds,
+)

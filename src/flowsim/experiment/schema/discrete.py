@@ -1,0 +1,16 @@
+"""`discrete`: the same start trained by an optimiser's steps, for comparison with the flow."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._base import Count, Positive, Section
+
+
+class DiscreteConfig(Section):
+    """**Fields:** `momentum`: of `sgd` only; None for none."""
+
+    optimizer: Literal["sgd", "adam", "adagrad", "rmsprop"] = "sgd"
+    learning_rate: Positive
+    steps: Count
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
