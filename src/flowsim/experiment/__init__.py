@@ -5,7 +5,7 @@ This module and what it imports need neither JAX nor any other part of the simul
 
 from .load import load, load_text
 from .problems import ExperimentErrors, Place, Problem
-from .resolve import resolved_yaml
+from .resolved import resolved_yaml
 from .schema import Experiment
 
 __all__ = ["Experiment", "ExperimentErrors", "Place", "Problem", "load", "load_text", "resolved_yaml"]

@@ -57,4 +57,8 @@ def _remarks(sound: dict, document: Document) -> Iterator[Problem]:
 
 
 def _files(sound: dict, document: Document, folder: pathlib.Path) -> Iterator[Problem]:
-    yield from ()
+    named = [(sound.get("task"), "path"), (sound.get("task"), "embedding"), (sound.get("init"), "path")]
+    if any(getattr(section, key, None) is not None for section, key in named):
+        from . import files  # NumPy takes longer to load than most experiments take to check
+
+        yield from files.problems(sound, document, folder)

@@ -37,6 +37,10 @@ def remarks(sections: Mapping[str, Any]) -> list[Remark]:
 
 def _task_sizes(task: TaskConfig) -> Iterator[Remark]:
     if not isinstance(task, CooccurrenceTask):
+        if task.vocabulary < 3:
+            yield Remark(
+                ("task", "vocabulary"), "must be at least 3: words 0, 1, 2 are the targets and the common word"
+            )
         return
     k = task.targets
     if task.length < k + 1:
