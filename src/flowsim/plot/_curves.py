@@ -1,7 +1,7 @@
 """Lines against time, with a band: an error band, or the spread over an ensemble's seeds."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,9 +44,9 @@ def pick(dataset: xarray.Dataset, name: str, where: Mapping[str, Any] | None = N
     return to_curve(dataset[name].sel(where), error)
 
 
-def holding(name: str, overlays: Sequence[xarray.Dataset]) -> Iterator[tuple[int, xarray.Dataset]]:
+def holding(name: str, overlays: Sequence[xarray.Dataset]) -> list[tuple[int, xarray.Dataset]]:
     """The discrete runs that have a variable, each with its number."""
-    return ((index, run) for index, run in enumerate(overlays) if name in run)
+    return [(index, run) for index, run in enumerate(overlays) if name in run]
 
 
 def spans_decades(curves: Iterable[Curve]) -> bool:
@@ -66,10 +66,24 @@ def draw_flow(axes: Axes, curve: Curve, look: style.Look, *, place: float = 0.0,
     axes.plot(x, middle, color=look.color, marker=marker, markevery=every, linewidth=width, markeredgewidth=0)
 
 
-def draw_discrete(axes: Axes, curve: Curve, look: style.Look, index: int) -> None:
-    """Draw the same quantity along the discrete run number `index`: thin, dark and dashed, over the flow's line."""
-    x, (middle, _, _) = _shown(axes, curve)
-    axes.plot(x, middle, color=style.darker(look.color), linestyle=style.dash(index), linewidth=0.8, zorder=2.5)
+def draw_discrete(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]]) -> None:
+    """Draw what discrete runs give for the same quantities, (curve, look, number of the run): thin, dark and dashed.
+
+    Call it after the flow's curves: those set the scale. Descent that diverges leaves the axes, which grow for it by
+    no more than a third on either side.
+    """
+    forward, inverse = (np.log10, lambda y: 10.0**y) if axes.get_yscale() == "log" else (np.asarray, np.asarray)
+    low, high = forward(axes.get_ylim())
+    room = (high - low) / 3
+    lowest, highest = low, high
+    for curve, look, index in items:
+        x, (middle, _, _) = _shown(axes, curve)
+        y = np.clip(forward(middle), low - 10 * room, high + 10 * room)  # far outside, but no overflow
+        if np.any(np.isfinite(y)):
+            lowest, highest = min(lowest, np.nanmin(y)), max(highest, np.nanmax(y))
+        color = style.darker(look.color)
+        axes.plot(x, inverse(y), color=color, linestyle=style.dash(index), linewidth=0.8, zorder=2.5)
+    axes.set_ylim(*inverse(np.array([max(lowest, low - room), min(highest, high + room)])))
 
 
 def _shown(axes: Axes, curve: Curve):
@@ -79,18 +93,14 @@ def _shown(axes: Axes, curve: Curve):
     early enough that nothing has moved, and a "symlog" axis would invent a linear stretch that bends every curve.
     """
     keep = curve.time > 0 if axes.get_xscale() == "log" else np.ones(curve.time.shape, bool)
-    lines = []
-    for values in (curve.middle, curve.low, curve.high):
-        if values is None:
-            lines.append(None)
-            continue
-        values = np.where(np.isfinite(values), values, np.nan)[keep]
-        if axes.get_yscale() == "log":
-            positive = np.where(values > 0, values, np.nan)
-            floor = np.nanmin(curve.middle[curve.middle > 0], initial=np.inf) * 1e-3
-            values = np.where(values > 0, values, floor) if values is not None and len(lines) else positive
-        lines.append(values)
-    return curve.time[keep], lines
+    middle, *band = (
+        None if values is None else np.where(np.isfinite(values), values, np.nan)[keep]
+        for values in (curve.middle, curve.low, curve.high)
+    )
+    if axes.get_yscale() == "log":
+        middle = np.where(middle > 0, middle, np.nan)
+        band = [None if edge is None else np.maximum(edge, 1e-3 * middle) for edge in band]
+    return curve.time[keep], (middle, *band)
 
 
 def _band_shows(axes: Axes, middle, low, high) -> bool:

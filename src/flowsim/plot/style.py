@@ -32,8 +32,8 @@ RC = {
     "ytick.labelsize": 7,
     "legend.fontsize": 7,
     "legend.frameon": False,
-    "legend.handlelength": 2.2,
-    "legend.columnspacing": 1.2,
+    "legend.handlelength": 2.0,
+    "legend.columnspacing": 1.0,
     "legend.labelspacing": 0.3,
     "mathtext.fontset": "dejavusans",
     "text.usetex": False,
@@ -47,7 +47,7 @@ RC = {
     "xtick.minor.width": 0.4,
     "ytick.minor.width": 0.4,
     "lines.linewidth": 1.3,
-    "lines.markersize": 3.2,
+    "lines.markersize": 3.6,
     "figure.dpi": DOTS_PER_INCH,
     "savefig.dpi": DOTS_PER_INCH,
     "figure.constrained_layout.h_pad": 0.03,
@@ -78,7 +78,12 @@ WORDS = (Look("target 1", VERMILION, "s"), Look("target 2", GREEN, "^"), Look("c
 RANDOM = Look("random words", GREY)
 _SPARE_COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
 _SPARE_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ((0, (3.5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (5, 1, 1, 1, 1, 1)))  # of discrete runs; the flow is solid
+DASHES = (
+    (0, (3.5, 1.5)),
+    (0, (1, 1)),
+    (0, (5, 1, 1, 1)),
+    (0, (5, 1, 1, 1, 1, 1)),
+)  # of discrete runs; the flow is solid
 
 
 @contextlib.contextmanager

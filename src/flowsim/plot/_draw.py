@@ -1,0 +1,114 @@
+"""The figures by name, and drawing them into files."""
+
+import dataclasses
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import xarray
+from matplotlib.figure import Figure
+
+from . import alignment, attention, balance, invariants, loss, style
+from ._need import CannotDraw
+from ._types import Events, TimeAxis
+from ._write import write_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A figure that can be asked for by name. Calling it gives the figure.
+
+    **Fields:** `figure` and `caption`, both `(dataset, events, overlays=(), *, time_axis="log")`.
+    """
+
+    figure: Callable[..., Figure]
+    caption: Callable[..., str]
+
+    def __call__(
+        self,
+        dataset: xarray.Dataset,
+        events: Events,
+        overlays: Sequence[xarray.Dataset] = (),
+        *,
+        time_axis: TimeAxis = "log",
+    ) -> Figure:
+        return self.figure(dataset, events, overlays, time_axis=time_axis)
+
+
+FIGURES: Mapping[str, Kind] = MappingProxyType(
+    {
+        "loss": Kind(loss.figure, loss.caption),
+        "attention": Kind(attention.figure, attention.caption),
+        "alignment": Kind(alignment.figure, alignment.caption),
+        "balance": Kind(balance.figure, balance.caption),
+        "invariants": Kind(invariants.figure, invariants.caption),
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FigureRecord:
+    """What became of one figure: two files and a caption, or the reason why it was skipped."""
+
+    name: str
+    png: Path | None = None
+    pdf: Path | None = None
+    skipped_reason: str | None = None
+    caption: str = ""
+
+
+def draw(
+    names: Iterable[str],
+    dataset: xarray.Dataset | None,
+    summary: Mapping[str, Any],
+    overlays: Sequence[xarray.Dataset],
+    directory: Path | str,
+    *,
+    time_axis: TimeAxis = "log",
+) -> list[FigureRecord]:
+    """Draw figures as PNG and PDF.
+
+    The same data gives the same bytes: no time stamps, no random names.
+
+    **Arguments:** `names`: keys of `FIGURES`; `dataset` as `trajectory.nc`, None if there is none; `summary` as
+    `summary.json` (`events` is used); `overlays`: discrete runs; `directory`: made if missing.
+
+    **Returns:** a record for each name, in order; one that lacks data is skipped, with the reason.
+
+    **Raises:** `ValueError` for an unknown name, before anything is drawn.
+    """
+    names = list(dict.fromkeys(names))
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        raise ValueError(f"unknown figure {unknown[0]!r}; the figures are {', '.join(FIGURES)}.")
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    if dataset is None:
+        return [FigureRecord(name, skipped_reason="there is no trajectory") for name in names]
+    events = summary.get("events") or {}
+    return [_draw_one(name, dataset, events, overlays, directory, time_axis) for name in names]
+
+
+def _draw_one(name, dataset, events, overlays, directory: Path, time_axis: TimeAxis) -> FigureRecord:
+    kind = FIGURES[name]
+    png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
+    try:
+        figure = kind.figure(dataset, events, overlays, time_axis=time_axis)
+    except CannotDraw as reason:
+        for stale in (png, pdf):  # of an earlier drawing: it would show other data than the record
+            stale.unlink(missing_ok=True)
+        return FigureRecord(name, skipped_reason=str(reason))
+    write_whole(png, rendered(figure, "png"))
+    write_whole(pdf, rendered(figure, "pdf"))
+    return FigureRecord(name, png, pdf, caption=kind.caption(dataset, events, overlays, time_axis=time_axis))
+
+
+def rendered(figure: Figure, form: str) -> bytes:
+    """The bytes of a figure as `png` or `pdf`, without the time of drawing or the drawer's version in them."""
+    without = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}[form]
+    buffer = io.BytesIO()
+    with style.paper():
+        figure.savefig(buffer, format=form, metadata=without)
+    return buffer.getvalue()

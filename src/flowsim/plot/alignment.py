@@ -1,0 +1,88 @@
+"""The linear MLP function of the words: how the MLP aligns with the targets in phase 1."""
+
+from collections.abc import Sequence
+
+import xarray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from . import _curves, _frame, style
+from ._need import require
+from ._types import Events, TimeAxis
+
+NEEDS = ("mlp_alignment",)
+STATISTICS = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
+
+
+def figure(
+    dataset: xarray.Dataset,
+    events: Events,
+    overlays: Sequence[xarray.Dataset] = (),
+    *,
+    time_axis: TimeAxis = "log",
+) -> Figure:
+    """G(μ) = Σ_j a_j w_jᵀ W_V μ of the targets and the common word against time; random words as a band.
+
+    **Arguments:** `dataset` as `trajectory.nc`; `events` as in `summary.json` (or a result's); `overlays`: discrete
+    runs with the same variables, `time` = steps × learning rate, and an attribute `label`.
+
+    **Raises:** `CannotDraw` if `mlp_alignment` is missing or there are not two times to join.
+
+    **Reference:** Yang et al. 2024, Theorem 3.1.1.
+    """
+    require(dataset, NEEDS, time_axis)
+    with style.paper():
+        plot, (axes,) = style.new_figure(height=2.5)
+        _frame.set_time_axis([axes], [dataset, *overlays], time_axis)
+        axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=1)
+        handles = _draw_random(axes, dataset) if "mlp_alignment_random" in dataset else []
+        for word, look in enumerate(style.WORDS):
+            _curves.draw_flow(axes, _curves.pick(dataset, "mlp_alignment", {"word": word}), look, place=word / 3)
+        discrete = [
+            (_curves.pick(run, "mlp_alignment", {"word": word}), look, index)
+            for index, run in _curves.holding("mlp_alignment", overlays)
+            for word, look in enumerate(style.WORDS)
+        ]
+        _curves.draw_discrete(axes, discrete)
+        axes.set_ylabel(r"linear MLP function $G(\mu)$")
+        _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
+        words = [_frame.handle(look) for look in style.WORDS]
+        _frame.legend(plot, [*words, *handles, *_frame.overlay_handles(overlays)], columns=3 if not overlays else 2)
+        return plot
+
+
+def _draw_random(axes: Axes, dataset: xarray.Dataset) -> list:
+    """Two nested bands and the median; over an ensemble, the median of each statistic over the seeds."""
+    low, lower, middle, upper, high = (
+        _curves.pick(dataset, "mlp_alignment_random", {"statistic": name}) for name in STATISTICS
+    )
+    outer = axes.fill_between(low.time, low.middle, high.middle, color=style.GREY, alpha=0.22, linewidth=0, zorder=1.1)
+    inner = axes.fill_between(
+        low.time, lower.middle, upper.middle, color=style.GREY, alpha=0.45, linewidth=0, zorder=1.2
+    )
+    _curves.draw_flow(axes, middle, style.RANDOM, width=0.9)
+    outer.set_label("random: range")
+    inner.set_label("random: quartiles")
+    return [_frame.handle(style.Look("random: median", style.GREY), linewidth=0.9), inner, outer]
+
+
+def caption(
+    dataset: xarray.Dataset,
+    events: Events,
+    overlays: Sequence[xarray.Dataset] = (),
+    *,
+    time_axis: TimeAxis = "log",
+) -> str:
+    """A sentence or more that let the figure stand alone."""
+    random = ""
+    if "mlp_alignment_random" in dataset:
+        random = "Grey: the random words' median, quartiles (dark band) and full range (light band)."
+    return _frame.sentences(
+        "What the linear MLP adds to the output for each unit of attention on a word: G of the two target words and "
+        "of the common word against time of the flow.",
+        random,
+        _frame.phase_sentence(events),
+        _frame.scale_sentence(time_axis),
+        _frame.band_sentence(dataset, "mlp_alignment"),
+        _frame.overlay_sentence(overlays, "mlp_alignment"),
+    )

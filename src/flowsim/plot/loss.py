@@ -1,0 +1,82 @@
+"""The training loss and the loss of each group of samples (the paper's Figure 1b)."""
+
+from collections.abc import Sequence
+
+import xarray
+from matplotlib.figure import Figure
+
+from . import _curves, _frame, style
+from ._need import require
+from ._types import Events, TimeAxis
+
+NEEDS = ("loss",)
+
+
+def figure(
+    dataset: xarray.Dataset,
+    events: Events,
+    overlays: Sequence[xarray.Dataset] = (),
+    *,
+    time_axis: TimeAxis = "log",
+) -> Figure:
+    """Loss against time: total, and of every group where the samples have groups; a log axis where it spans decades.
+
+    **Arguments:** `dataset` as `trajectory.nc`; `events` as in `summary.json` (or a result's); `overlays`: discrete
+    runs with the same variables, `time` = steps × learning rate, and an attribute `label`.
+
+    **Raises:** `CannotDraw` if `loss` is missing or there are not two times to join.
+
+    **Reference:** Yang et al. 2024, Figure 1b.
+    """
+    require(dataset, NEEDS, time_axis)
+    with style.paper():
+        plot, (axes,) = style.new_figure(height=2.5)
+        _frame.set_time_axis([axes], [dataset, *overlays], time_axis)
+        groups = _groups(dataset)
+        curves = [_curves.pick(dataset, "loss")]
+        curves += [_curves.pick(dataset, "loss_by_group", {"group": name}) for name in groups]
+        if _curves.spans_decades(curves):
+            axes.set_yscale("log")
+        looks = [style.ALL, *(style.group_look(name, i) for i, name in enumerate(groups))]
+        for i, (curve, look) in enumerate(zip(curves, looks, strict=True)):
+            _curves.draw_flow(axes, curve, look, place=i / len(curves), width=1.7 if i == 0 else 1.2)
+        discrete = [(_curves.pick(run, "loss"), style.ALL, index) for index, run in _curves.holding("loss", overlays)]
+        for index, run in _curves.holding("loss_by_group", overlays):
+            for name, look in zip(groups, looks[1:], strict=True):
+                discrete.append((_curves.pick(run, "loss_by_group", {"group": name}), look, index))
+        _curves.draw_discrete(axes, discrete)
+        axes.set_ylabel("training loss")
+        _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
+        handles = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays)]
+        if len(handles) > 1:
+            _frame.legend(plot, handles, columns=3 if not overlays else 2)
+        return plot
+
+
+def caption(
+    dataset: xarray.Dataset,
+    events: Events,
+    overlays: Sequence[xarray.Dataset] = (),
+    *,
+    time_axis: TimeAxis = "log",
+) -> str:
+    """A sentence or more that let the figure stand alone."""
+    what = "Training loss against time of the flow."
+    if _groups(dataset):
+        what = "Training loss (black) and the mean loss of each group of samples (colours) against time of the flow."
+    return _frame.sentences(
+        what,
+        _frame.phase_sentence(events) if events else "",
+        _frame.scale_sentence(time_axis),
+        _frame.band_sentence(dataset, "loss"),
+        _frame.overlay_sentence(overlays, "loss"),
+    )
+
+
+def _groups(dataset: xarray.Dataset) -> list[str]:
+    """The names of the groups; an empty group has loss 0 at all times and is left out."""
+    if "loss_by_group" not in dataset:
+        return []
+    values = dataset["loss_by_group"]
+    used = (values != 0).any([dim for dim in values.dims if dim != "group"]).values
+    return [name for name, there in zip(values["group"].values, used, strict=True) if there]
