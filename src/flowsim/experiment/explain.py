@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ValidationError
 
-from .problems import Problem, did_you_mean, dotted, shortened
+from .problems import Problem, did_you_mean, dotted, nearest, shortened
 from .schema import Experiment
 from .yaml_source import Document, Path
 
@@ -128,20 +128,20 @@ def _tags(section: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _which_key(path: Path, owner: type[BaseModel] | None) -> str:
+    """The key that was meant: one of this section, or else one of another."""
     word = str(path[-1])
-    known = [] if owner is None else list(owner.model_fields)
-    clause = did_you_mean(word, known)
-    elsewhere = [found for found in _homes(word) if found != path[0]]
-    if not clause.startswith("did") and elsewhere:
-        return f"did you mean {elsewhere[0]}.{word}?"
-    return clause
+    here = did_you_mean(word, [] if owner is None else list(owner.model_fields))
+    if here.startswith("did"):
+        return here
+    everywhere = {key: f"{name}.{key}" for name, key in _all_keys() if name != path[0]}
+    near = nearest(word, list(everywhere))
+    return here if near is None else f"did you mean {everywhere[near]}?"
 
 
-def _homes(word: str) -> Iterator[str]:
-    """Sections that have a key of this name."""
+def _all_keys() -> Iterator[tuple[str, str]]:
     for name, field in Experiment.model_fields.items():
-        if any(word in member.model_fields for member in _members(field.annotation)):
-            yield name
+        for member in _members(field.annotation):
+            yield from ((name, key) for key in member.model_fields if key != "kind")
 
 
 def _needs(owner: type[BaseModel] | None, path: Path) -> str:

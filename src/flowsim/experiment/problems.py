@@ -90,11 +90,17 @@ def _window(line: str, column: int) -> tuple[str, int]:
     return head + line[start : start + _WIDEST] + tail, column - start + len(head)
 
 
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that was probably meant."""
+    near = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """A clause that names the nearest known word, or all of them."""
-    near = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(word, known)
+    if near is not None:
+        return f"did you mean {near!r}?"
     return f"known are {', '.join(known)}." if known else ""
 
 

@@ -1,0 +1,63 @@
+"""The `flowsim` command. Modules that need JAX are imported by the commands that need them, when they run."""
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from .._version import __version__
+from . import check, new, report, run, solvers
+
+_EXAMPLES = """Exact gradient flow of transformers: adaptive integration, certified error, exact events.
+
+Examples:
+
+\b
+  flowsim new figure1 > figure1.yaml        a commented experiment to start from
+  flowsim check figure1.yaml                every error at once
+  flowsim run figure1.yaml                  run it into runs/figure1/…
+  flowsim run figure1.yaml flow.t1=1.0e6 solver.rtol=1e-10 --out long
+  flowsim run --resume runs/figure1/…       go on with an interrupted run
+  flowsim solvers                           which solver, and when
+
+\b
+Exit codes: 0 done, 1 unexpected, 2 usage or bad experiment, 3 numerical failure,
+130 or 143 interrupted (go on with run --resume).
+"""
+
+app = typer.Typer(
+    name="flowsim",
+    help=_EXAMPLES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+for module in (run, check, new, solvers, report):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"flowsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The entry point of the `flowsim` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode still gets every message
+    app(prog_name="flowsim")

@@ -1,0 +1,172 @@
+"""`flowsim run`: one experiment into a run folder, or an interrupted run taken up again."""
+
+import dataclasses
+import datetime
+import json as json_module
+import pathlib
+import secrets
+from typing import Annotated, Any
+
+import typer
+
+from ..experiment import Experiment, ExperimentErrors, Place, Problem, load_text, resolved_yaml
+from ..experiment.yaml_source import read_text
+from ._output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
+from .progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is to be run, and where. `source_folder`: where paths in the experiment start."""
+
+    experiment: Experiment
+    source_text: str
+    source_folder: pathlib.Path
+    folder: pathlib.Path
+    resume: bool = False
+
+
+def register(app: typer.Typer) -> None:
+    app.command("run")(run)
+
+
+def run(
+    experiment: Annotated[
+        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
+    ] = None,
+    overrides: Overrides = None,
+    out: Annotated[
+        pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")
+    ] = None,
+    resume: Annotated[
+        pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Go on with this interrupted run.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show the plan, run nothing.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Run an experiment into a run folder, whose path is printed to stdout.
+
+    \b
+    Examples:
+      flowsim run figure1.yaml
+      flowsim run figure1.yaml flow.t1=1.0e6 'discrete=[]' --out long
+      flowsim run figure1.yaml --dry-run
+      flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
+    """
+    output = Output(json, quiet, verbose, debug)
+    with output.ending():
+        if resume is not None:
+            if experiment is not None or out is not None or force:
+                output.refuse("--resume takes the run folder alone: its experiment is in it.")
+            request = _resumed(resume)
+        elif experiment is None:
+            output.refuse("give an experiment file, or --resume DIR (`flowsim new` prints an experiment).")
+        else:
+            request = _requested(experiment, overrides or [], out)
+        if dry_run:
+            _plan(request, output)
+        else:
+            _execute(request, output, force)
+
+
+def _requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None) -> Request:
+    text = read_text(path)
+    experiment = load_text(text, origin=str(path), folder=path.parent, overrides=overrides)
+    return Request(experiment, text, path.parent, _new_folder(experiment) if out is None else out)
+
+
+def _new_folder(experiment: Experiment) -> pathlib.Path:
+    started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    return pathlib.Path("runs") / experiment.name / f"{started}-{secrets.token_hex(2)}"
+
+
+def _resumed(folder: pathlib.Path) -> Request:
+    """The request that made a run folder. Overrides are in its `resolved.yaml`, not in its `experiment.yaml`."""
+    try:
+        meta = json_module.loads((folder / "meta.json").read_text(encoding="utf8"))
+        source_folder = pathlib.Path(meta["source_folder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        place = Place(str(folder))
+        raise ExperimentErrors([Problem(place, "", f"is not a run folder that can be resumed: {error}.")]) from None
+    experiment = load_text(
+        read_text(folder / "resolved.yaml"), origin=str(folder / "resolved.yaml"), folder=source_folder
+    )
+    return Request(experiment, read_text(folder / "experiment.yaml"), source_folder, folder, resume=True)
+
+
+def _plan(request: Request, output: Output) -> None:
+    """Build everything and show what would run."""
+    from ..experiment import build  # loads JAX
+
+    build.configure(request.experiment.precision)
+    problem = build.problem(request.experiment, request.source_folder)
+    prepared = build.prepared(request.experiment, problem)
+    plan = {
+        "folder": str(request.folder),
+        "reduction": prepared.reduction.name,
+        "reduction_reason": prepared.reduction.reason,
+        "solver": prepared.plan.method.kind,
+        "state_bytes": build.state_size(prepared.reduction.problem),
+        "state_bytes_unreduced": build.state_size(problem),
+        "saved_times": len(prepared.save_times),
+    }
+    for key, value in plan.items():
+        output.say(f"{key.replace('_', ' ')}: {value}")
+    output.data(resolved_yaml(request.experiment).rstrip("\n"))
+    output.document({"status": "planned", **plan, "experiment": request.experiment.model_dump(mode="json")})
+
+
+def _execute(request: Request, output: Output, force: bool) -> None:
+    folder = request.folder
+    if not request.resume and not force and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        output.refuse(f"{folder} is there already: choose another --out, or replace it with --force.")
+    from ..experiment.array_files import ArrayErrors  # these load JAX and the whole simulator
+    from ..experiment.run import Interrupted, run_experiment
+    from ..store import StoreError
+
+    try:
+        with Progress(quiet=output.quiet) as progress:
+            outcome = run_experiment(
+                request.experiment,
+                source_text=request.source_text,
+                source_folder=request.source_folder,
+                folder=folder,
+                resume=request.resume,
+                force=force,
+                progress=progress.update,
+                say=progress.say,
+            )
+    except Interrupted as stop:
+        output.interrupted(str(stop), stop.signal)
+    except ArrayErrors as error:
+        output.refuse(f"{error}.")
+    except StoreError as error:
+        output.fail(str(error))
+    for line in _told(outcome.summary):
+        output.say(line)
+    output.data(str(outcome.folder))
+    output.document({**outcome.summary, "folder": str(outcome.folder)})
+    if not outcome.ok:
+        raise typer.Exit(NUMERICAL)
+
+
+def _told(summary: dict[str, Any]) -> list[str]:
+    """A run in a few lines."""
+    final, solver, certificate = summary["final"], summary["solver"], summary["certificate"]
+    lines = [f"{summary['status']}: {summary['message']} {summary['remedy']}".strip()]
+    measured = ", ".join(f"{key} {value:.6g}" for key, value in final.items() if value is not None)
+    lines.append(f"final: {measured}")
+    for name, event in summary["events"].items():
+        lines.append(f"{name}: " + ("never" if event["time"] is None else f"t = {event['time']:.10g}"))
+    if certificate is not None and certificate["relative_error"] is not None:
+        lines.append(f"certified relative error: {certificate['relative_error']:.1e}")
+    lines.append(
+        f"{solver['kind']}, reduction {solver['reduction']}: {solver['steps']} steps, {solver['rejected']} rejected, "
+        f"{solver['vector_field_evaluations']} evaluations; {solver['seconds_compile']:.1f} s compiling, "
+        f"{solver['seconds_run']:.1f} s running"
+    )
+    return lines

@@ -1,0 +1,30 @@
+"""`flowsim solvers`: the solvers, their order, and when to use each."""
+
+import dataclasses
+
+import typer
+
+from ..solver_names import AUTO, SOLVERS
+from ._output import Debug, Json, Output
+
+
+def register(app: typer.Typer) -> None:
+    app.command("solvers")(solvers)
+
+
+def solvers(json: Json = False, debug: Debug = False) -> None:
+    """List the solvers, their order, and when to use each.
+
+    A solver that is not adaptive needs solver.step, a fixed step size; any other takes solver.step instead of
+    tolerances.
+    """
+    output = Output(json=json, debug=debug)
+    with output.ending():
+        output.document({"auto": AUTO, "solvers": [dataclasses.asdict(solver) for solver in SOLVERS]})
+        output.data(f"{'kind':<12} {'order':>5} {'stages':>6}  {'steps':<8} {'type':<8}  use")
+        output.data(f"{'auto':<12} {'':>5} {'':>6}  {'adaptive':<8} {'':<8}  {AUTO}")
+        for solver in SOLVERS:
+            stages = "varies" if solver.stages is None else str(solver.stages)
+            steps = "adaptive" if solver.adaptive else "fixed"
+            form = "implicit" if solver.implicit else "explicit"
+            output.data(f"{solver.kind:<12} {solver.order:>5} {stages:>6}  {steps:<8} {form:<8}  {solver.use}")
