@@ -1,5 +1,7 @@
 """Linear algebra on pytrees of arrays, and the names of their leaves."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,9 @@ from jaxtyping import Array, Float, PyTree
 
 def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
     """Euclidean inner product Σ x_i y_i over all leaves."""
-    products = jax.tree.map(lambda a, b: jnp.sum(a * b), x, y)
-    return sum(jax.tree.leaves(products), start=jnp.zeros(()))
+    products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), x, y))
+    # A float32 tree has a float32 product, also where x64 is on.
+    return functools.reduce(jnp.add, products)
 
 
 def norm(x: PyTree) -> Float[Array, ""]:

@@ -1,7 +1,7 @@
 """When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
 
 from ._event import Direction, Event, all_of, crossing
-from ._scan import COARSE, FINE, crossings, may_cross, nodes
+from ._scan import COARSE_POINTS, FINE, crossings, may_cross, nodes
 from ._standard import (
     attention_moves,
     common_word_turns,
@@ -13,7 +13,7 @@ from ._standard import (
 )
 
 __all__ = [
-    "COARSE",
+    "COARSE_POINTS",
     "FINE",
     "Direction",
     "Event",

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ..events import COARSE, may_cross, nodes
+from ..events import COARSE_POINTS, may_cross
 from ..moment import Moment
 from ..probes import measure_all
 from ._carry import Carry, Clock, Code, Plan, State
@@ -230,9 +230,9 @@ def _watch(plan: Plan, carry: Carry, tried: _Attempt):
         now = moment(plan, carry.clock.advance(s), inside(s))
         return tuple(event.parts(now) for event in plan.events)
 
-    later = jax.lax.map(measure, tried.size * jnp.asarray(nodes(COARSE)[1:], tried.size.dtype))
+    later = jax.lax.map(measure, tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype))
     values = [jnp.concatenate([first[None], rest]) for first, rest in zip(carry.parts, later, strict=True)]
-    parts = tuple(v[-1] for v in values)
+    parts = tuple(v[-2] for v in values)  # the last Chebyshev point is the step's end
     new = jnp.array([_sign(p) for p in parts], jnp.int32)
     signs = jnp.where(new == 0, carry.signs, new)
     look = jnp.array([may_cross(v, sign) for v, sign in zip(values, carry.signs, strict=True)])

@@ -6,6 +6,8 @@ accepted step started and ends at the trial time. Such a step is shorter than th
 the tolerance.
 """
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -39,7 +41,8 @@ def peek(plan: Plan, clock: Clock, state: State, size) -> Peek:
 
 
 @eqx.filter_jit
-def _fine_parts(plan: Plan, clock: Clock, state: State, size):
+def _fine_parts(plan: Plan, clock: Clock, state: State, size, low, high):
+    """Every event's parts at `FINE` Chebyshev points of a piece of a step."""
     tried = _fresh_step(plan, clock, state, size)
     inside = _interpolant(plan, state, tried)
 
@@ -47,7 +50,7 @@ def _fine_parts(plan: Plan, clock: Clock, state: State, size):
         now = moment(plan, clock.advance(s), inside(s))
         return tuple(event.parts(now) for event in plan.events)
 
-    return jax.lax.map(measure, size * jnp.asarray(nodes(FINE), size.dtype))
+    return jax.lax.map(measure, size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype)))
 
 
 def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> _Attempt:
@@ -62,12 +65,18 @@ def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> _Attempt:
 def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
     """Every crossing of the last accepted step that counts, in order of time, and the steps it took to find them."""
     clock, state, size = carry.previous_clock, carry.previous_state, carry.previous_step
-    fine = jax.device_get(_fine_parts(plan, clock, state, size))
-    found, tries = [], 1
+    dtype = size.dtype
+
+    @functools.cache
+    def fine(low, high):
+        parts = _fine_parts(plan, clock, state, size, jnp.asarray(low, dtype), jnp.asarray(high, dtype))
+        return [np.asarray(part, np.float64) for part in jax.device_get(parts)]
+
+    found, tries = [], 0
     for i, event in enumerate(plan.events):
         if not bool(carry.look[i]):
             continue
-        brackets, resolved = crossings(np.asarray(fine[i], np.float64), int(carry.previous_signs[i]))
+        brackets, resolved = crossings(lambda low, high, i=i: fine(low, high)[i], int(carry.previous_signs[i]))
         for low, high, direction in brackets:
             if not _counts(event.direction, direction):
                 continue
@@ -77,7 +86,7 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
             scalars = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
             start = clock.to_host()
             found.append((Crossing(event.name, start + time, direction, refined, resolved, scalars), there))
-    return sorted(found, key=lambda pair: pair[0].time), tries
+    return sorted(found, key=lambda pair: pair[0].time), tries + fine.cache_info().misses
 
 
 def _counts(wanted: str, direction: int) -> bool:

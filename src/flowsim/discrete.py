@@ -1,0 +1,100 @@
+"""The same start, trained by an optimiser's steps instead of the flow, on the clock t = k·η."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Int, PyTree
+
+from . import probes
+from .moment import Lift, Moment
+from .problem import Problem
+from .result import Trajectory, Variable
+
+_OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam, "adagrad": optax.adagrad, "rmsprop": optax.rmsprop}
+
+
+@dataclasses.dataclass(frozen=True)
+class Descent:
+    """What an optimiser's steps gave.
+
+    **Fields:** `label`: for a legend; `parameters`: after the last step; `trajectory`: the standard probes, with
+    `time` = step × learning rate.
+    """
+
+    label: str
+    learning_rate: float
+    parameters: PyTree
+    trajectory: Trajectory
+
+
+def optimiser(kind: str, learning_rate: float, **options: float) -> optax.GradientTransformation:
+    """An Optax optimiser by its name.
+
+    **Raises:** `ValueError` for a name that is not known.
+    """
+    if kind not in _OPTIMISERS:
+        raise ValueError(f"unknown optimizer {kind!r}; known are {', '.join(_OPTIMISERS)}.")
+    return _OPTIMISERS[kind](learning_rate, **options)
+
+
+def descend(
+    problem: Problem,
+    transformation: optax.GradientTransformation,
+    *,
+    learning_rate: float,
+    steps: int,
+    points: int = 200,
+    label: str = "",
+) -> Descent:
+    """Take `steps` steps of an Optax optimiser from the problem's start.
+
+    With `optax.sgd(η)` step k is at t = kη, and one step is one step of Euler's method of size η on the gradient flow.
+
+    **Arguments:**
+
+    - `transformation`: any Optax optimiser.
+    - `learning_rate`: η, which sets the clock.
+    - `steps`: how many.
+    - `points`: about how many steps to record, spaced logarithmically; the first and the last are always among them.
+
+    **Raises:** `ValueError` if `learning_rate` or `steps` is not positive.
+    """
+    if not learning_rate > 0 or steps < 1:
+        raise ValueError(f"learning_rate and steps must be > 0, got {learning_rate} and {steps}.")
+    record = np.unique(np.concatenate([[0], np.round(np.geomspace(1, steps, points))]).astype(np.int64))
+    chosen = probes.standard(problem)
+    parameters, memory = problem.parameters, transformation.init(problem.parameters)
+    rows = []
+    for here, there in zip(record, [*record[1:], record[-1]], strict=True):
+        rows.append(jax.device_get(_measure(problem, chosen, jnp.asarray(here * learning_rate), parameters)))
+        parameters, memory = _steps(problem, _Static(transformation), parameters, memory, jnp.asarray(there - here))
+    values = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    variables = {p.name: Variable(p.dims or (), p.long_name, p.units) for p in chosen}
+    trajectory = Trajectory(record * learning_rate, values, variables, probes.coordinates(problem))
+    return Descent(label or f"η = {learning_rate:g}", learning_rate, parameters, trajectory)
+
+
+class _Static(eqx.Module):
+    """Optax's pair of functions, kept out of what is traced."""
+
+    transformation: optax.GradientTransformation = eqx.field(static=True)
+
+
+@eqx.filter_jit
+def _steps(problem: Problem, static: _Static, parameters: PyTree, memory: PyTree, count: Int[Array, ""]):
+    def step(_, state):
+        parameters, memory = state
+        gradient = jax.grad(problem.risk)(parameters)
+        updates, memory = static.transformation.update(gradient, memory, parameters)
+        return eqx.apply_updates(parameters, updates), memory
+
+    return jax.lax.fori_loop(0, count, step, (parameters, memory))
+
+
+@eqx.filter_jit
+def _measure(problem: Problem, chosen: tuple[probes.Probe, ...], t: Array, parameters: PyTree) -> dict[str, Array]:
+    return probes.measure_all(chosen, Moment(problem, t, parameters, Lift(problem, None)))

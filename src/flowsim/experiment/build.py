@@ -1,0 +1,139 @@
+"""From a checked experiment to objects: the only place where a string becomes one."""
+
+import pathlib
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import discrete, events, flows, init, losses, models, saving, tasks
+from ..problem import Problem
+from ..simulate import Prepared, Settings, prepare
+from .arrays import load_embedding, load_task_arrays, load_weights
+from .schema import Experiment
+from .schema.solver import DEFAULT_TOLERANCES
+
+
+def configure(precision: str) -> None:
+    """Set JAX up before the first array is made.
+
+    In float32, matrix products must be full float32: the accelerators' default of fewer bits is a noise floor under
+    the vector field at which adaptive steps collapse.
+    """
+    jax.config.update("jax_enable_x64", precision == "float64")
+    jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def stream(seed: int, name: str) -> jax.Array:
+    """A named random stream: drawing more from one never shifts another."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()) & 0x7FFFFFFF)
+
+
+def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
+    """Task, model, initialisation and loss. Paths are relative to `folder`, where the experiment file is."""
+    task = _task(experiment, folder)
+    model = models.CooccurrenceTransformer(
+        vocabulary=task.vocabulary,
+        width=int(experiment.model.width),
+        neurons=experiment.model.neurons,
+        key=stream(experiment.seed, "model"),
+    )
+    model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
+    return Problem(model, task, loss=getattr(losses, experiment.loss.kind))
+
+
+def prepared(experiment: Experiment, built: Problem) -> Prepared:
+    """The run, ready to start."""
+    default = DEFAULT_TOLERANCES[experiment.precision]
+    solver = experiment.solver
+    settings = Settings(
+        t1=experiment.flow.t1,
+        solver=solver.kind,
+        rtol=default[0] if solver.rtol is None else solver.rtol,
+        atol=default[1] if solver.atol is None else solver.atol,
+        step=solver.step,
+        max_steps=solver.max_steps,
+    )
+    return prepare(
+        built,
+        settings,
+        events=[_event(event) for event in experiment.events],
+        save_times=save_times(experiment),
+        flow=flows.gradient(),
+        reduction=experiment.flow.reduction,
+    )
+
+
+def save_times(experiment: Experiment) -> np.ndarray:
+    """Times at which probes are saved."""
+    save, t1 = experiment.save, experiment.flow.t1
+    if save.spacing == "given":
+        return saving.with_ends(save.times, t1)
+    if save.spacing == "linear":
+        return saving.linear_times(t1, points=save.points)
+    return saving.log_times(t1, points=save.points, first=save.first)
+
+
+def descents(experiment: Experiment, built: Problem) -> list[discrete.Descent]:
+    """Every optimiser's run of the experiment, one after the other."""
+    found = []
+    for entry in experiment.discrete:
+        options = {} if entry.momentum is None else {"momentum": entry.momentum}
+        transformation = discrete.optimiser(entry.optimizer, entry.learning_rate, **options)
+        momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
+        label = f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}"
+        found.append(
+            discrete.descend(built, transformation, learning_rate=entry.learning_rate, steps=entry.steps, label=label)
+        )
+    return found
+
+
+def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
+    config = experiment.task
+    if config.kind == "file":
+        arrays = load_task_arrays(folder / config.path, config.vocabulary)
+        return tasks.from_arrays(
+            arrays["tokens"], arrays["labels"], vocabulary=config.vocabulary, groups=arrays.get("groups")
+        )
+    embedding = None if config.embedding is None else load_embedding(folder / config.embedding, config.vocabulary)
+    return tasks.cooccurrence(
+        samples=config.samples,
+        length=config.length,
+        vocabulary=config.vocabulary,
+        targets=config.targets,
+        distinct_words=config.distinct_words,
+        exact_groups=config.exact_groups,
+        embedding=embedding,
+        key=stream(experiment.seed, "task"),
+    )
+
+
+def _initialiser(experiment: Experiment, task: tasks.Task, folder: pathlib.Path) -> init.Initialiser:
+    config = experiment.init
+    if config.kind == "gaussian":
+        base = init.gaussian(sigma0=config.sigma0, sigma1=config.sigma1)
+    elif config.kind == "theory":
+        base = init.theory(length=task.length, c0=config.c0, c1=config.c1)
+    elif config.kind == "file":
+        base = init.from_arrays(**load_weights(folder / config.path))
+    else:
+        base = {"kaiming_uniform": init.kaiming_uniform, "kaiming_normal": init.kaiming_normal}[config.kind]()
+    base = init.balanced(base) if config.balanced else base
+    return base if config.scale == 1.0 else init.scale(base, config.scale)
+
+
+def _event(config) -> events.Event:
+    """An event of the standard set; the fields beyond name, direction and terminal are its arguments."""
+    arguments = config.model_dump(exclude={"kind", "direction"})
+    event = getattr(events, config.kind)(**arguments)
+    return event if config.direction == event.direction else _turned(event, config.direction)
+
+
+def _turned(event: events.Event, direction: str) -> events.Event:
+    return events.Event(event.name, event.parts, direction, event.terminal, event.description)
+
+
+def state_size(built: Problem) -> int:
+    """Bytes of one state."""
+    return sum(x.size * jnp.dtype(x.dtype).itemsize for x in jax.tree.leaves(built.parameters))

@@ -1,0 +1,21 @@
+"""The run folder on disk: whole files or none, segments, checkpoints, one writer."""
+
+from ._atomic import StoreError, write_json, write_text
+from ._folder import SCHEMA_VERSION, RunFolder, named_parameters, summary
+from ._load import Run, load
+from ._lock import Lock
+from ._segments import Identity
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Identity",
+    "Lock",
+    "Run",
+    "RunFolder",
+    "StoreError",
+    "load",
+    "named_parameters",
+    "summary",
+    "write_json",
+    "write_text",
+]
