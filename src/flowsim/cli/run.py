@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..experiment import Experiment, ExperimentErrors, Place, Problem, load_text, resolved_yaml
-from ..experiment.yaml_source import read_text
+from ..experiment import Experiment, Place, load_text, resolved_yaml
+from ..experiment.problems import refusal
+from ..experiment.yaml_text import read_text
 from ._output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
 from .progress import Progress
 
@@ -90,8 +91,7 @@ def _resumed(folder: pathlib.Path) -> Request:
         meta = json_module.loads((folder / "meta.json").read_text(encoding="utf8"))
         source_folder = pathlib.Path(meta["source_folder"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        place = Place(str(folder))
-        raise ExperimentErrors([Problem(place, "", f"is not a run folder that can be resumed: {error}.")]) from None
+        raise refusal(Place(str(folder)), f"is not a run folder that can be resumed: {error}.") from None
     experiment = load_text(
         read_text(folder / "resolved.yaml"), origin=str(folder / "resolved.yaml"), folder=source_folder
     )

@@ -20,6 +20,7 @@ _ALLOWED = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "string_type": "must be text",
+    "string_unicode": "must be valid Unicode text",
     "string_too_short": "must not be empty",
     "string_too_long": "must be at most {max_length} characters long",
     "bool_type": "must be true or false",

@@ -10,7 +10,8 @@ from . import explain
 from .overrides import apply
 from .problems import ExperimentErrors, Problem, dotted
 from .schema import Experiment, checks
-from .yaml_source import Document, parse, read_text
+from .yaml_source import Document, parse
+from .yaml_text import read_text
 
 
 def load(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Experiment:
@@ -51,9 +52,8 @@ def load_text(
 
 def _remarks(sound: dict, document: Document) -> Iterator[Problem]:
     for remark in checks.remarks(sound):
-        value = document.texts.get(remark.path)
-        given = "" if value is None else f", got {value}"
-        yield Problem(document.place(remark.path), dotted(remark.path), f"{remark.message}{given}.")
+        given = document.texts.get(remark.path)
+        yield Problem(document.place(remark.path), dotted(remark.path), remark.text(given))
 
 
 def _files(sound: dict, document: Document, folder: pathlib.Path) -> Iterator[Problem]:

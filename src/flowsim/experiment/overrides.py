@@ -1,11 +1,12 @@
 """Changes to an experiment from the command line: `flow.t1=1.0e6`."""
 
 import copy
+import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from .problems import ExperimentErrors, Place, Problem
+from .problems import ExperimentErrors, Place, Problem, refusal, shortened
 from .yaml_source import Document, Path, parse_value
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -32,11 +33,11 @@ def apply(document: Document, changes: Sequence[str]) -> Document:
 
 def _change(document: Document, change: str) -> None:
     key, equals, text = change.partition("=")
-    place = Place(f"override {change}")
+    place = Place(f"override {shortened(change, 80)}")
     if not equals or not _KEY.fullmatch(key):
-        raise _refusal(place, "", "an override is key.sub=value, as in flow.t1=1.0e6.")
+        raise refusal(place, "an override is key.sub=value, as in flow.t1=1.0e6.")
     path: tuple[str, ...] = tuple(key.split("."))
-    value = parse_value(text, place.origin)
+    value = _value(text, place, key)
     parent: dict[str, Any] = document.data
     for depth, part in enumerate(path[:-1], 1):
         inner = parent.setdefault(part, {})
@@ -44,7 +45,7 @@ def _change(document: Document, change: str) -> None:
             inner = parent[part] = {"kind": inner}  # `solver: tsit5` is short for {kind: tsit5}
         if not isinstance(inner, dict):
             what = ".".join(path[:depth])
-            raise _refusal(place, key, f"{what} is not a section in the file; replace it as a whole: {what}=…")
+            raise refusal(place, f"{what} is not a section in the file; replace it as a whole: {what}=…", key)
         document.keys.setdefault(path[:depth], place)
         parent = inner
     parent[path[-1]] = value.data["value"]
@@ -54,11 +55,14 @@ def _change(document: Document, change: str) -> None:
         document.texts[path + inner_path] = inner_text
 
 
+def _value(text: str, place: Place, key: str) -> Document:
+    try:
+        return parse_value(text, place.origin)
+    except ExperimentErrors as error:
+        raise ExperimentErrors(dataclasses.replace(problem, key=key) for problem in error.problems) from None
+
+
 def _forget(document: Document, path: Path) -> None:
     for table in (document.keys, document.values, document.texts):
         for known in [known for known in table if known[: len(path)] == path]:
             del table[known]
-
-
-def _refusal(place: Place, key: str, message: str) -> ExperimentErrors:
-    return ExperimentErrors([Problem(place, key, message)])

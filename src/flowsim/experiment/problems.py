@@ -39,7 +39,7 @@ class Problem:
 
     def __str__(self) -> str:
         """`experiment.yaml:14:9 solver.rtol: must be > 0, got -1e-3`, the line, and a caret under the place."""
-        head = f"{self.place} {printable(self.key)}: " if self.key else f"{self.place} "
+        head = f"{self.place} {printable(shortened(self.key, 120))}: " if self.key else f"{self.place} "
         text = head + printable(self.message)
         if self.place.source is None or self.place.column is None:
             return text
@@ -66,6 +66,11 @@ class ExperimentErrors(Exception):
         assert found, "an error without a problem"
         self.problems: tuple[Problem, ...] = tuple(found)
         Exception.__init__(self, "\n".join(map(str, found)))
+
+
+def refusal(place: Place, message: str, key: str = "") -> ExperimentErrors:
+    """The errors of a single thing that is wrong."""
+    return ExperimentErrors([Problem(place, key, message)])
 
 
 def _order(problem: Problem):

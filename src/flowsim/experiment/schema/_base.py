@@ -11,9 +11,7 @@ from pydantic_core import PydanticCustomError
 class Section(BaseModel):
     """A part of an experiment: frozen, strict (`"128"` and `true` are no numbers), finite, without unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def wrong(message: str) -> PydanticCustomError:

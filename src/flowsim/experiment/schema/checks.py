@@ -19,10 +19,16 @@ LARGEST_WEIGHTS = 2 * 10**9  # numbers: 16 GB in float64
 
 
 class Remark(NamedTuple):
-    """What is wrong with the value at `path`; the value itself is added where the remark is shown."""
+    """What the value at `path` must be, and what to do; the value itself is put between where the remark is shown."""
 
     path: tuple[str | int, ...]
     message: str
+    remedy: str = ""
+
+    def text(self, given: str | None) -> str:
+        """The whole sentence. `given`: the value as it was written, None to leave it out."""
+        got = "" if given is None else f", got {given}"
+        return f"{self.message}{got}{': ' if self.remedy else ''}{self.remedy}."
 
 
 def remarks(sections: Mapping[str, Any]) -> list[Remark]:
@@ -59,7 +65,8 @@ def _groups(task: TaskConfig) -> Iterator[Remark]:
         near = max(round(task.samples / unit), 1) * unit
         yield Remark(
             ("task", "samples"),
-            f"must be divisible by {unit} for groups of exact size: take {near}, or set exact_groups: false",
+            f"must be divisible by {unit} for groups of exact size",
+            f"take {near}, or set exact_groups: false",
         )
 
 
@@ -77,7 +84,7 @@ def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
         upto = "" if task.exact_groups else "up to "
         yield Remark(
             ("task", "vocabulary"),
-            f"must be at least {need} for distinct_words ({upto}{positions} random positions, {k + 1} signal words): "
+            f"must be at least {need} for distinct_words ({upto}{positions} random positions, {k + 1} signal words)",
             "raise it, or set distinct_words: false",
         )
 
@@ -90,8 +97,8 @@ def _width(model: CooccurrenceTransformer, task: TaskConfig, init: InitConfig, f
     what = "the limit of infinite width" if m == float("inf") else f"weights of more than {LARGEST_WEIGHTS:.0e} numbers"
     if isinstance(init, KaimingUniform | FileInit):
         yield Remark(
-            ("model", "width"), f"asks for {what}, which need a Gaussian init that can be drawn in law: "
-            "init: kaiming_normal, gaussian or theory"
+            ("model", "width"), f"asks for {what}, which are never formed but drawn in law",
+            "lower it, or take a Gaussian init: kaiming_normal, gaussian or theory"
         )  # fmt: skip
     if init.balanced:
         yield Remark(("init", "balanced"), f"must be false for {what}, which are never formed")
@@ -105,23 +112,26 @@ def _tolerance(solver: Solver, precision: str) -> Iterator[Remark]:
         better = " or use precision: float64" if precision == "float32" else ""
         yield Remark(
             ("solver", "rtol"),
-            f"must be at least {floor:g} in {precision}, whose rounding is about as large: raise it{better}",
+            f"must be at least {floor:g} in {precision}, whose rounding is about as large",
+            f"raise it{better}",
         )
 
 
 def _step(solver: Solver, flow: GradientFlow) -> Iterator[Remark]:
     if solver.step is None:
         if solver.kind != "auto" and not BY_KIND[solver.kind].adaptive:
-            yield Remark(("solver", "kind"), "has no error estimate: give it a fixed step size, solver.step")
+            why = f"{solver.kind} has no error estimate and needs a fixed step size"
+            yield Remark(("solver", "step"), f"is missing; {why}")
         return
     if solver.kind == "auto":
-        yield Remark(("solver", "step"), "needs a solver by name: set solver.kind, or remove step")
+        yield Remark(("solver", "step"), "must come with a solver by name", "set solver.kind, or remove step")
     if solver.step > flow.t1:
         yield Remark(("solver", "step"), f"must be at most flow.t1 = {flow.t1:g}")
     elif flow.t1 / solver.step > solver.max_steps:
         yield Remark(
             ("solver", "step"),
-            f"makes {flow.t1 / solver.step:.3g} steps, more than solver.max_steps = {solver.max_steps}: raise either",
+            f"must be at least flow.t1 / solver.max_steps = {flow.t1 / solver.max_steps:.3g}",
+            "raise it, or raise max_steps",
         )
 
 
@@ -129,7 +139,9 @@ def _event_names(events: tuple[EventConfig, ...]) -> Iterator[Remark]:
     seen = set()
     for i, event in enumerate(events):
         if event.name in seen:
-            yield Remark(("events", i, "name"), f"must be unique, and {event.name} is taken: give this event a `name`")
+            yield Remark(
+                ("events", i, "name"), f"must be unique, and {event.name} is taken", "give this event a `name`"
+            )
         seen.add(event.name)
 
 

@@ -90,5 +90,5 @@ class Experiment(Section):
         if info.context is None:  # made in Python; `load` runs the checks itself, to report places
             remarks = checks.remarks({name: getattr(self, name) for name in type(self).model_fields})
             if remarks:
-                raise wrong("; ".join(f"{'.'.join(map(str, remark.path))} {remark.message}" for remark in remarks))
+                raise wrong(" ".join(f"{'.'.join(map(str, remark.path))} {remark.text(None)}" for remark in remarks))
         return self

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from ._base import Count, Section, wrong
 
@@ -21,6 +21,18 @@ def _width(value: Any) -> Any:
     return int(value)
 
 
+def _spelled(value: int | float) -> int | str:
+    """JSON has no infinity; `inf` reads back."""
+    return "inf" if isinstance(value, float) else value
+
+
+Width = Annotated[
+    int | Annotated[float, Field(allow_inf_nan=True)],
+    BeforeValidator(_width),
+    PlainSerializer(_spelled, when_used="json"),
+]
+
+
 class CooccurrenceTransformer(Section):
     """The paper's model (specification section 2).
 
@@ -28,7 +40,7 @@ class CooccurrenceTransformer(Section):
     """
 
     kind: Literal["cooccurrence_transformer"] = "cooccurrence_transformer"
-    width: Annotated[int | Annotated[float, Field(allow_inf_nan=True)], BeforeValidator(_width)]
+    width: Width
     neurons: Count
 
 
