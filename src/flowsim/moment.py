@@ -15,8 +15,14 @@ class Lift(eqx.Module):
 
     original: Problem
     lift: Callable[[Parameters], Parameters] | None
+    recoverable: bool = eqx.field(static=True, default=True)
 
     def __call__(self, parameters: Parameters) -> PyTree:
+        if not self.recoverable:
+            raise ValueError(
+                "this reduction keeps inner products of words only; a probe or event of single parameters needs "
+                "another reduction (auto, rotation, none)."
+            )
         return self.original.model(parameters if self.lift is None else self.lift(parameters))
 
 

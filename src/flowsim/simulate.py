@@ -134,7 +134,7 @@ def prepare(
     plan = Plan(
         problem=smaller.problem,
         flow=flow,
-        lift=Lift(problem, smaller.lift),
+        lift=Lift(problem, smaller.lift, smaller.recoverable),
         method=solvers.make(
             settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype
         ),
@@ -183,11 +183,10 @@ def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float
     rows = {probe.name: np.concatenate([chunk.rows[probe.name] for chunk in chunks]) for probe in plan.probes}
     if times.size == 0 or times[-1] < end.status.time:
         times, rows = _add_last(plan, end, times, rows)
-    parameters = plan.flow.parameters(end.carry.state.flow)
-    final = parameters if prepared.reduction.lift is None else prepared.reduction.lift(parameters)
+    final, model = _final(prepared, plan.flow.parameters(end.carry.state.flow))
     return Result(
-        parameters=final if plan.lift.original.task is not None else plan.lift(parameters),
-        model=plan.lift(parameters),
+        parameters=final,
+        model=model,
         crossings=_events(plan, [crossing for chunk in chunks for crossing in chunk.crossings]),
         status=end.status,
         solver=_cost(prepared, chunks, seconds_compile, seconds_run),
@@ -195,6 +194,17 @@ def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float
         energy_identity=_energy_identity(plan, end.carry),
         certify=functools.partial(_certify, prepared, end.carry),
     )
+
+
+def _final(prepared: Prepared, parameters: PyTree) -> tuple[PyTree, PyTree]:
+    """Final parameters and model as the user knows them; the reduced ones where single parameters cannot be had."""
+    reduction, lift = prepared.reduction, prepared.plan.lift
+    if not reduction.recoverable:
+        return parameters, reduction.problem.model(parameters)
+    model = lift(parameters)
+    if lift.original.task is None:
+        return model, model
+    return (parameters if reduction.lift is None else reduction.lift(parameters)), model
 
 
 def _certify(prepared: Prepared, carry: Carry, result: Result):

@@ -1,6 +1,8 @@
 """What learns: unbatched Equinox modules."""
 
 from ._cooccurrence import CooccurrenceTransformer
+from ._factored import FactoredTransformer
+from ._gram import GramTransformer
 from ._model import AbstractModel, AbstractWordModel
 
-__all__ = ["AbstractModel", "AbstractWordModel", "CooccurrenceTransformer"]
+__all__ = ["AbstractModel", "AbstractWordModel", "CooccurrenceTransformer", "FactoredTransformer", "GramTransformer"]

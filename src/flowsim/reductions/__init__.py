@@ -1,25 +1,47 @@
-"""Exact smaller problems with the way back."""
+"""Exact smaller problems with the way back (specification section 9). The loop does not know about them."""
 
-from collections.abc import Callable
-
-import equinox as eqx
-
-from .._types import Parameters
 from ..problem import Problem
+from ._factored import factored, unseen
+from ._gram import applies, gram, inner_products
+from ._reduction import Reduction, identity
 
+NAMES = ("auto", "none", "readout", "rotation", "vocabulary", "gram")
 
-class Reduction(eqx.Module):
-    """A smaller problem with the same flow, and the way back.
-
-    **Fields:** `name`; `problem`: the smaller one; `lift`: its parameters -> the original problem's, None for the
-    identity; `reason`: why this one, in a sentence.
-    """
-
-    name: str = eqx.field(static=True)
-    problem: Problem
-    lift: Callable[[Parameters], Parameters] | None
-    reason: str = eqx.field(static=True)
+_WHAT = {
+    "readout": "W moves along a only: m1 leaves the cost",
+    "rotation": "the matrices stay in the span of their initial columns: m and m1 leave the cost",
+    "vocabulary": "words that no sample holds never move: they leave the state, with m and m1",
+}
 
 
 def reduce(problem: Problem, name: str = "auto") -> Reduction:
-    return Reduction("none", problem, None, "asked for")
+    """A problem's exact reduction by name; `auto` takes the smallest from which every parameter can be recovered.
+
+    **Raises:** `ValueError` for an unknown name, or where the problem lacks the structure that it needs.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown reduction {name!r}; known are {', '.join(NAMES)}.")
+    if name == "none":
+        return identity(problem, "asked for")
+    if not applies(problem):
+        if name == "auto":
+            return identity(problem, "no reduction is known for this model")
+        raise ValueError(f"reduction {name} is one of CooccurrenceTransformer; use auto or none for other models.")
+    if name == "gram":
+        return gram(problem, "asked for: inner products of words close on themselves")
+    if name == "auto":
+        name = _smallest(problem)
+        return factored(problem, name, f"smallest exact state: {_WHAT[name]}")
+    if name == "vocabulary" and problem.model(problem.parameters).embedding is not None:
+        raise ValueError("reduction vocabulary needs one-hot words: an embedding matrix moves every column.")
+    return factored(problem, name, f"asked for: {_WHAT[name]}")
+
+
+def _smallest(problem: Problem) -> str:
+    if unseen(problem):
+        return "vocabulary"
+    width = problem.model(problem.parameters).width
+    return "rotation" if width > problem.samples.vocabulary + 1 else "readout"
+
+
+__all__ = ["NAMES", "Reduction", "inner_products", "reduce"]

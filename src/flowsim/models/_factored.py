@@ -1,0 +1,76 @@
+"""The paper's model in orthonormal coordinates, with far fewer of them."""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ._cooccurrence import columns, gram
+from ._model import AbstractWordModel
+
+
+class FactoredTransformer(AbstractWordModel):
+    """W only through û = Wᵀa/‖a‖, and W_V, W_K, W_Q in coordinates of the subspaces that they never leave.
+
+        G(μ) = ‖a‖ ûᵀ V μ,   A = KᵀQ
+
+    The coordinates are orthonormal, so the flow of (û, V, K, Q) is the gradient flow of the same risk, and distances in
+    it are distances of the full parameters (specification section 9). √m keeps the original width.
+
+    **Fields:** `u_hat`, `V`: value side, `K`, `Q`: attention side, for the words that move; `frozen`: the same columns
+    (V, K, Q) of the words that no sample holds; `position`: word -> column, moving words first; `a_norm`: ‖a‖.
+    """
+
+    u_hat: Float[Array, "rank_v"]
+    V: Float[Array, "rank_v moving"]
+    K: Float[Array, "rank_k moving"]
+    Q: Float[Array, "rank_k moving"]
+    frozen: tuple[Float[Array, "rank_v rest"], Float[Array, "rank_k rest"], Float[Array, "rank_k rest"]]
+    position: Int[Array, "vocabulary"]
+    a_norm: Float[Array, ""]
+    embedding: Float[Array, "vocabulary vocabulary"] | None
+    width: int | float = eqx.field(static=True)
+    evaluation: Literal["vocabulary", "sample"] = eqx.field(static=True)
+
+    def trainable(self) -> Any:
+        still = jax.tree.map(lambda _: False, self)
+        return eqx.tree_at(lambda m: (m.u_hat, m.V, m.K, m.Q), still, (True,) * 4)
+
+    def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
+        places = self.position[tokens]
+        if self.evaluation == "sample":
+            return self.a_norm * (self.u_hat @ columns(self.V, self.embedding, places))
+        return (self.a_norm * (self.u_hat @ columns(self.V, self.embedding)))[places]
+
+    def scores(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
+        places = self.position[tokens]
+        if self.evaluation == "sample":
+            return columns(self.K, self.embedding, places).T @ columns(self.Q, self.embedding, places)
+        everything = columns(self.K, self.embedding).T @ columns(self.Q, self.embedding)
+        return everything[places[:, None], places[None, :]]
+
+    def alignment(self) -> Float[Array, "vocabulary"]:
+        every = jnp.arange(self.position.shape[0])
+        return self.a_norm * (self.u_hat @ self._images(self.V, 0, every))
+
+    def key_query(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        return self._images(self.K, 1, words).T @ self._images(self.Q, 2, words)
+
+    def value_gram(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        return gram(self._images(self.V, 0, words))
+
+    def key_gram(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        return gram(self._images(self.K, 1, words))
+
+    def query_gram(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
+        return gram(self._images(self.Q, 2, words))
+
+    def readout_squared(self) -> Float[Array, ""]:
+        return self.a_norm**2 * jnp.sum(self.u_hat**2)
+
+    def _images(self, moving, which, words):
+        """Columns of any words, moving or not."""
+        whole = jnp.concatenate([moving, self.frozen[which]], axis=1)
+        return columns(whole, self.embedding, self.position[words])

@@ -1,0 +1,122 @@
+"""Readout, rotation and vocabulary: orthonormal coordinates of the subspace that the flow never leaves."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .._types import Parameters
+from ..models import CooccurrenceTransformer, FactoredTransformer
+from ..problem import Problem
+from ._reduction import Reduction
+
+_GATHER = 8  # a gathered multiply-add costs about this many dense ones
+
+
+def factored(problem: Problem, name: str, reason: str) -> Reduction:
+    """The reduction of a `CooccurrenceTransformer` by name; each includes the ones before it.
+
+    - `readout`: W moves along a only, so û = Wᵀa/‖a‖ stands for it; m1 leaves the cost.
+    - `rotation`: the columns of W_K and W_Q stay in the span of their initial columns, and those of W_V with u; each
+      side is written in an orthonormal basis of its span; m leaves the cost.
+    - `vocabulary`: columns of words that no sample holds never move, and leave the state.
+
+    With orthonormal coordinates the reduced flow is the gradient flow of the reduced risk.
+    """
+    model = problem.model(problem.parameters)
+    a_norm = jnp.linalg.norm(model.a)
+    u_hat = model.readout() / a_norm
+    value, attention = _bases(model, u_hat, rotate=name in ("rotation", "vocabulary"))
+    V, K, Q = _into(value, model.W_V), _into(attention, model.W_K), _into(attention, model.W_Q)
+    moving, rest = _words(problem, drop=name == "vocabulary")
+    order = np.concatenate([moving, rest])
+    small = FactoredTransformer(
+        u_hat=_into(value, u_hat),
+        V=V[:, moving],
+        K=K[:, moving],
+        Q=Q[:, moving],
+        frozen=(V[:, rest], K[:, rest], Q[:, rest]),
+        position=jnp.asarray(np.argsort(order), jnp.int32),
+        a_norm=a_norm,
+        embedding=model.embedding,
+        width=model.width,
+        evaluation=_cheaper(problem, len(moving)),
+    )
+    reduced = Problem(small, _without_embedding(problem.samples), loss=problem.loss)
+    lift = Lift(problem.parameters, model.a / a_norm, u_hat, value, attention, jnp.asarray(moving))
+    return Reduction(name, reduced, lift, reason)
+
+
+class Lift(eqx.Module):
+    """All parameters back from the factors: W = W(0) + â (û - û(0))ᵀ, and each basis times its factor.
+
+    **Fields:** `start`: the original parameters at t = 0; `direction`: â = a/‖a‖; `u_hat`: û(0); `value`,
+    `attention`: the bases, None for the identity; `moving`: words whose columns are in the state.
+    """
+
+    start: Parameters
+    direction: Float[Array, "neurons"]
+    u_hat: Float[Array, "width"]
+    value: Float[Array, "width rank_v"] | None
+    attention: Float[Array, "width rank_k"] | None
+    moving: Int[Array, "moving"]
+
+    def __call__(self, parameters: Parameters) -> Parameters:
+        change = _out_of(self.value, parameters.u_hat) - self.u_hat
+        new = (
+            self.start.W + jnp.outer(self.direction, change),
+            self._columns(self.start.W_V, self.value, parameters.V),
+            self._columns(self.start.W_K, self.attention, parameters.K),
+            self._columns(self.start.W_Q, self.attention, parameters.Q),
+        )
+        return eqx.tree_at(lambda p: (p.W, p.W_V, p.W_K, p.W_Q), self.start, new)
+
+    def _columns(self, start, basis, factor):
+        return start.at[:, self.moving].set(_out_of(basis, factor))
+
+
+def _bases(model: CooccurrenceTransformer, u_hat, *, rotate: bool):
+    """Orthonormal bases of [u W_V] and [W_K W_Q] at t = 0, or None where they would span everything."""
+    if not rotate:
+        return None, None
+    value = jnp.concatenate([u_hat[:, None], model.W_V], axis=1)
+    attention = jnp.concatenate([model.W_K, model.W_Q], axis=1)
+    # Householder's Q is orthonormal also where columns are dependent, and its span then only is larger than needed.
+    return tuple(jnp.linalg.qr(x)[0] if x.shape[0] > x.shape[1] else None for x in (value, attention))
+
+
+def _into(basis, x):
+    return x if basis is None else basis.T @ x
+
+
+def _out_of(basis, x):
+    return x if basis is None else basis @ x
+
+
+def _words(problem: Problem, *, drop: bool):
+    """Words whose columns move, and the others."""
+    every = np.arange(problem.samples.vocabulary)
+    if not drop:
+        return every, every[:0]
+    seen = np.isin(every, np.asarray(problem.samples.tokens))
+    return every[seen], every[~seen]
+
+
+def unseen(problem: Problem) -> int:
+    """How many words no sample holds; 0 with an embedding matrix, which mixes all columns."""
+    if problem.model(problem.parameters).embedding is not None:
+        return 0
+    return len(_words(problem, drop=True)[1])
+
+
+def _cheaper(problem: Problem, words: int):
+    """Scores of all pairs of words at once, or of each sample's pairs?"""
+    task = problem.samples
+    return "sample" if _GATHER * task.samples * task.length**2 < words**2 else "vocabulary"
+
+
+def _without_embedding(task):
+    """The reduced model already holds the embedding; a task that holds it too would set it again."""
+    return eqx.tree_at(lambda t: t.embedding, task, None, is_leaf=lambda x: x is None)
+
+
