@@ -70,7 +70,9 @@ def test_short_forms():
 
 
 def test_whole_numbers_may_be_written_as_floats():
-    experiment = given("model.width=1.0e9", "model.neurons=1e2", "init=gaussian", "init={kind: gaussian, sigma0: 0, sigma1: 1}")
+    experiment = given(
+        "model.width=1.0e9", "model.neurons=1e2", "init=gaussian", "init={kind: gaussian, sigma0: 0, sigma1: 1}"
+    )
     assert experiment.model.width == 10**9
     assert type(experiment.model.width) is int
     assert type(experiment.model.neurons) is int
@@ -124,7 +126,7 @@ def test_infinite_width(text):
         ("model.width=1e12", "model.width", "Gaussian init"),
         ("model.neurons=.inf", "model.neurons", "whole number"),
         ("model.wdith=3", "model.wdith", "did you mean 'width'?"),
-        ("init=gaussian", "init.sigma0", "is missing"),
+        ("init={kind: gaussian, sigma1: 1}", "init.sigma0", "is missing"),
         ("init={kind: gaussian, sigma0: -1, sigma1: 1}", "init.sigma0", "must be >= 0"),
         ("init={kind: theory, c0: 0}", "init.c0", "must be > 0"),
         ("init={kind: kaiming_uniform, scale: 0}", "init.scale", "must be > 0"),
@@ -202,14 +204,21 @@ def test_distinct_words_ask_for_what_the_task_asks_for():
 
     for samples, length, targets in ((12, 5, 2), (60, 5, 2), (16, 7, 3)):
         need = random_positions(samples, length, targets) + targets + 1
-        sizes = (f"task.samples={samples}", f"task.length={length}", f"task.targets={targets}", "task.distinct_words=true")
+        sizes = (
+            f"task.samples={samples}",
+            f"task.length={length}",
+            f"task.targets={targets}",
+            "task.distinct_words=true",
+        )
         assert given(*sizes, f"task.vocabulary={need}").task.vocabulary == need
         assert f"at least {need} " in messages(*sizes, f"task.vocabulary={need - 1}")["task.vocabulary"]
 
 
 def test_rtol_floor_of_float32_and_where_it_comes_from():
     assert "float32" in messages("precision=float32", "solver.rtol=1e-6")["solver.rtol"]
-    assert given("precision=float32", f"solver.rtol={SMALLEST_RTOL['float32']!r}").solver.rtol == SMALLEST_RTOL["float32"]
+    assert (
+        given("precision=float32", f"solver.rtol={SMALLEST_RTOL['float32']!r}").solver.rtol == SMALLEST_RTOL["float32"]
+    )
 
 
 def test_wide_models_are_only_drawn_in_law():

@@ -15,6 +15,8 @@ from ..experiment.problems import printable
 
 SCHEMA_VERSION = 1
 
+_SHOWN = 50  # errors; the JSON document has all of them
+
 UNEXPECTED, REFUSED, NUMERICAL, INTERRUPTED = 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to stdout.")]
@@ -90,10 +92,11 @@ class Output:
     def _refuse(self, errors: ExperimentErrors) -> NoReturn:
         if self.debug:
             traceback.print_exc()
-        for problem in errors.problems:
+        for problem in errors.problems[:_SHOWN]:
             self.error(str(problem))
         count = len(errors.problems)
-        self.error(f"{count} error{'s' if count > 1 else ''}; nothing was run.")
+        shown = f" ({_SHOWN} of them shown)" if count > _SHOWN else ""
+        self.error(f"{count} error{'s' if count > 1 else ''}{shown}; nothing was run.")
         self.document({"status": "refused", "problems": [problem.record() for problem in errors.problems]})
         raise typer.Exit(REFUSED)
 

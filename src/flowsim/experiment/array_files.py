@@ -18,6 +18,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from .problems import shortened
+
 LARGEST_ARRAY = 1 << 34  # bytes: 16 GiB
 _LONGEST_HEADER = 10_000  # bytes of one array's header; NumPy's own limit
 _LONGEST_INDEX = 1 << 20  # bytes of a safetensors file's header
@@ -96,7 +98,7 @@ def _opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
         raise ArrayErrors([f"{path} is damaged or not an array file: {error}"]) from None
     except ArrayErrors:
         raise
-    except (ValueError, OverflowError, MemoryError, SyntaxError) as error:
+    except (ValueError, OverflowError, MemoryError) as error:
         raise ArrayErrors([f"{path} is not an array file: {error}"]) from None
 
 
@@ -134,7 +136,10 @@ def _npy_header(member, name: str) -> Header:
         raise ArrayErrors([f"{name!r} has a header of {length} bytes; at most {_LONGEST_HEADER} are read"])
     rest = io.BytesIO(raw_length + member.read(length))
     reader = np.lib.format.read_array_header_1_0 if start[6] == 1 else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = reader(rest)
+    try:
+        shape, fortran, dtype = reader(rest)
+    except Exception as error:  # NumPy parses the header as a Python literal: SyntaxError, TokenError, RecursionError …
+        raise ArrayErrors([f"{name!r} has a malformed header: {shortened(error)}"]) from None
     if dtype.kind not in "fiub":
         raise ArrayErrors([f"{name!r} holds {dtype}; only plain numbers are read, never objects"])
     return _bounded(Header(tuple(int(n) for n in shape), dtype, bool(fortran), name), name)

@@ -40,7 +40,7 @@ def load_task_arrays(path: str | os.PathLike, vocabulary: int) -> dict[str, np.n
 def load_weights(
     path: str | os.PathLike,
     *,
-    width: float | None = None,
+    width: int | float | None = None,
     neurons: int | None = None,
     vocabulary: int | None = None,
 ) -> dict[str, np.ndarray]:

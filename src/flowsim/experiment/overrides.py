@@ -11,6 +11,8 @@ from .yaml_source import Document, Path, parse_value
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
+_SHORT = ("task", "model", "init", "loss", "flow", "solver")  # `solver: tsit5` is short for {kind: tsit5}
+
 
 def apply(document: Document, changes: Sequence[str]) -> Document:
     """The document with each change made, in order. A key's places then name the change instead of a line.
@@ -41,8 +43,8 @@ def _change(document: Document, change: str) -> None:
     parent: dict[str, Any] = document.data
     for depth, part in enumerate(path[:-1], 1):
         inner = parent.setdefault(part, {})
-        if isinstance(inner, str):
-            inner = parent[part] = {"kind": inner}  # `solver: tsit5` is short for {kind: tsit5}
+        if isinstance(inner, str) and depth == 1 and part in _SHORT:
+            inner = parent[part] = {"kind": inner}
         if not isinstance(inner, dict):
             what = ".".join(path[:depth])
             raise refusal(place, f"{what} is not a section in the file; replace it as a whole: {what}=…", key)
@@ -53,6 +55,7 @@ def _change(document: Document, change: str) -> None:
     document.keys[path] = document.values[path] = place
     for inner_path, inner_text in value.texts.items():
         document.texts[path + inner_path] = inner_text
+        document.values[path + inner_path] = place
 
 
 def _value(text: str, place: Place, key: str) -> Document:

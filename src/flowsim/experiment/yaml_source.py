@@ -25,6 +25,7 @@ from .yaml_scalars import meaning
 
 MAX_DEPTH = 20
 MAX_VALUES = 20_000
+MAX_PROBLEMS = 100  # of the form of the file; more than that is no slip of the pen
 
 Path = tuple[str | int, ...]
 
@@ -194,6 +195,8 @@ class _Reader:
 
     def _note(self, place: Place, path: Path, message: str) -> None:
         self.problems.append(Problem(place, dotted(path), message))
+        if len(self.problems) >= MAX_PROBLEMS:
+            self._raise()
 
     def _stop(self, event: Any, message: str):
         """What makes the rest unreadable ends the reading."""

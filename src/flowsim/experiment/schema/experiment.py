@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from . import checks
 from ._base import Listed, Section, Seed, wrong
@@ -30,6 +30,7 @@ class Experiment(Section):
     `seed`; `8` in a file stands for eight seeds counting up from `seed`.
     """
 
+    # `info` below is a pydantic.ValidationInfo, a protocol that beartype cannot check.
     # Order matters: a section's defaults may depend on the sections above it.
     name: Name
     notes: Annotated[str, Field(max_length=10_000)] = ""
@@ -57,7 +58,7 @@ class Experiment(Section):
 
     @field_validator("seeds", mode="before")
     @classmethod
-    def _count_up(cls, value: Any, info: ValidationInfo) -> Any:
+    def _count_up(cls, value: Any, info: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
             first = info.data.get("seed", 0)
             return tuple(range(first, first + value))
@@ -67,26 +68,26 @@ class Experiment(Section):
 
     @field_validator("solver")
     @classmethod
-    def _tolerances(cls, solver: Solver, info: ValidationInfo) -> Solver:
+    def _tolerances(cls, solver: Solver, info: Any) -> Solver:
         return filled(solver, info.data.get("precision", "float64"))
 
     @field_validator("save")
     @classmethod
-    def _first_time(cls, save: SaveConfig, info: ValidationInfo) -> SaveConfig:
+    def _first_time(cls, save: SaveConfig, info: Any) -> SaveConfig:
         if not isinstance(save, LogTimes) or save.first is not None or "flow" not in info.data:
             return save
         return save.model_copy(update={"first": min(1e-3, info.data["flow"].t1 * 1e-3)})
 
     @field_validator("*", mode="after")
     @classmethod
-    def _remember(cls, value: Any, info: ValidationInfo) -> Any:
+    def _remember(cls, value: Any, info: Any) -> Any:
         """Sections that are sound are kept, so that checks between them run even if another section is not."""
         if info.context is not None:
             info.context[info.field_name] = value
         return value
 
     @model_validator(mode="after")
-    def _consistent(self, info: ValidationInfo):
+    def _consistent(self, info: Any):
         if info.context is None:  # made in Python; `load` runs the checks itself, to report places
             remarks = checks.remarks({name: getattr(self, name) for name in type(self).model_fields})
             if remarks:
