@@ -1,7 +1,7 @@
 """Lines against time, with a band: an error band, or the spread over an ensemble's seeds."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,16 @@ _SEED_QUANTILES = (0.1, 0.5, 0.9)
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A line and, where `low` and `high` are given, the band around it; all of shape (time,)."""
+    """A line and the band around it, of no width where there is none; all of shape (time,)."""
 
     time: np.ndarray
     middle: np.ndarray
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
+    low: np.ndarray
+    high: np.ndarray
+
+    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> "Curve":
+        """The curve with its line and its edges changed."""
+        return Curve(self.time, change(self.middle), change(self.low), change(self.high))
 
 
 def to_curve(values: xarray.DataArray, error: xarray.DataArray | None = None) -> Curve:
@@ -33,7 +37,7 @@ def to_curve(values: xarray.DataArray, error: xarray.DataArray | None = None) ->
         return Curve(time, spread[1], spread[0], spread[2])
     middle = values.values
     if error is None:
-        return Curve(time, middle)
+        return Curve(time, middle, middle, middle)
     return Curve(time, middle, middle - error.values, middle + error.values)
 
 
@@ -59,7 +63,7 @@ def spans_decades(curves: Iterable[Curve]) -> bool:
 def draw_flow(axes: Axes, curve: Curve, look: style.Look, *, place: float = 0.0, width: float = 1.3) -> None:
     """Draw the flow's curve, solid, with markers starting at `place` (0 to 1) so that those of two lines part."""
     x, (middle, low, high) = _shown(axes, curve)
-    if low is not None and high is not None and _band_shows(axes, middle, low, high):
+    if _band_shows(axes, middle, low, high):
         axes.fill_between(x, low, high, color=look.color, alpha=0.25, linewidth=0, zorder=1.8)
     every = (0.05 + 0.16 * place, 0.16) if look.marker else None
     marker = look.marker or None
@@ -93,14 +97,13 @@ def _shown(axes: Axes, curve: Curve):
     early enough that nothing has moved, and a "symlog" axis would invent a linear stretch that bends every curve.
     """
     keep = curve.time > 0 if axes.get_xscale() == "log" else np.ones(curve.time.shape, bool)
-    middle, *band = (
-        None if values is None else np.where(np.isfinite(values), values, np.nan)[keep]
-        for values in (curve.middle, curve.low, curve.high)
+    middle, low, high = (
+        np.where(np.isfinite(values), values, np.nan)[keep] for values in (curve.middle, curve.low, curve.high)
     )
     if axes.get_yscale() == "log":
         middle = np.where(middle > 0, middle, np.nan)
-        band = [None if edge is None else np.maximum(edge, 1e-3 * middle) for edge in band]
-    return curve.time[keep], (middle, *band)
+        low, high = np.maximum(low, 1e-3 * middle), np.maximum(high, middle)
+    return curve.time[keep], (middle, low, high)
 
 
 def _band_shows(axes: Axes, middle, low, high) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from . import style
 from ._types import Events, TimeAxis
 
+_ROW = 0.135  # inches: one line of a legend
 _BORDER = {"color": "#555555", "linewidth": 0.8, "linestyle": (0, (2, 1.5)), "zorder": 1.5}
 
 
@@ -20,14 +22,15 @@ def border_time(events: Events) -> float | None:
     record = events.get("phase1_end")
     if record is None:
         return None
-    return record.get("time") if isinstance(record, Mapping) else record.time
+    time = record.get("time") if isinstance(record, Mapping) else record.time
+    return None if time is None else float(time)
 
 
 def set_time_axis(panels: Sequence[Axes], runs: Sequence[xarray.Dataset], time_axis: TimeAxis) -> None:
     """Scale and limits of the shared time axis; call it before drawing, so that curves know the scale."""
     times = [run["time"].values for run in runs]
-    last = max(time[-1] for time in times)
-    first = min(time[time > 0][0] for time in times[:1]) if time_axis == "log" else 0.0
+    last = max(time[-1] for time in times if time.size)
+    first = times[0][times[0] > 0][0] if time_axis == "log" else 0.0  # the flow's: run 0
     for axes in panels:
         axes.set_xscale(time_axis)
         axes.set_xlim(first, last)
@@ -92,17 +95,35 @@ def overlay_handles(overlays: Sequence[xarray.Dataset]) -> list[Line2D]:
 
 
 def overlay_label(run: xarray.Dataset, index: int) -> str:
-    """What the user calls a discrete run."""
-    return style.plain(run.attrs.get("label") or f"gradient descent {index + 1}")
+    """What the user calls a discrete run, as Matplotlib shows it."""
+    return style.plain(_overlay_name(run, index))
+
+
+def _overlay_name(run: xarray.Dataset, index: int) -> str:
+    return str(run.attrs.get("label") or f"gradient descent {index + 1}")
 
 
 def time_label(overlays: Sequence[xarray.Dataset]) -> str:
     return "time $t$ (gradient descent: steps × learning rate)" if overlays else "time $t$"
 
 
-def legend(figure: Figure, handles: Sequence[Line2D], columns: int) -> None:
-    """A legend below the panels, outside them, where it covers no curve."""
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+def legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
+    """A legend below the panels, outside them, where it covers no curve; in at most so many columns."""
+    fitting = fitting_columns(handles, columns, figure.get_figwidth())
+    figure.legend(handles=handles, loc="outside lower center", ncols=fitting)
+    more_rows = max(-(-len(handles) // fitting) - 2, 0)
+    figure.set_figheight(figure.get_figheight() + _ROW * more_rows)  # the panels keep their size
+
+
+def fitting_columns(handles: Sequence[Artist], most: int, width: float) -> int:
+    """How many columns fit into `width` inches: Matplotlib lets a legend run over the edge."""
+    lengths = [len(str(handle.get_label())) for handle in handles]
+    for columns in range(most, 1, -1):
+        rows = -(-len(lengths) // columns)
+        longest = [max(lengths[i : i + rows]) for i in range(0, len(lengths), rows)]
+        if sum(0.42 + 0.056 * characters for characters in longest) <= width:  # inches: handle and gap, one letter
+            return columns
+    return 1
 
 
 def phase_sentence(events: Events) -> str:
@@ -111,8 +132,8 @@ def phase_sentence(events: Events) -> str:
     if border is None:
         return "No border between the phases is drawn: the end of phase 1 was not reached or not watched for."
     return (
-        f"The dashed vertical line is the border between the phases, t = {border:.4g}: "
-        "the first time at which every training sample is classified correctly."
+        f"Dashed vertical line: the end of phase 1 at t = {border:.4g}, "
+        "when every training sample is first classified correctly."
     )
 
 
@@ -132,7 +153,7 @@ def band_sentence(dataset: xarray.Dataset, name: str) -> str:
 
 def overlay_sentence(overlays: Sequence[xarray.Dataset], needed: str) -> str:
     """Which discrete runs are drawn, and which could not be."""
-    labels = [(overlay_label(run, index).replace(r"\$", "$"), needed in run) for index, run in enumerate(overlays)]
+    labels = [(_overlay_name(run, index), needed in run) for index, run in enumerate(overlays)]
     drawn = "; ".join(label for label, there in labels if there)
     absent = "; ".join(label for label, there in labels if not there)
     first = f"Dark broken lines: {drawn}, at time = steps × learning rate." if drawn else ""

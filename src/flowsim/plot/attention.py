@@ -35,11 +35,13 @@ def figure(
     """
     require(dataset, NEEDS, time_axis)
     with style.paper():
-        plot, panels = style.new_figure(2, height=4.0)
+        plot, panels = style.new_figure(2, height=3.9)
         _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
         for axes, change in zip(panels, (False, True), strict=True):
             for place, pair in enumerate(_PAIRS):
-                _curves.draw_flow(axes, _score(dataset, pair, change), _look(pair), place=place / len(_PAIRS), width=1)
+                _curves.draw_flow(
+                    axes, _score(dataset, pair, change), _look(pair), place=place / len(_PAIRS), width=1.0
+                )
             runs = _curves.holding("attention_score", overlays)
             _curves.draw_discrete(
                 axes, [(_score(run, pair, change), _look(pair), index) for index, run in runs for pair in _PAIRS]
@@ -96,4 +98,5 @@ def _handles(overlays: Sequence[xarray.Dataset]) -> list[Line2D]:
     ]
     runs = _frame.overlay_handles(overlays)
     half = (len(runs) + 1) // 2
-    return [*keys, *runs[:half], *queries, *runs[half:]]
+    arranged = [*keys, *runs[:half], *queries, *runs[half:]]
+    return arranged if _frame.fitting_columns(arranged, 2, style.COLUMN) == 2 else [*keys, *queries, *runs]

@@ -61,7 +61,7 @@ def figure(
 def ratios(gradient_sum: xarray.DataArray) -> tuple[xarray.DataArray, xarray.DataArray]:
     """The gap of Lemma 4.4 and the ratio R of Lemma 4.5; not a number where a denominator is zero."""
     both, first, second, neither = (gradient_sum.sel(group=name, drop=True) for name in _NAMES)
-    smaller = np.minimum(first, second)
+    smaller = first.where(first < second, second)
     gap = (first - second) / smaller.where(smaller > 0)
     pull = both - first
     return gap, (first + second + neither - both) / pull.where(pull != 0)
@@ -101,7 +101,8 @@ def _draw_ratios(axes: Axes, dataset: xarray.Dataset, overlays, border: float | 
     ]
     _curves.draw_discrete(axes, discrete)
     axes.set_ylim(low, high)
-    axes.set_ylabel("ratios of gaps\n(axis clipped)" if clipped else "ratios of gaps")
+    beyond = any(np.any((c.middle < low) | (c.middle > high)) for c, _, _ in discrete)
+    axes.set_ylabel("ratios of gaps\n(axis clipped)" if clipped or beyond else "ratios of gaps")
     axes.text(0.01, 1.97, "(1, 2)", transform=axes.get_yaxis_transform(), va="top", fontsize=6.5, color=style.BLUE)
 
 
@@ -123,10 +124,9 @@ def ratio_limits(curves: Sequence[_curves.Curve], border: float | None) -> tuple
 
 def _broken_at_poles(curve: _curves.Curve) -> _curves.Curve:
     """Leave a gap where a ratio jumps from one infinity to the other: the line across it would be no value."""
-    middle = curve.middle.copy()
-    jump = (np.sign(middle[1:]) != np.sign(middle[:-1])) & (np.abs(np.diff(middle)) > _WIDEST[1])
-    middle[1:][jump] = np.nan
-    return _curves.Curve(curve.time, middle, curve.low, curve.high)
+    before, after = curve.middle[:-1], curve.middle[1:]
+    jump = np.append(False, (np.sign(before) != np.sign(after)) & (np.minimum(abs(before), abs(after)) > 1))
+    return curve.map(lambda values: np.where(jump, np.nan, values))
 
 
 def caption(

@@ -83,8 +83,8 @@ def _draw_panel(axes, name: str, runs: Sequence[xarray.Dataset]) -> None:
     for index, run in enumerate(runs):
         if PREFIX + name in run:
             curve = _curves.pick(run, PREFIX + name)
-            size = np.minimum(np.abs(curve.middle), 10 * _LARGEST)  # descent that overflows leaves the axis at its top
-            curve = _curves.Curve(curve.time, size, curve.low, curve.high)
+            # descent that overflows leaves the axis at its top
+            curve = curve.map(lambda values: np.minimum(np.abs(values), 10 * _LARGEST))
             _curves.draw_flow(axes, curve, _look(index), place=index / len(runs))
     axes.set_ylim(top=min(axes.get_ylim()[1], _LARGEST))
 

@@ -78,12 +78,12 @@ WORDS = (Look("target 1", VERMILION, "s"), Look("target 2", GREEN, "^"), Look("c
 RANDOM = Look("random words", GREY)
 _SPARE_COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
 _SPARE_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = (
+DASHES = (  # of discrete runs; the flow is solid
     (0, (3.5, 1.5)),
-    (0, (1, 1)),
-    (0, (5, 1, 1, 1)),
-    (0, (5, 1, 1, 1, 1, 1)),
-)  # of discrete runs; the flow is solid
+    (0, (1.0, 1.0)),
+    (0, (5.0, 1.0, 1.0, 1.0)),
+    (0, (5.0, 1.0, 1.0, 1.0, 1.0, 1.0)),
+)
 
 
 @contextlib.contextmanager

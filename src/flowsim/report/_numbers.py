@@ -1,0 +1,46 @@
+"""Numbers and records as a person reads them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def number(value: Any, digits: int = 6) -> str:
+    """A value for a table: floats to `digits` figures, nothing as a dash, everything else as it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return f"{value:.{digits}g}"
+
+
+def error(value: Any) -> str:
+    """A size of an error: two figures say all."""
+    return number(float(value), 2) if isinstance(value, int | float) and not isinstance(value, bool) else number(value)
+
+
+def measured(value: float | int, uncertainty: float | int | None) -> str:
+    """A number with the figures that its uncertainty allows: `0.219935536852 ± 1e-12`."""
+    if not uncertainty or not math.isfinite(uncertainty) or not value:
+        return number(float(value))
+    digits = math.ceil(math.log10(abs(value) / uncertainty)) if uncertainty < abs(value) else 1
+    return f"{value:.{min(max(digits, 2), 15)}g} ± {uncertainty:.1g}"
+
+
+def seconds(value: Any) -> str:
+    """A duration."""
+    return f"{value:.3g} s" if isinstance(value, int | float) else number(value)
+
+
+def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings, as (`outer.inner`, value); lists are joined when they are short and plain."""
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            if any(isinstance(item, Mapping | list | tuple) for item in value):
+                yield from flat({str(i): item for i, item in enumerate(value)}, f"{prefix}{name}.")
+            else:
+                yield prefix + str(name), ", ".join(number(item) for item in value) or "none"
+        else:
+            yield prefix + str(name), value

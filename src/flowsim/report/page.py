@@ -1,0 +1,182 @@
+"""The page that a person reads: one HTML file with everything in it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import _sentences
+from ._html import Markup, element, paragraph, picture, safe, section, table
+from ._numbers import error, flat, measured, number, seconds
+from ._style import CSS
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser will load and run nothing else
+_KNOWN = ("schema_version", "name", "status", "message", "remedy", "events", "final", "certificate", "solver")
+_FINAL = {"time": "time reached, t", "loss": "final loss", "min_margin": "smallest margin"}
+_CERTIFICATE = {
+    "relative_error": "distance of the final parameters from the exact flow's, over the distance travelled (estimate)",
+    "energy_identity": "|loss(0) − loss(t) − ∫‖∇loss‖² dt| over the loss that was lost; 0 for the exact flow",
+    "rounding_floor": "the part of the relative error that rounding alone explains; no tolerance goes below it",
+    "method": "where the evidence comes from",
+    "evaluations": "gradients that the evidence cost",
+    "warnings": "what the evidence cannot vouch for",
+    "invariants.key_query": "relative drift of W_K W_Kᵀ − W_Q W_Qᵀ, which the exact flow conserves",
+    "invariants.mlp_value": "relative drift of WᵀW − W_V W_Vᵀ, which the exact flow conserves",
+    "invariants.frozen_directions": "relative drift of (I − aaᵀ/‖a‖²)W, which the exact flow conserves",
+}
+_SOLVER = {
+    "kind": "method",
+    "rtol": "relative tolerance",
+    "atol": "absolute tolerance",
+    "steps": "steps",
+    "rejected": "rejected steps",
+    "vector_field_evaluations": "gradient evaluations (a Hessian-vector product counts as two)",
+    "event_evaluations": "gradient evaluations for event times",
+    "reduction": "exact reduction",
+    "reduction_reason": "why this reduction",
+    "seconds_compile": "compilation",
+    "seconds_run": "integration",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Illustration:
+    """One figure of the page: a PNG with its caption, or the reason why it is not there."""
+
+    name: str
+    caption: str = ""
+    png: bytes | None = None
+    skipped_reason: str | None = None
+
+
+def page(
+    summary: Mapping[str, Any],
+    figures: Sequence[Illustration],
+    experiment_text: str,
+    resolved_text: str,
+    meta: Mapping[str, Any],
+) -> str:
+    """The report as HTML: no link to anything outside, every text of the user's escaped, the same for the same input.
+
+    **Arguments:** `summary` as `summary.json`, possibly without some of it (then the page says that it is partial);
+    `figures` in order; `experiment_text` and `resolved_text`: YAML, shown as it is; `meta` as `meta.json`.
+    """
+    name = summary.get("name") or "unnamed run"
+    body = [
+        element("p", "flowsim: gradient flow, simulated and checked", class_="kind"),
+        element("h1", name),
+        Markup("") if _sentences.is_complete(summary) else _partial(summary),
+        _highlights(summary),
+        *map(paragraph, _story(summary)),
+        section("Figures", _figures(figures)),
+        section("Events", _events(summary.get("events") or {})),
+        section("Certificate: how exact this is", _certificate(summary)),
+        section("Solver", _solver(summary.get("solver") or {})),
+        section("State at the end", _plain(summary.get("final") or {})),
+        section("Further results", _plain({k: v for k, v in summary.items() if k not in _KNOWN})),
+        section("Configuration", _configuration(experiment_text, resolved_text)),
+        section("Versions and machine", _plain(meta)),
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{safe(name)} – flowsim</title><style>{CSS}</style>"
+    )
+    lines = "\n".join(str(part) for part in body if part)
+    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{lines}\n</body>\n</html>\n'
+
+
+def _story(summary: Mapping[str, Any]) -> list[str | None]:
+    complete = _sentences.is_complete(summary)
+    return [
+        _sentences.ending(summary) if complete and summary.get("status") != "done" else None,
+        " ".join(filter(None, (_sentences.final(summary), _sentences.phase1(summary)))),
+        _sentences.certificate(summary) if summary.get("final") or summary.get("certificate") else None,
+        _sentences.solver(summary),
+    ]
+
+
+def _partial(summary: Mapping[str, Any]) -> Markup:
+    text = [element("strong", "This is a partial result. "), _sentences.ending(summary)]
+    return element("p", *text, class_="partial", role="status")
+
+
+def _highlights(summary: Mapping[str, Any]) -> Markup:
+    """The few numbers that are looked for first."""
+    end, phase1 = summary.get("final") or {}, (summary.get("events") or {}).get("phase1_end")
+    size = (summary.get("certificate") or {}).get("relative_error")
+    numbers = []
+    if phase1 is not None:
+        time = phase1.get("time")
+        numbers.append(("end of phase 1, t", "not reached" if time is None else number(time, 5)))
+    numbers += [(label, number(end[key], 4)) for key, label in _FINAL.items() if end.get(key) is not None]
+    numbers += [("certified relative error", error(size))] if size is not None else []
+    items = [element("div", element("dt", label), element("dd", value)) for label, value in numbers]
+    return element("dl", *items, class_="numbers") if items else Markup("")
+
+
+def _figures(figures: Sequence[Illustration]) -> Markup:
+    drawn, skipped = [], []
+    for index, figure in enumerate([f for f in figures if f.png is not None], start=1):
+        assert figure.png is not None
+        wide = int.from_bytes(figure.png[16:20], "big") > 1000  # pixels: a figure for the whole page, not one column
+        caption = element("figcaption", element("b", f"Figure {index}, {figure.name}. "), figure.caption)
+        content = (picture(figure.png, f"Figure {index}: {figure.name}"), caption)
+        drawn.append(element("figure", *content, class_="wide" if wide else "single"))
+    for figure in figures:
+        if figure.png is None:
+            skipped.append(
+                element("p", f"Not drawn: {figure.name}, because {figure.skipped_reason or 'it is missing'}.")
+            )
+    return Markup((element("div", *drawn, class_="figures") if drawn else "") + "".join(skipped))
+
+
+def _events(events: Mapping[str, Any]) -> Markup:
+    if not events:
+        return Markup("")
+    rows = []
+    for name, record in events.items():
+        time, times = record.get("time"), record.get("times") or []
+        when = "never" if time is None else measured(time, record.get("uncertainty"))
+        later = ", ".join(number(t) for t in times[1:11]) + (" …" if len(times) > 11 else "")
+        rest = {k: v for k, v in record.items() if k not in ("time", "times", "uncertainty", "description")}
+        found = [f"{key.replace('_', ' ')} {number(value)}" for key, value in flat(rest) if value not in (None, "")]
+        said = "; ".join(filter(None, [str(record.get("description") or ""), *found]))
+        rows.append((name, element("span", when, class_="number"), later or "–", said or "–"))
+    return table(("event", "first time t", "later times", "what it is, and values there"), rows)
+
+
+def _certificate(summary: Mapping[str, Any]) -> Markup:
+    record = summary.get("certificate")
+    if not record:
+        return paragraph("No certificate was computed for this run." if summary.get("final") else None)
+    rows = []
+    for name, value in flat(record):
+        note = _CERTIFICATE.get(
+            name, "relative drift of a conserved quantity" if name.startswith("invariants.") else ""
+        )
+        rows.append((name.replace("_", " "), error(value) if isinstance(value, float) else number(value), note))
+    return table(("quantity", "value", "meaning"), rows)
+
+
+def _solver(record: Mapping[str, Any]) -> Markup:
+    if not record:
+        return Markup("")
+    rows = [
+        (_SOLVER.get(name, name), seconds(value) if name.startswith("seconds_") else number(value))
+        for name, value in flat(record)
+    ]
+    return table(("quantity", "value"), rows)
+
+
+def _plain(record: Mapping[str, Any]) -> Markup:
+    rows = [(name, number(value)) for name, value in flat(record)]
+    return table(("name", "value"), rows) if rows else Markup("")
+
+
+def _configuration(experiment_text: str, resolved_text: str) -> Markup:
+    given = element("pre", experiment_text) if experiment_text else Markup("")
+    resolved = Markup("")
+    if resolved_text:
+        title = element("summary", "With every default written out")
+        resolved = element("details", title, element("pre", resolved_text))
+    return Markup(given + resolved)

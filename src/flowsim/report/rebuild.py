@@ -1,0 +1,99 @@
+"""Figures and report from a run folder alone."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray
+
+from .. import plot
+from ._sentences import INCOMPLETE
+from .page import Illustration, page
+
+DEFAULT_FIGURES = ("loss", "attention", "alignment", "balance")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rebuilt:
+    """What `rebuild` wrote: the page, a record for each figure, and the summary that it was made from."""
+
+    report: Path
+    figures: list[plot.FigureRecord]
+    summary: Mapping[str, Any]
+
+
+def write(
+    directory: Path | str,
+    summary: Mapping[str, Any],
+    figures: Sequence[plot.FigureRecord],
+    experiment_text: str,
+    resolved_text: str,
+    meta: Mapping[str, Any],
+) -> Path:
+    """Write `report.html` into a run folder, whole or not at all, with the figures inside it.
+
+    **Arguments:** `figures`: what `flowsim.plot.draw` returned; the rest as for `page`.
+
+    **Returns:** the path of the page.
+    """
+    path = Path(directory) / "report.html"
+    pictures = [
+        Illustration(f.name, f.caption, f.png.read_bytes() if f.png else None, f.skipped_reason) for f in figures
+    ]
+    text = page(summary, pictures, experiment_text, resolved_text, meta)
+    plot.write_whole(path, text.encode("utf-8", "replace"))
+    return path
+
+
+def rebuild(
+    directory: Path | str, *, dataset: xarray.Dataset | None = None, time_axis: plot.TimeAxis = "log"
+) -> Rebuilt:
+    """Redraw the figures and rewrite the report of a run folder, from its files alone.
+
+    It works on a partial run: what is missing is said in the report. The figures are those that `meta.json` names
+    under `figures`, else the paper's four.
+
+    **Arguments:** `directory`: the run folder; `dataset`: the trajectory, if it is not (yet) in `trajectory.nc`;
+    `time_axis`: `log` or `linear`.
+
+    **Raises:** `FileNotFoundError` if the folder is none of a run; `ValueError` if a file cannot be read.
+    """
+    directory = Path(directory)
+    files = ("summary.json", "trajectory.nc", "experiment.yaml", "meta.json")
+    if not any((directory / name).is_file() for name in files):
+        raise FileNotFoundError(f"{directory} is no run folder: it holds none of {', '.join(files)}.")
+    meta = _json(directory / "meta.json") or {}
+    summary = _json(directory / "summary.json") or {"name": directory.resolve().name, "status": INCOMPLETE}
+    if dataset is None and (directory / "trajectory.nc").is_file():
+        dataset = _dataset(directory / "trajectory.nc")
+    overlays = [_dataset(path) for path in sorted((directory / "discrete").glob("*.nc"))]
+    names = meta.get("figures", DEFAULT_FIGURES)
+    figures = plot.draw(names, dataset, summary, overlays, directory / "figures", time_axis=time_axis)
+    given, resolved = _text(directory / "experiment.yaml"), _text(directory / "resolved.yaml")
+    shown = {key: value for key, value in meta.items() if key != "figures"}
+    return Rebuilt(write(directory, summary, figures, given, resolved, shown), figures, summary)
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace") if path.is_file() else ""
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except ValueError as problem:
+        raise ValueError(f"{path} is not JSON: {problem}. Delete it to build the report without it.") from problem
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} must hold a JSON object, got {type(record).__name__}.")
+    return record
+
+
+def _dataset(path: Path) -> xarray.Dataset:
+    try:
+        return xarray.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError) as problem:
+        raise ValueError(f"{path} cannot be read as netCDF: {problem}.") from problem
