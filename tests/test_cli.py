@@ -1,0 +1,230 @@
+"""The command line: exit codes, what goes to stdout and what to stderr, and what is never imported."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from flowsim.cli import _output
+from flowsim.experiment import load_text
+from flowsim.solver_names import SOLVERS
+
+GOOD = """name: tiny
+task: {kind: cooccurrence, samples: 6, length: 3, vocabulary: 5}
+model: {kind: cooccurrence_transformer, width: 4, neurons: 4}
+flow: {kind: gradient, t1: 1.0}
+save: {points: 5}
+certificate: false
+figures: []
+"""
+COMMAND = [sys.executable, "-c", "from flowsim.cli import main; main()"]
+
+
+def flowsim(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120,
+        env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path) -> pathlib.Path:
+    path = tmp_path / "e.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+WRONG = {
+    "unknown key": (GOOD + "wdith: 3\n", "e.yaml:8:1 wdith"),
+    "duplicate key": (GOOD + "name: y\n", "e.yaml:8:1 name"),
+    "negative width": (GOOD.replace("width: 4", "width: -4"), "e.yaml:3:48 model.width"),
+    "no such kind": (GOOD.replace("gradient", "gradeint"), "did you mean 'gradient'?"),
+    "not YAML": ("a: [1,\n", "e.yaml:2:1 not YAML"),
+    "empty": ("", "e.yaml:1:1 is empty"),
+    "binary": ("\x00\x01", "e.yaml:1:1 control character"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_file_ends_with_2_and_its_place(file, what):
+    text, says = WRONG[what]
+    file.write_text(text)
+    for command in ("run", "check"):
+        done = flowsim(command, file)
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+    assert not (file.parent / "runs").exists()
+
+
+def test_a_sound_file_ends_with_0_and_says_so_on_stderr(file):
+    done = flowsim("check", file)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no errors" in done.stderr
+    assert flowsim("check", file, "-q").stderr == ""
+
+
+def test_json_is_one_document_whatever_happens(file):
+    done = flowsim("check", file, "--json")
+    assert json.loads(done.stdout) == {"schema_version": 1, "status": "sound", "name": "tiny", "problems": []}
+    done = flowsim("check", file, "flow.t1=-1", "wdith=3", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"], document["schema_version"]) == (2, "refused", 1)
+    assert [problem["key"] for problem in document["problems"]] == ["flow.t1", "wdith"]
+    assert json.loads(flowsim("run", "--json").stdout)["status"] == "refused"
+    assert len(json.loads(flowsim("solvers", "--json").stdout)["solvers"]) == len(SOLVERS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",), ("run",), ("check",), ("check", "none.yaml"), ("check", "."), ("check", "e.yaml", "--nonsense"),
+        ("check", "e.yaml", "override"), ("new", "nonsense"), ("report",), ("report", "."), ("report", "none"),
+        ("run", "--resume", "."), ("run", "--resume", "none"), ("run", "e.yaml", "--resume", "."),
+        ("run", "e.yaml", "--out", "."), ("run", "e.yaml", "--out", "e.yaml"), ("solvers", "extra"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_ends_with_2(file, arguments):
+    done = flowsim(*arguments, cwd=file.parent)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_debug_shows_the_traceback(file):
+    file.write_text(GOOD + "wdith: 3\n")
+    done = flowsim("check", file, "--debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "wdith" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("new",), ("solvers",), ("check", "e.yaml"), ("run", "--help")], ids=" ".join)  # fmt: skip
+def test_the_light_commands_import_nothing_heavy(file, arguments):
+    heavy = "('jax', 'numpy', 'scipy', 'diffrax', 'equinox', 'matplotlib', 'xarray', 'rich')"
+    probe = (
+        "import atexit, sys; "
+        f"atexit.register(lambda: print([m for m in {heavy} if m in sys.modules], file=sys.stderr)); "
+        "from flowsim.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *arguments], capture_output=True, text=True, cwd=file.parent, timeout=60
+    )
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_the_light_commands_answer_at_once(file):
+    def seconds(*arguments) -> float:
+        start = time.perf_counter()
+        assert flowsim(*arguments).returncode == 0
+        return time.perf_counter() - start
+
+    for arguments in (("--help",), ("--version",), ("check", file)):
+        assert min(seconds(*arguments) for _ in range(5)) < 0.5
+
+
+def test_help_has_examples():
+    assert "flowsim new figure1 > figure1.yaml" in flowsim("--help").stdout
+    for command in ("run", "check", "new", "report"):
+        assert f"flowsim {command} " in flowsim(command, "--help").stdout
+
+
+def test_new_prints_an_experiment_that_passes_check(tmp_path):
+    (tmp_path / "n.yaml").write_text(flowsim("new").stdout)
+    assert flowsim("check", tmp_path / "n.yaml").returncode == 0
+    assert load_text(flowsim("new", "quick").stdout, origin="quick").name == "quick"
+    assert "did you mean 'quick'?" in flowsim("new", "quik").stderr
+
+
+def test_solvers_lists_every_solver():
+    lines = flowsim("solvers").stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == [solver.kind for solver in SOLVERS]
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c 'from flowsim.cli import main; main()' new | true"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+
+
+def test_no_escape_reaches_the_terminal(file):
+    done = flowsim("check", file, "\x1b[2Jname=3", "name=\x1b[2J", FORCE_COLOR="1")
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+
+
+def test_a_terminal_without_unicode_gets_every_message(file):
+    done = flowsim("check", file, "certificate.method=gram", PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert "certificate.method" in done.stderr
+
+
+def test_unexpected_errors_are_one_line_and_1(monkeypatch, capsys):
+    import typer
+
+    with pytest.raises(typer.Exit) as caught, _output.Output(json=True).ending():
+        raise RuntimeError("two\nlines")
+    assert caught.value.exit_code == 1
+    captured = capsys.readouterr()
+    assert captured.err == "flowsim: unexpected RuntimeError: two lines (--debug shows where)\n"
+    assert json.loads(captured.out)["status"] == "failed"
+
+
+def test_an_interrupt_ends_with_130(capsys):
+    import typer
+
+    with pytest.raises(typer.Exit) as caught, _output.Output().ending():
+        raise KeyboardInterrupt
+    assert caught.value.exit_code == 130
+    with pytest.raises(typer.Exit) as caught, _output.Output().ending():
+        _output.Output().interrupted("stopped", signal.SIGTERM)
+    assert caught.value.exit_code == 143
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One real run with an override, and the command that made it."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "e.yaml").write_text(GOOD)
+    return folder, flowsim("run", "e.yaml", "flow.t1=2.0", "--out", "out", "--json", cwd=folder)
+
+
+def test_run_writes_a_folder_and_prints_its_summary(finished):
+    folder, done = finished
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["schema_version"], summary["status"], summary["final"]["time"]) == (1, "done", 2.0)
+    assert summary.pop("folder") == "out"
+    assert summary == json.loads((folder / "out" / "summary.json").read_text())
+    assert (folder / "out" / "experiment.yaml").read_text() == GOOD
+    assert load_text((folder / "out" / "resolved.yaml").read_text(), origin="r").flow.t1 == 2.0
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_folder_is_never_overwritten_without_being_told_so(finished):
+    folder, _ = finished
+    before = (folder / "out" / "summary.json").stat().st_mtime_ns
+    done = flowsim("run", "e.yaml", "--out", "out", cwd=folder)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert (folder / "out" / "summary.json").stat().st_mtime_ns == before
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
+    done = flowsim("run", file, "--dry-run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert (plan["status"], plan["solver"], plan["saved_times"]) == ("planned", "dopri8", 6)
+    assert plan["experiment"]["flow"]["t1"] == 1.0
+    assert [path.name for path in tmp_path.iterdir()] == ["e.yaml"]

@@ -1,0 +1,75 @@
+"""Progress: a live line on a terminal, few plain lines elsewhere."""
+
+import io
+import math
+
+import pytest
+
+from flowsim.cli import progress as module
+from flowsim.cli.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.clock, "monotonic", lambda: now[0])
+    return now
+
+
+def test_the_line_of_a_moment():
+    line = Progress.line(time=150.0, t1=300.0, loss=3.2e-5, steps=58, fraction=0.5, seconds=75.0)
+    assert line == "t = 150 of 300  loss 3.200e-05  58 steps   50 %  1:15 left"
+    assert "10:00:00 left" in Progress.line(1.0, 2.0, 0.1, 1, 0.5, 36_000.0)
+    assert "unknown" in Progress.line(0.0, 2.0, math.nan, 0, 0.0, 1.0)
+
+
+def test_plain_lines_are_ten_seconds_apart(monkeypatch, clock):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with Progress() as progress:
+        for second in range(35):
+            clock[0] = float(second)
+            progress.update(float(second), 35.0, 0.1, second, second / 35)
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[2] for line in lines] == ["10", "20", "30"]
+    assert "\r" not in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_quiet_says_nothing(monkeypatch, clock):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with Progress(quiet=True) as progress:
+        clock[0] = 100.0
+        progress.update(1.0, 2.0, 0.1, 1, 0.5)
+        progress.say("stage")
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_one_live_line(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress() as progress:
+        progress.update(1.0, 2.0, 0.1, 7, 0.5)
+        progress.say("[bold]stage[/bold]")
+        progress.update(2.0, 2.0, 0.1, 9, 1.0)
+    shown = stream.getvalue()
+    assert "9 steps" in shown
+    assert "[bold]stage[/bold]" in shown, "a message is text, not markup"
+    assert "\x1b[2K" in shown, "the line is removed at the end"
+
+
+def test_a_dumb_terminal_gets_no_animation(monkeypatch, clock):
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "dumb")
+    with Progress() as progress:
+        progress.update(1.0, 2.0, 0.1, 7, 0.5)
+        progress.say("stage")
+    assert stream.getvalue() == "stage\n"
