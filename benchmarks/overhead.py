@@ -47,6 +47,7 @@ def main(repeats=9):
             name: prepare(problem, Settings(t1, kind, rtol, atol), save_times=[0.0, t1], reduction="none", events=events)
             for name, events in (("flow", []), ("flow, phase1_end", [flowsim.events.phase1_end()]))
         }
+        prepared["flow, default reduction"] = prepare(problem, Settings(t1, kind, rtol, atol), save_times=[0.0, t1])
         saved = prepare(problem, Settings(t1, kind, rtol, atol), reduction="none")
         bare_run = lambda s=solver: jax.block_until_ready(
             bare(problem, jnp.asarray(t1), jnp.asarray(rtol), jnp.asarray(atol), s).ys

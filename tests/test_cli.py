@@ -107,7 +107,11 @@ def test_debug_shows_the_traceback(file):
     assert "wdith" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("new",), ("solvers",), ("check", "e.yaml"), ("run", "--help")], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("new",), ("solvers",), ("check", "e.yaml"), ("run", "--help")],
+    ids=" ".join,
+)
 def test_the_light_commands_import_nothing_heavy(file, arguments):
     heavy = "('jax', 'numpy', 'scipy', 'diffrax', 'equinox', 'matplotlib', 'xarray', 'rich')"
     probe = (

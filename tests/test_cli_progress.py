@@ -41,6 +41,16 @@ def test_plain_lines_are_ten_seconds_apart(monkeypatch, clock):
     assert "\x1b" not in stream.getvalue()
 
 
+def test_the_last_measured_loss_stays(monkeypatch, clock):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with Progress() as progress:
+        progress.update(1.0, 9.0, 0.25, 1, 0.1)
+        clock[0] = 10.0
+        progress.update(2.0, 9.0, math.nan, 2, 0.2)
+    assert "loss 2.500e-01" in stream.getvalue()
+
+
 def test_quiet_says_nothing(monkeypatch, clock):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)

@@ -92,7 +92,9 @@ class Problem(eqx.Module):
         the same flow reads dz/dt = -M(z) ∂risk with M = J Jᵀ, J = ∂φ; `metric` applies -M.
         """
         gradient = jax.grad(self.risk)(parameters)
-        velocity = _tree.scale(-1.0, gradient) if self.metric is None else self.metric(parameters, gradient)
+        if self.metric is None:
+            return _tree.scale(-1.0, gradient), _tree.dot(gradient, gradient)
+        velocity = self.metric(parameters, gradient)
         return velocity, -_tree.dot(gradient, velocity)
 
     @property

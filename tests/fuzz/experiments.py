@@ -12,8 +12,8 @@ VALUES = (
     None, True, False, 0, 1, -1, 3, 12, 60, 2**31, 2**64, 10**30, 1e-300, 1e300, -0.0, 0.5, 1.5, "", "x", "128",
     "auto", "kind", "../../etc/passwd", "a\0b", "\x1b[2J", "é" * 200, "\ud800", "x" * 5000, [], {}, [[]], [None],
     {"kind": None}, {"kind": "file", "path": "."}, {"kind": "file", "path": "none.npz", "vocabulary": 9},
-    {"kind": ["file"]}, {"times": [0, 1, 1]}, {"times": [3, 2, "x", None, {}]}, {"times": list(range(300))}, ["phase1_end"] * 3,
-    [{"kind": "margin_reached"}], {"method": "gram"}, {"spacing": "log", "first": 1e9}, {"": ""},
+    {"kind": ["file"]}, {"times": [0, 1, 1]}, {"times": [3, 2, "x", None, {}]}, {"times": list(range(300))},
+    ["phase1_end"] * 3, [{"kind": "margin_reached"}], {"method": "gram"}, {"spacing": "log", "first": 1e9}, {"": ""},
     {"a": {"b": {"c": 1}}}, list(range(50)), {str(i): i for i in range(50)},
 )  # fmt: skip
 TEXTS = (

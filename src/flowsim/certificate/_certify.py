@@ -20,10 +20,10 @@ from ._words import frozen_directions, homogeneity
 # kind -> (another solver, by how much its tolerance is tighter). Methods of like cost per accuracy, so that the
 # evidence costs about as much as the run. Low orders are checked by a higher one, which is cheaper still.
 _WITNESS = {
-    "dopri8": ("dop853", 5.0),
-    "dop853": ("dopri8", 5.0),
-    "tsit5": ("dopri5", 4.0),
-    "dopri5": ("tsit5", 4.0),
+    "dopri8": ("dop853", 3.0),
+    "dop853": ("dopri8", 3.0),
+    "tsit5": ("dopri5", 3.0),
+    "dopri5": ("tsit5", 3.0),
     "bosh3": ("tsit5", 10.0),
     "heun": ("tsit5", 10.0),
     "midpoint": ("tsit5", 10.0),
@@ -31,9 +31,9 @@ _WITNESS = {
     "euler": ("tsit5", 10.0),
     "kvaerno3": ("kvaerno5", 10.0),
     "kvaerno4": ("kvaerno5", 10.0),
-    "kvaerno5": ("kvaerno4", 4.0),
-    "stabilized": ("stabilized4", 4.0),
-    "stabilized4": ("stabilized", 4.0),
+    "kvaerno5": ("kvaerno4", 3.0),
+    "stabilized": ("stabilized4", 3.0),
+    "stabilized4": ("stabilized", 3.0),
 }
 _TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
 # The witness has an error of its own, and errors of two runs may partly cancel. On 200 random problems
@@ -79,7 +79,7 @@ def _witness_plan(prepared: Any, result: Result) -> Plan:
     dtype = plan.end.high.dtype
     kind, factor = _WITNESS[plan.method.kind]
     if kind in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
-        kind, factor = "dop853", 5.0
+        kind, factor = "dop853", 3.0
     # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
     rtol = settings.rtol if settings.step is None else min(settings.rtol, 1e-8)
     rtol = max(rtol / factor, solvers.smallest_rtol(dtype))

@@ -24,6 +24,7 @@ class Progress:
         self._started = clock.monotonic()
         self._shown = self._started
         self._display: Any = None
+        self._loss = math.nan  # the last one that was measured
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -49,10 +50,11 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def update(self, time: float, t1: float, loss: float, steps: int, fraction: float) -> None:
-        """The run has reached `time` of `t1`; `fraction` of the work is done."""
+        """The run has reached `time` of `t1`; `fraction` of the work is done. A `loss` of NaN was not measured."""
+        self._loss = self._loss if math.isnan(loss) else loss
         if self._quiet:
             return
-        line = self.line(time, t1, loss, steps, fraction, clock.monotonic() - self._started)
+        line = self.line(time, t1, self._loss, steps, fraction, clock.monotonic() - self._started)
         if self._display is not None:
             from rich.text import Text
 

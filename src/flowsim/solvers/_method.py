@@ -1,10 +1,12 @@
 """A method: a Diffrax solver with what the loop has to know of it."""
 
+import functools
 import math
 from collections.abc import Callable
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
@@ -33,8 +35,12 @@ class Method(eqx.Module):
 
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:
-    """The norm of the error test: over the flow's own state, without the integrals that ride along."""
-    return _tree.rms(state.flow)
+    """The norm of the error test: the largest root mean square of any array of the flow's own state.
+
+    One mean over all entries would let a small array that moves (a readout vector, a bias) drown in a large one that
+    hardly does. The integrals that ride along are left out.
+    """
+    return functools.reduce(jnp.maximum, [_tree.rms(leaf) for leaf in jax.tree.leaves(state.flow)])
 
 
 def controller(rtol: float, atol: float, dtype) -> diffrax.PIDController:
