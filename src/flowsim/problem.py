@@ -58,7 +58,7 @@ class Problem(eqx.Module):
         tree = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, parameters)
         tree = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_inexact_array_like(x) else x, tree)
         problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array)
-        shape = jax.eval_shape(problem.risk, problem.parameters)
+        shape = jax.eval_shape(lambda p: loss(problem.model(p)), problem.parameters)
         if getattr(shape, "shape", None) != ():
             raise TypeError(f"the loss must return a scalar, got {shape}.")
         return problem

@@ -33,6 +33,7 @@ class Settings:
     atol: float = 1e-10
     step: float | None = None
     max_steps: int = 1_000_000
+    certificate: str = "solver"  # or "gram": which evidence a certificate is made from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def simulate(
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
-    certificate: bool = False,
+    certificate: bool | str = False,
     max_steps: int = 1_000_000,
     progress: Callable[[Chunk], None] | None = None,
 ) -> Result:
@@ -87,7 +88,8 @@ def simulate(
     - `save_times`: 200 logarithmically spaced times by default; 0 and `t1` are always added.
     - `flow`: a `flowsim.flows` vector field; the gradient flow by default.
     - `reduction`: an exact reduction by name, `auto` or `none`.
-    - `certificate`: compute `result.certificate` now rather than when it is first looked at.
+    - `certificate`: compute `result.certificate` now rather than when it is first looked at; "gram" makes it from the
+      Gram system instead of a second solver.
     - `max_steps`: limit on attempted steps.
     - `progress`: called after every chunk.
 
@@ -98,7 +100,7 @@ def simulate(
     """
     prepared = prepare(
         problem,
-        Settings(t1, solver, rtol, atol, step, max_steps),
+        Settings(t1, solver, rtol, atol, step, max_steps, certificate if isinstance(certificate, str) else "solver"),
         events=events,
         user_probes=probes or {},
         save_times=save_times,
@@ -211,9 +213,8 @@ def _certify(prepared: Prepared, carry: Carry, result: Result):
     return certify(prepared, carry, result, collect_again)
 
 
-def collect_again(prepared: Prepared, plan: Plan) -> tuple[Result, Carry]:
-    """The same run by another plan: the certificate's independent evidence."""
-    again = dataclasses.replace(prepared, plan=plan)
+def collect_again(again: Prepared) -> tuple[Result, Carry]:
+    """A second run of the same problem: the certificate's independent evidence."""
     watch, chunks = Stopwatch(), list(again.march())
     return assemble(again, chunks, *watch.read()), chunks[-1].carry
 

@@ -54,6 +54,7 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         atol=default[1] if solver.atol is None else solver.atol,
         step=solver.step,
         max_steps=solver.max_steps,
+        certificate="gram" if experiment.certificate.method == "gram" else "solver",
     )
     return prepare(
         built,

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from ..events import FINE, crossings, nodes
 from ..probes import measure_all
@@ -112,6 +112,11 @@ def _solve(plan: Plan, carry: Carry, i: int, low: float, high: float, direction:
         fa, fb = value(a), value(b)
         if fa * direction <= 0 <= fb * direction:
             if fa == 0:
-                return a, True, calls
+                # Either the crossing itself, or the one before it with a dip between the two.
+                dip = minimize_scalar(lambda s: direction * value(s), bounds=(a, b), method="bounded",
+                                      options={"xatol": 1e-9 * (b - a)})  # fmt: skip
+                if dip.fun >= 0:
+                    return a, True, calls
+                a = float(dip.x)
             return float(brentq(value, a, b, xtol=max(resolution, 1e-300), rtol=8.9e-16)), True, calls
     return (low + high) / 2 * size, False, calls

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -29,7 +30,7 @@ class GramTransformer(AbstractWordModel):
 
     def trainable(self) -> Any:
         every = jax.tree.map(lambda _: True, self)
-        return type(self)(every.G, every.c, every.A, every.VV, every.KK, every.QQ, False)
+        return eqx.tree_at(lambda model: model.m, every, False)
 
     def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
         return self.G[tokens]

@@ -1,7 +1,9 @@
 """What is measured along the path: `Probe`s of any problem, of labelled samples, and of the paper's words."""
 
+from .. import invariants
 from ..problem import Problem
 from ._any import EVERY_PROBLEM
+from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
 from ._samples import BINARY_LABELS, GROUPS, sample_weights
 from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
@@ -18,6 +20,7 @@ def standard(problem: Problem) -> tuple[Probe, ...]:
         chosen += WORDS
         if problem.samples.vocabulary > SHOWN:
             chosen += RANDOM_WORDS
+        chosen += tuple(drift_probe(product) for product in invariants.of_words(problem.parameters))
     return chosen
 
 
@@ -34,6 +37,7 @@ def coordinates(problem: Problem) -> dict[str, list]:
 __all__ = [
     "Probe",
     "coordinates",
+    "drift_probe",
     "measure_all",
     "sample_weights",
     "standard",

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .. import _tree
-from .._types import Parameters
-from ..problem import Problem
+from . import _tree
+from ._types import Parameters
+from .problem import Problem
 
 _LARGEST = 512  # shared axes above this size are looked at through a random projection
 
@@ -95,14 +95,32 @@ def _contract(x, y, axis):
     return x @ y.T
 
 
-def drift(product: Product, start: Parameters, end: Parameters) -> float:
-    """‖C(end) - C(start)‖ over ‖AᵀA‖ + ‖BᵀB‖ at the larger end, C = AᵀA - BᵀB over the shared axis (Frobenius)."""
-    leaves0, leaves1 = jax.tree.leaves(start), jax.tree.leaves(end)
+def drift(product: Product, start: Parameters, end: Parameters) -> Float[Array, ""]:
+    """‖C(end) - C(start)‖ over ‖AᵀA‖ + ‖BBᵀ‖ at the end, with C = AᵀA - BBᵀ over the shared axis (Frobenius)."""
     first, second = (
-        [_rows(leaves[k], axis) for k, axis in zip(product.leaves, product.axes, strict=True)]
-        for leaves in (leaves0, leaves1)
+        [_rows(jax.tree.leaves(point)[leaf], axis) for leaf, axis in zip(product.leaves, product.axes, strict=True)]
+        for point in (start, end)
     )
-    return float(_drift(first, second, _projection(first[0].shape[0], first[0].dtype)))
+    directions = _projection(first[0].shape[0], first[0].dtype)
+
+    def apply(x):
+        return x @ (x.T @ directions)
+
+    change = (apply(second[0]) - apply(second[1])) - (apply(first[0]) - apply(first[1]))
+    size = jnp.linalg.norm(apply(second[0])) + jnp.linalg.norm(apply(second[1]))
+    return jnp.linalg.norm(change) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
+
+
+def of_words(parameters: Parameters) -> tuple[Product, ...]:
+    """The two pairs of the paper's model, by the names of their arrays in full and in reduced coordinates."""
+    where = {name: i for i, name in enumerate(_tree.paths(parameters))}
+    pairs = (("key_query", "W_K", "W_Q", (0, 0)), ("key_query", "K", "Q", (0, 0)), ("mlp_value", "W", "W_V", (1, 0)),
+             ("mlp_value", "u_hat", "V", (0, 0)))  # fmt: skip
+    return tuple(
+        Product(name, (where[first], where[second]), axes)
+        for name, first, second, axes in pairs
+        if first in where and second in where
+    )
 
 
 def _rows(x, axis):
@@ -114,14 +132,3 @@ def _projection(size, dtype) -> Float[Array, "size probes"]:
     if size <= _LARGEST:
         return jnp.eye(size, dtype=dtype)
     return jax.random.normal(jax.random.key(0), (size, 64), dtype) / 8
-
-
-@jax.jit
-def _drift(first, second, directions):
-    def apply(x):
-        return x @ (x.T @ directions)
-
-    (a0, b0), (a1, b1) = first, second
-    change = (apply(a1) - apply(b1)) - (apply(a0) - apply(b0))
-    size = sum(jnp.linalg.norm(apply(x)) for x in (a1, b1))
-    return jnp.linalg.norm(change) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)

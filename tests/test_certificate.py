@@ -1,0 +1,93 @@
+"""Does the certificate bound the true error, and do the invariants see what they should?"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import flowsim
+from benchmarks.certificates import judge, table
+from flowsim.certificate import find_products
+
+from .problems import distance, reference
+
+
+def test_random_problems():
+    """The small version of `benchmarks/certificates.py`, which does 200."""
+    rows = np.array([judge(seed) for seed in SMALL])
+    found = table(rows)
+    assert found["true <= reported"] >= 0.98
+    assert found["true > 3 x reported"] == 0
+    assert found["reported <= 100 x true (above the floor)"] >= 0.95
+
+
+# The seeds whose problems have 4 embedding dimensions, so that few programs are compiled.
+SMALL = [0, 4, 5, 7, 10, 14, 15, 16, 18, 21, 24, 27, 29, 33, 36, 39, 45, 51, 53, 57]
+
+
+@pytest.mark.parametrize("method", ["solver", "gram"])
+def test_two_kinds_of_evidence(method):
+    problem, arrays = reference()
+    result = flowsim.simulate(
+        problem, t1=50.0, rtol=1e-7, atol=1e-9, events=[flowsim.events.phase1_end()], certificate=method
+    )
+    assert distance(result.model, arrays) <= result.certificate.relative_error < 1e-6
+    error = abs(result.events["phase1_end"].time - float(arrays["phase1_end"]))
+    assert error <= result.events["phase1_end"].uncertainty < 1e-5
+    assert ("Gram" in result.certificate.method) == (method == "gram")
+
+
+def test_probe_errors_cover_the_reference():
+    problem, arrays = reference()
+    result = flowsim.simulate(problem, t1=50.0, rtol=1e-7, atol=1e-9, save_times=arrays["times"], certificate=True)
+    for name in ("loss", "loss_by_group", "attention_score", "mlp_alignment", "value_gram"):
+        error = np.abs(result.trajectory.values[name] - arrays[name])
+        bound = result.certificate.probe_errors[name]
+        assert np.mean(error <= bound) > 0.97, name  # a band may be crossed where the two runs happen to agree
+        assert np.all(error <= 1e-3 * np.max(np.abs(arrays[name])))
+        assert f"{name}_error" in result.dataset
+
+
+def test_honest_at_the_rounding_floor():
+    problem, arrays = reference()
+    result = flowsim.simulate(problem, t1=50.0, rtol=2.5e-14, atol=1e-16, certificate=True)
+    assert distance(result.model, arrays) <= result.certificate.relative_error + 2 * float(arrays["self_error"])
+    assert result.certificate.relative_error >= result.certificate.rounding_floor > 0
+
+
+def test_products_of_a_users_model_are_found():
+    """A deep linear network: each pair of neighbours enters as a product; nothing else does."""
+    rng = np.random.default_rng(0)
+    x, y = jnp.asarray(rng.normal(size=(3, 20))), jnp.asarray(rng.normal(size=(2, 20)))
+    start = {"first": rng.normal(size=(4, 3)), "second": rng.normal(size=(5, 4)), "third": rng.normal(size=(2, 5)), "bias": rng.normal(size=2)}
+
+    def loss(p):
+        return jnp.mean((p["third"] @ p["second"] @ p["first"] @ x + p["bias"][:, None] - y) ** 2)
+
+    problem = flowsim.Problem.from_loss(loss, jax.tree.map(jnp.asarray, start))
+    assert {p.name for p in find_products(problem)} == {"first·second", "second·third"}
+    result = flowsim.simulate(problem, t1=5.0, rtol=1e-9, atol=1e-11, certificate=True)
+    assert max(result.certificate.invariants.values()) < 1e-7
+
+
+def test_a_nonlinearity_between_two_matrices_breaks_the_product():
+    problem = flowsim.Problem.from_loss(
+        lambda p: jnp.sum((p["b"] @ jnp.tanh(p["a"] @ jnp.ones(3)) - 1) ** 2),
+        {"a": jnp.ones((4, 3)) * 0.3, "b": jnp.ones((2, 4)) * 0.1},
+    )
+    assert find_products(problem) == ()
+
+
+def test_gradient_descent_drifts_at_first_order():
+    """The flow conserves W_K W_Kᵀ - W_Q W_Qᵀ; descent does not, in proportion to its learning rate."""
+    problem, _ = reference()
+    for name in ("invariant_key_query", "invariant_mlp_value"):
+        drifts = []
+        for eta in (0.02, 0.01, 0.005):
+            descent = flowsim.discrete.descend(problem, optax.sgd(eta), learning_rate=eta, steps=round(5 / eta), points=5)
+            drifts.append(descent.trajectory.values[name][-1])
+        order = np.polyfit(np.log([0.02, 0.01, 0.005]), np.log(drifts), 1)[0]
+        assert abs(order - 1) < 0.05, (name, drifts)
+    flow = flowsim.simulate(problem, t1=5.0, reduction="none", rtol=1e-11, atol=1e-13)
+    assert flow.trajectory.values["invariant_mlp_value"][-1] < 1e-9

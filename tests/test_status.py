@@ -1,0 +1,85 @@
+"""A numerical failure is a result: its cause, the last good time, and a remedy."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flowsim
+
+
+def test_step_limit():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) * 500, jnp.ones(2))
+    result = flowsim.simulate(problem, t1=100.0, max_steps=50)
+    assert result.status.kind == "step_limit" and not result.status.ok
+    assert "max_steps" in result.status.remedy
+    assert 0 < result.status.time < 100
+    assert result.trajectory.time[-1] == result.status.time
+    assert result.solver.steps + result.solver.rejected == 50
+    assert all(np.isfinite(v).all() for v in result.trajectory.values.values())
+
+
+def test_a_risk_that_ends_is_not_finite_from_there_on():
+    """dx/dt = 1/(2 sqrt x) backwards: x reaches 0 at t = 4/3, where the square root ends."""
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(jnp.sqrt(x)), jnp.ones(1))
+    result = flowsim.simulate(problem, t1=10.0)
+    assert result.status.kind in ("not_finite", "step_size_floor")
+    assert abs(result.status.time - 4 / 3) < 1e-4
+    assert np.isfinite(result.parameters).all() and result.status.remedy
+
+
+def test_a_risk_that_is_nan_from_the_start():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x) * jnp.nan, jnp.ones(2))
+    result = flowsim.simulate(problem, t1=1.0)
+    assert result.status.kind == "not_finite" and result.status.time == 0.0
+
+
+def test_blow_up():
+    """dx/dt = x² reaches infinity at t = 1."""
+    problem = flowsim.Problem.from_loss(lambda x: -jnp.sum(x**3) / 3, jnp.ones(1))
+    result = flowsim.simulate(problem, t1=10.0)
+    assert not result.status.ok
+    assert abs(result.status.time - 1) < 1e-6
+
+
+def test_fixed_steps_that_blow_up():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**4), jnp.ones(1) * 100)
+    result = flowsim.simulate(problem, t1=10.0, solver="euler", step=0.1)
+    assert result.status.kind == "not_finite"
+    assert np.isfinite(result.parameters).all()
+
+
+def test_certificate_of_a_run_that_was_cut_short():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) * 500, jnp.ones(2))
+    result = flowsim.simulate(problem, t1=100.0, max_steps=50, certificate=True)
+    true = np.linalg.norm(np.asarray(result.parameters) - np.exp(-1000 * result.status.time)) / np.sqrt(2)
+    assert true <= result.certificate.relative_error or result.certificate.warnings
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"t1": -1.0}, "t1 must be > 0"),
+        ({"t1": float("nan")}, "t1 must be > 0"),
+        ({"t1": 1.0, "rtol": 1e-15}, "rtol must be at least"),
+        ({"t1": 1.0, "atol": -1.0}, "atol must be > 0"),
+        ({"t1": 1.0, "solver": "rk4"}, "unknown solver"),
+        ({"t1": 1.0, "solver": "euler"}, "fixed step"),
+        ({"t1": 1.0, "reduction": "rotation"}, "CooccurrenceTransformer"),
+        ({"t1": 1.0, "save_times": [0.5, 0.2]}, "strictly increasing"),
+        ({"t1": 1.0, "save_times": [0.5, 2.0]}, "lie in"),
+        ({"t1": 1.0, "probes": {"loss": lambda p: p}}, "two probes"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(options, match):
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2), jnp.ones(2))
+    with pytest.raises(ValueError, match=match):
+        flowsim.simulate(problem, **options)
+
+
+def test_problems_that_cannot_be_meant():
+    with pytest.raises(ValueError, match="nothing to train"):
+        flowsim.Problem.from_loss(lambda p: jnp.zeros(()), {"n": 3})
+    with pytest.raises(TypeError, match="scalar"):
+        flowsim.Problem.from_loss(lambda x: x, jnp.ones(2))
+    with pytest.raises(ValueError, match="real"):
+        flowsim.Problem.from_loss(lambda x: jnp.sum(jnp.abs(x)), jnp.ones(2) * 1j)
