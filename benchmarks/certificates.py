@@ -40,13 +40,18 @@ def draw(seed):
     longest = 2 if loss is flowsim.losses.squared else 6
     rtol = max(rtol, 1e-7) if solver == "bosh3" else rtol
     problem = flowsim.Problem(base(model, key=keys[2]), task, loss=loss)
-    return problem, dict(t1=10.0 ** rng.uniform(-1, longest), solver=solver, rtol=float(rtol), atol=float(rtol) * 1e-2)
+    return problem, {
+        "t1": 10.0 ** rng.uniform(-1, longest),
+        "solver": solver,
+        "rtol": float(rtol),
+        "atol": float(rtol) * 1e-2,
+    }
 
 
 def judge(seed):
     """(reported, true, floor, error of the truth), all over the distance travelled; and cost over plain cost."""
     problem, options = draw(seed)
-    saves = dict(save_times=[0.0, options["t1"]], reduction="none")
+    saves = {"save_times": [0.0, options["t1"]], "reduction": "none"}
     truth = flowsim.simulate(problem, t1=options["t1"], solver="dopri8", rtol=1e-13, atol=1e-15, **saves)
     check = flowsim.simulate(problem, t1=options["t1"], solver="dop853", rtol=1e-13, atol=1e-15, **saves)
     result = flowsim.simulate(problem, **options, **saves)

@@ -69,7 +69,10 @@ def draw(rng):
     ]
     for _ in range(2):
         weights = rng.normal(size=SIZE)
-        path = lambda t, w=weights: w @ rotation @ (np.exp(-rates * t) * (rotation.T @ start))
+
+        def path(t, w=weights):
+            return w @ rotation @ (np.exp(-rates * t) * (rotation.T @ start))
+
         level = path(rng.uniform(0.2, 4.0))
         answers.append((Linear(jnp.asarray(weights), jnp.asarray(level)), linear_roots(path, level)))
     return problem, answers
@@ -103,7 +106,11 @@ def linear_roots(path, level):
     roots = [brentq(lambda t: path(t) - level, grid[i], grid[i + 1], xtol=1e-15) for i in where]
     slope = [abs(path(r + 1e-6) - path(r - 1e-6)) / 2e-6 for r in roots]
     # A graze cannot be timed better than the solution is known: such problems have no sharp answer.
-    close = np.min(np.abs(np.diff(np.sign(np.diff(value))) * value[1:-1]), initial=np.inf, where=np.diff(np.sign(np.diff(value))) != 0)
+    close = np.min(
+        np.abs(np.diff(np.sign(np.diff(value))) * value[1:-1]),
+        initial=np.inf,
+        where=np.diff(np.sign(np.diff(value))) != 0,
+    )
     return np.array(roots) if all(s > 1e-2 for s in slope) and close > 1e-3 else None
 
 

@@ -1,6 +1,6 @@
 """flowsim's loop against a bare `diffrax.diffeqsolve` of the same problem, solver and tolerance, side by side.
 
-    python -m benchmarks.overhead [REPEATS]
+python -m benchmarks.overhead [REPEATS]
 """
 
 import statistics
@@ -26,7 +26,10 @@ def paper_problem():
 @eqx.filter_jit
 def bare(problem, t1, rtol, atol, solver):
     """The user's own loop: nothing but Diffrax."""
-    field = lambda t, y, args: jax.tree.map(jnp.negative, jax.grad(problem.risk)(y))
+
+    def field(t, y, args):
+        return jax.tree.map(jnp.negative, jax.grad(problem.risk)(y))
+
     return diffrax.diffeqsolve(
         diffrax.ODETerm(field), solver, 0.0, t1, None, problem.parameters,
         stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol), max_steps=100_000, throw=False,
@@ -44,14 +47,17 @@ def main(repeats=9):
     problem, t1, rtol, atol = paper_problem(), 300.0, 1e-8, 1e-10
     for kind, solver in (("dopri8", diffrax.Dopri8()), ("tsit5", diffrax.Tsit5())):
         prepared = {
-            name: prepare(problem, Settings(t1, kind, rtol, atol), save_times=[0.0, t1], reduction="none", events=events)
+            name: prepare(
+                problem, Settings(t1, kind, rtol, atol), save_times=[0.0, t1], reduction="none", events=events
+            )
             for name, events in (("flow", []), ("flow, phase1_end", [flowsim.events.phase1_end()]))
         }
         prepared["flow, default reduction"] = prepare(problem, Settings(t1, kind, rtol, atol), save_times=[0.0, t1])
         saved = prepare(problem, Settings(t1, kind, rtol, atol), reduction="none")
-        bare_run = lambda s=solver: jax.block_until_ready(
-            bare(problem, jnp.asarray(t1), jnp.asarray(rtol), jnp.asarray(atol), s).ys
-        )
+
+        def bare_run(s=solver):
+            return jax.block_until_ready(bare(problem, jnp.asarray(t1), jnp.asarray(rtol), jnp.asarray(atol), s).ys)
+
         work = {"bare diffeqsolve": bare_run}
         work |= {name: (lambda p=p: list(p.march())) for name, p in prepared.items()}
         work["flow, 200 saved times"] = lambda: list(saved.march())

@@ -20,9 +20,7 @@ def reference(name: str = "small"):
         vocabulary=vocabulary, width=width, neurons=neurons, key=jax.random.key(0)
     )
     model = flowsim.init.from_arrays(**{k: arrays[k] for k in WEIGHTS})(model)
-    task = flowsim.tasks.from_arrays(
-        arrays["tokens"], arrays["labels"], vocabulary=vocabulary, groups=arrays["groups"]
-    )
+    task = flowsim.tasks.from_arrays(arrays["tokens"], arrays["labels"], vocabulary=vocabulary, groups=arrays["groups"])
     return flowsim.Problem(model, task), arrays
 
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from benchmarks.certificates import judge, table
 
 import flowsim
-from benchmarks.certificates import judge, table
 from flowsim.certificate import find_products
 
 from .problems import distance, reference
@@ -22,8 +22,8 @@ def test_random_problems():
     assert found["reported <= 100 x true (above the floor)"] >= 0.95
 
 
-# The seeds whose problems have 4 embedding dimensions, so that few programs are compiled.
-SMALL = [0, 4, 5, 7, 10, 14, 15, 16, 18, 21, 24, 27, 29, 33, 36, 39, 45, 51, 53, 57]
+# Seeds whose problems have one size, so that few programs are compiled.
+SMALL = [11, 14, 23, 27, 30, 34, 35, 37, 38, 42, 47, 48, 49, 57, 60, 65, 69, 74, 77, 79]
 
 
 @pytest.mark.parametrize("method", ["solver", "gram"])
@@ -60,7 +60,12 @@ def test_products_of_a_users_model_are_found():
     """A deep linear network: each pair of neighbours enters as a product; nothing else does."""
     rng = np.random.default_rng(0)
     x, y = jnp.asarray(rng.normal(size=(3, 20))), jnp.asarray(rng.normal(size=(2, 20)))
-    start = {"first": rng.normal(size=(4, 3)), "second": rng.normal(size=(5, 4)), "third": rng.normal(size=(2, 5)), "bias": rng.normal(size=2)}
+    start = {
+        "first": rng.normal(size=(4, 3)),
+        "second": rng.normal(size=(5, 4)),
+        "third": rng.normal(size=(2, 5)),
+        "bias": rng.normal(size=2),
+    }
 
     def loss(p):
         return jnp.mean((p["third"] @ p["second"] @ p["first"] @ x + p["bias"][:, None] - y) ** 2)
@@ -85,7 +90,9 @@ def test_gradient_descent_drifts_at_first_order():
     for name in ("invariant_key_query", "invariant_mlp_value"):
         drifts = []
         for eta in (0.02, 0.01, 0.005):
-            descent = flowsim.discrete.descend(problem, optax.sgd(eta), learning_rate=eta, steps=round(5 / eta), points=5)
+            descent = flowsim.discrete.descend(
+                problem, optax.sgd(eta), learning_rate=eta, steps=round(5 / eta), points=5
+            )
             drifts.append(descent.trajectory.values[name][-1])
         order = np.polyfit(np.log([0.02, 0.01, 0.005]), np.log(drifts), 1)[0]
         assert abs(order - 1) < 0.05, (name, drifts)

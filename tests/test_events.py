@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.events import judge
 
 import flowsim
-from benchmarks.events import judge
 from flowsim.events import all_of, crossing
 
 from .problems import reference
@@ -53,13 +53,18 @@ def test_fast_oscillation_is_resolved_or_said_not_to_be():
 def test_order_of_report_is_order_of_time():
     late, early = crossing("late", lambda t, p: t - 3.1), crossing("early", lambda t, p: t - 3.0)
     assert list(run(late, early).events) == ["early", "late"]
-    stopped = run(crossing("late", lambda t, p: t - 3.1, terminal=True), crossing("early", lambda t, p: t - 3.0, terminal=True))
-    assert stopped.status.kind == "event" and stopped.events["late"].time is None
+    stopped = run(
+        crossing("late", lambda t, p: t - 3.1, terminal=True), crossing("early", lambda t, p: t - 3.0, terminal=True)
+    )
+    assert stopped.status.kind == "event"
+    assert stopped.events["late"].time is None
     np.testing.assert_allclose(stopped.status.time, 3.0)
 
 
 def test_directions():
-    wave = lambda t, p: jnp.sin(t)
+    def wave(t, p):
+        return jnp.sin(t)
+
     result = run(*(crossing(d, wave, direction=d) for d in ("up", "down", "both")))
     np.testing.assert_allclose(result.events["up"].times, [0.0, 2 * np.pi], atol=1e-10)
     np.testing.assert_allclose(result.events["down"].times, [np.pi, 3 * np.pi], atol=1e-10)
@@ -74,12 +79,14 @@ def test_an_exact_zero_at_the_start_is_left_once():
 
 def test_never_is_an_explicit_result():
     record = run(crossing("never", lambda t, p: p["x"] - 2)).events["never"]
-    assert record.time is None and record.times == []
+    assert record.time is None
+    assert record.times == []
 
 
 def test_terminal_event_stops_at_its_time():
     result = run(crossing("half", lambda t, p: p["x"] - 0.5, terminal=True), save_times=np.linspace(0, 10, 50))
-    assert result.status.kind == "event" and result.status.ok
+    assert result.status.kind == "event"
+    assert result.status.ok
     np.testing.assert_allclose(result.status.time, np.log(2), rtol=1e-10)
     np.testing.assert_allclose(result.parameters["x"], 0.5, rtol=1e-12)
     assert result.trajectory.time[-1] == result.status.time
@@ -107,8 +114,7 @@ def test_standard_events_mean_what_they_say():
     def at(name):
         time = result.events[name].time
         assert time is not None, name
-        there = flowsim.simulate(problem, t1=time, rtol=1e-10, atol=1e-12, save_times=[0.0, time], reduction="none")
-        return there
+        return flowsim.simulate(problem, t1=time, rtol=1e-10, atol=1e-12, save_times=[0.0, time], reduction="none")
 
     np.testing.assert_allclose(at("margin_reached").final["min_margin"], 1.0, rtol=1e-8)
     np.testing.assert_allclose(at("loss_below").final["loss"], 0.2, rtol=1e-8)

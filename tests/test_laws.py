@@ -66,7 +66,9 @@ def test_scipy_agrees():
     problem, _ = reference()
     flat, unravel = jax.flatten_util.ravel_pytree(problem.parameters)
     gradient = jax.jit(lambda x: jax.flatten_util.ravel_pytree(jax.grad(problem.risk)(unravel(x)))[0])
-    theirs = solve_ivp(lambda t, x: -np.asarray(gradient(x)), (0, 5.0), np.asarray(flat), "DOP853", rtol=1e-12, atol=1e-14)
+    theirs = solve_ivp(
+        lambda t, x: -np.asarray(gradient(x)), (0, 5.0), np.asarray(flat), "DOP853", rtol=1e-12, atol=1e-14
+    )
     ours = flowsim.simulate(problem, t1=5.0, rtol=1e-12, atol=1e-14, reduction="none")
     got = jax.flatten_util.ravel_pytree(ours.parameters)[0]
     assert np.linalg.norm(got - theirs.y[:, -1]) < 1e-10 * np.linalg.norm(theirs.y[:, -1] - np.asarray(flat))
@@ -97,7 +99,8 @@ def test_long_horizon(solver):
     problem, _ = reference()
     short = flowsim.simulate(problem, t1=1e2, solver=solver)
     long = flowsim.simulate(problem, t1=1e8, solver=solver)
-    assert np.isfinite(long.final["loss"]) and long.final["loss"] < 1e-6
+    assert np.isfinite(long.final["loss"])
+    assert long.final["loss"] < 1e-6
     assert long.solver.steps < 5 * short.solver.steps
     assert long.energy_identity < 1e-5
 

@@ -66,7 +66,12 @@ FENCES = {
 
 @pytest.mark.parametrize("package", FENCES)
 def test_fences(package):
-    rooms = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES for name, own in imports(path) if name == package and not own}
+    rooms = {
+        path.relative_to(ROOT).parts[0].removesuffix(".py")
+        for path in FILES
+        for name, own in imports(path)
+        if name == package and not own
+    }
     assert rooms <= FENCES[package]
 
 

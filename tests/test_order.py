@@ -12,13 +12,23 @@ BUILT = [info for info in SOLVERS if info.kind in flowsim.solvers.kinds()]
 
 STARTS = np.linspace(0.1, 0.9, 9)  # several, so that no error vanishes by accident
 # Steps over the interval at which the leading term of the error rules and rounding is still far.
-STEPS = {1: (64, 128, 256), 2: (50, 64, 100), 3: (40, 50, 64), 4: (32, 40, 50, 64), 5: (40, 50, 64, 80), 8: (8, 10, 12, 16)}
+STEPS = {
+    1: (64, 128, 256),
+    2: (50, 64, 100),
+    3: (40, 50, 64),
+    4: (32, 40, 50, 64),
+    5: (40, 50, 64, 80),
+    8: (8, 10, 12, 16),
+}
 
 
 def logistic_growth():
     """dx/dt = x (1 - x) as a gradient flow; x(t) is the logistic curve. Its derivatives do not vanish."""
     problem = flowsim.Problem.from_loss(_growth, jnp.asarray(STARTS))
-    exact = lambda t: 1 / (1 + (1 / STARTS - 1) * np.exp(-t))
+
+    def exact(t):
+        return 1 / (1 + (1 / STARTS - 1) * np.exp(-t))
+
     return problem, exact
 
 
@@ -39,7 +49,9 @@ def test_order_of_convergence(info):
     assert abs(order - info.order) < 0.2, errors
 
 
-@pytest.mark.parametrize("info", [i for i in BUILT if i.adaptive and not i.implicit and i.order > 2], ids=lambda i: i.kind)
+@pytest.mark.parametrize(
+    "info", [i for i in BUILT if i.adaptive and not i.implicit and i.order > 2], ids=lambda i: i.kind
+)
 def test_tighter_tolerance_means_smaller_error(info):
     problem, exact = logistic_growth()
     tolerances = 10.0 ** -np.arange(4, 10 if info.order > 3 else 8)
@@ -47,6 +59,8 @@ def test_tighter_tolerance_means_smaller_error(info):
     for rtol in tolerances:
         result = flowsim.simulate(problem, t1=20.0, solver=info.kind, rtol=rtol, atol=rtol, save_times=[0.0, 20.0])
         middle = flowsim.simulate(problem, t1=3.0, solver=info.kind, rtol=rtol, atol=rtol, save_times=[0.0, 3.0])
-        errors.append(max(np.linalg.norm(result.parameters - exact(20.0)), np.linalg.norm(middle.parameters - exact(3.0))))
+        errors.append(
+            max(np.linalg.norm(result.parameters - exact(20.0)), np.linalg.norm(middle.parameters - exact(3.0)))
+        )
     # Step counts are whole numbers, so the fall is judged over the whole range, decade by decade on average.
     assert errors[0] / errors[-1] > 5.0 ** (len(tolerances) - 1)

@@ -37,9 +37,16 @@ def test_every_reduction_is_the_same_flow(case):
         problem = wide(embedding=jnp.asarray(q))
     if case == "rank deficient":
         weights = problem.parameters
-        problem = eqx.tree_at(lambda p: (p.parameters.W_Q, p.parameters.W_V), problem, (weights.W_K * 1.0, weights.W_V.at[:, 5:].set(0.0)))
+        problem = eqx.tree_at(
+            lambda p: (p.parameters.W_Q, p.parameters.W_V), problem, (weights.W_K * 1.0, weights.W_V.at[:, 5:].set(0.0))
+        )
     full = solve(problem, "none")
-    size = np.sqrt(sum(np.sum((x - y) ** 2) for x, y in zip(jax.tree.leaves(full.parameters), jax.tree.leaves(problem.parameters), strict=True)))
+    size = np.sqrt(
+        sum(
+            np.sum((x - y) ** 2)
+            for x, y in zip(jax.tree.leaves(full.parameters), jax.tree.leaves(problem.parameters), strict=True)
+        )
+    )
     for name in NAMES:
         if name == "vocabulary" and case == "embedding":
             with pytest.raises(ValueError, match="one-hot"):
@@ -49,7 +56,9 @@ def test_every_reduction_is_the_same_flow(case):
         for key, values in full.trajectory.values.items():
             if not key.startswith("invariant_"):
                 scale = np.max(np.abs(values))
-                np.testing.assert_allclose(small.trajectory.values[key], values, rtol=0, atol=1e-8 * scale, err_msg=f"{name} {key}")
+                np.testing.assert_allclose(
+                    small.trajectory.values[key], values, rtol=0, atol=1e-8 * scale, err_msg=f"{name} {key}"
+                )
         if name != "gram":
             leaves = zip(jax.tree.leaves(small.parameters), jax.tree.leaves(full.parameters), strict=True)
             assert np.sqrt(sum(np.sum((x - y) ** 2) for x, y in leaves)) < 1e-9 * size, name

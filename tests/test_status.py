@@ -10,7 +10,8 @@ import flowsim
 def test_step_limit():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) * 500, jnp.ones(2))
     result = flowsim.simulate(problem, t1=100.0, max_steps=50)
-    assert result.status.kind == "step_limit" and not result.status.ok
+    assert result.status.kind == "step_limit"
+    assert not result.status.ok
     assert "max_steps" in result.status.remedy
     assert 0 < result.status.time < 100
     assert result.trajectory.time[-1] == result.status.time
@@ -24,13 +25,15 @@ def test_a_risk_that_ends_is_not_finite_from_there_on():
     result = flowsim.simulate(problem, t1=10.0)
     assert result.status.kind in ("not_finite", "step_size_floor")
     assert abs(result.status.time - 4 / 3) < 1e-4
-    assert np.isfinite(result.parameters).all() and result.status.remedy
+    assert np.isfinite(result.parameters).all()
+    assert result.status.remedy
 
 
 def test_a_risk_that_is_nan_from_the_start():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x) * jnp.nan, jnp.ones(2))
     result = flowsim.simulate(problem, t1=1.0)
-    assert result.status.kind == "not_finite" and result.status.time == 0.0
+    assert result.status.kind == "not_finite"
+    assert result.status.time == 0.0
 
 
 def test_blow_up():

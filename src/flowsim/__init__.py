@@ -19,7 +19,42 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
-    from . import certificate, events, flows, init, integrate, losses, models, probes, reductions, saving, solvers, tasks
+    from . import (
+        certificate as certificate,
+    )
+    from . import (
+        events as events,
+    )
+    from . import (
+        flows as flows,
+    )
+    from . import (
+        init as init,
+    )
+    from . import (
+        integrate as integrate,
+    )
+    from . import (
+        losses as losses,
+    )
+    from . import (
+        models as models,
+    )
+    from . import (
+        probes as probes,
+    )
+    from . import (
+        reductions as reductions,
+    )
+    from . import (
+        saving as saving,
+    )
+    from . import (
+        solvers as solvers,
+    )
+    from . import (
+        tasks as tasks,
+    )
     from .problem import Problem
     from .result import Result
     from .simulate import simulate

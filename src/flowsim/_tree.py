@@ -52,4 +52,6 @@ def dtype(x: PyTree) -> jnp.dtype:
 
 def paths(x: PyTree) -> list[str]:
     """A readable name for every leaf, in flattening order: `W_K`, `layers.0.weight`, `params.b`."""
-    return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree_util.tree_leaves_with_path(x)]
+    return [
+        jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree_util.tree_leaves_with_path(x)
+    ]

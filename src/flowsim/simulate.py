@@ -137,9 +137,7 @@ def prepare(
         problem=smaller.problem,
         flow=flow,
         lift=Lift(problem, smaller.lift, smaller.recoverable),
-        method=solvers.make(
-            settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype
-        ),
+        method=solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype),
         events=tuple(events),
         probes=chosen,
         saves=Clock.at(times, dtype),

@@ -8,12 +8,13 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from .. import _tree, probes, reductions, solvers
 from .._types import Parameters
 from ..flows import Gradient
-from ..invariants import drift, find_products
 from ..integrate import Carry, Plan
+from ..invariants import drift, find_products
 from ..models import CooccurrenceTransformer
 from ..result import Result
 from ._record import Certificate
@@ -42,6 +43,7 @@ _TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
 # (`benchmarks/certificates.py`) twice the distance between the two covered the true error in 95 % of the cases, and
 # fell short of it by less than a factor 2 in the others.
 _SAFETY = 4.0
+_NEIGHBOURS = 5  # saved times over which the distance of two curves is taken at its largest
 _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 
 Integrate = Callable[[Any], tuple[Result, Carry]]
@@ -159,7 +161,9 @@ def _probe_errors(result: Result, witness: Result, floor: float) -> Mapping[str,
         if name not in there.values or name.startswith("invariant_"):
             continue  # a drift is an error already
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
-        error[:common] = _SAFETY * np.abs(values[:common] - there.values[name][:common])
+        apart = np.abs(values[:common] - there.values[name][:common])
+        # Two curves may cross, which says nothing of their errors: a time answers for its neighbours.
+        error[:common] = _SAFETY * maximum_filter1d(apart, size=_NEIGHBOURS, axis=0, mode="nearest")
         scale = np.max(np.abs(values), axis=0, keepdims=True)
         errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
     return errors

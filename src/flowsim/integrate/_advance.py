@@ -71,7 +71,10 @@ def start(plan: Plan) -> Carry:
     solver = method.solver.init(TERMS, zero, step, state, args)
     parts = tuple(event.parts(moment(plan, clock, state)) for event in plan.events)
     signs = jnp.array([_sign(p) for p in parts], jnp.int32)
-    as_arrays = lambda tree: jax.tree.map(jnp.asarray, tree)
+
+    def as_arrays(tree):
+        return jax.tree.map(jnp.asarray, tree)
+
     return Carry(
         clock, state, step, as_arrays(solver), as_arrays(control),
         clock, state, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
@@ -91,7 +94,7 @@ def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     limit = carry.steps + carry.rejected + budget
 
     def running(loop):
-        carry, _, count, full = loop
+        carry, _, _count, full = loop
         tried = carry.steps + carry.rejected
         return (carry.code == Code.RUNNING) & (tried < limit) & ~full & ~jnp.any(carry.look)
 

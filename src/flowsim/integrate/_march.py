@@ -10,7 +10,7 @@ import numpy as np
 
 from ..result import Crossing, Status
 from ._advance import advance, start
-from ._carry import Carry, Clock, Code, Plan
+from ._carry import Carry, Code, Plan
 from ._refine import find
 
 _REMEDY = {

@@ -27,7 +27,7 @@ def standard(problem: Problem) -> tuple[Probe, ...]:
 def coordinates(problem: Problem) -> dict[str, list]:
     """Labels of the axes that the standard probes use."""
     words = list(range(SHOWN))
-    labels: dict[str, list] = {name: words for name in ("key_word", "query_word", "word", "word_2")}
+    labels: dict[str, list] = dict.fromkeys(("key_word", "query_word", "word", "word_2"), words)
     labels["statistic"] = list(STATISTICS)
     if problem.task is not None:
         labels["group"] = list(problem.task.group_names)

@@ -118,5 +118,3 @@ def _cheaper(problem: Problem, words: int):
 def _without_embedding(task):
     """The reduced model already holds the embedding; a task that holds it too would set it again."""
     return eqx.tree_at(lambda t: t.embedding, task, None, is_leaf=lambda x: x is None)
-
-

@@ -92,7 +92,7 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
         error = jax.tree.map(lambda k: h * _error(k), slopes)
         terms_ = jax.tree.map(lambda a, b, k: _dense(a, b, k, h), y0, y1, slopes)
         last = jax.tree.map(lambda k: k[12], slopes)
-        return y1, error, dict(y0=y0, terms=terms_), last, diffrax.RESULTS.successful
+        return y1, error, {"y0": y0, "terms": terms_}, last, diffrax.RESULTS.successful
 
 
 def _combine(coefficients, slopes):

@@ -37,7 +37,9 @@ def load(path: str | pathlib.Path) -> Run:
         raise StoreError(f"{path}: is not a run folder (it has no meta.json)")
     meta, summary = _json(path / "meta.json"), _json(path / "summary.json")
     if (path / "trajectory.nc").is_file():
-        return Run(path, meta or {}, summary, bool(summary and summary["complete"]), (), _dataset(path / "trajectory.nc"))
+        return Run(
+            path, meta or {}, summary, bool(summary and summary["complete"]), (), _dataset(path / "trajectory.nc")
+        )
     chunks, problems = Segments(path).readable()
     return Run(path, meta or {}, summary, False, tuple(problems), _partial(chunks, meta or {}))
 

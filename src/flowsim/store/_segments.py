@@ -27,7 +27,11 @@ class Identity:
     def refuse_other(self, stored: dict, path: pathlib.Path) -> None:
         """**Raises:** `StoreError` that shows every difference."""
         mine = dataclasses.asdict(self)
-        differ = [f"{key}: the run has {stored.get(key)!r}, this one {mine[key]!r}" for key in mine if stored.get(key) != mine[key]]
+        differ = [
+            f"{key}: the run has {stored.get(key)!r}, this one {mine[key]!r}"
+            for key in mine
+            if stored.get(key) != mine[key]
+        ]
         if differ:
             raise StoreError(f"{path}: cannot go on with another experiment:\n  " + "\n  ".join(differ))
 
@@ -100,5 +104,3 @@ class Segments:
 
     def _path(self, index: int) -> pathlib.Path:
         return self._segments / f"{index:06d}.safetensors"
-
-

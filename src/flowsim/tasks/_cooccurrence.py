@@ -74,7 +74,9 @@ def _check(samples, length, vocabulary, targets, distinct_words, exact_groups):
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}.")
     if length < targets + 1:
-        raise ValueError(f"length must be at least targets + 1 = {targets + 1}, to hold every signal word; got {length}.")
+        raise ValueError(
+            f"length must be at least targets + 1 = {targets + 1}, to hold every signal word; got {length}."
+        )
     if vocabulary < targets + 2:
         raise ValueError(f"vocabulary must be at least targets + 2 = {targets + 2}, got {vocabulary}.")
     if exact_groups and samples % (2 * (targets + 1)):

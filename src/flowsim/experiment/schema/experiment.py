@@ -17,10 +17,10 @@ from .save import LogTimes, SaveConfig
 from .solver import Solver, SolverConfig, filled
 from .task import TaskConfig
 
-FIGURES = ("loss", "attention", "alignment", "balance")
+FIGURES = ("loss", "attention", "alignment", "balance")  # drawn unless the experiment lists others
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$", max_length=100)]
-Figure = Literal["loss", "attention", "alignment", "balance"]
+Figure = Literal["loss", "attention", "alignment", "balance", "invariants"]
 
 
 class Experiment(Section):
