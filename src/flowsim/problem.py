@@ -83,7 +83,7 @@ class Problem(eqx.Module):
 
     def margins(self, parameters: Parameters) -> Float[Array, "samples"]:
         """y_i F(x_i) of every sample."""
-        return self.samples.labels * self.predictions(parameters)
+        return jnp.asarray(self.samples.labels * self.predictions(parameters))
 
     def velocity(self, parameters: Parameters) -> tuple[Parameters, Scalar]:
         """dθ/dt of the gradient flow, and the rate at which it lowers the risk.

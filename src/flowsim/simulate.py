@@ -182,7 +182,7 @@ def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float
     times = np.concatenate([chunk.times for chunk in chunks])
     rows = {probe.name: np.concatenate([chunk.rows[probe.name] for chunk in chunks]) for probe in plan.probes}
     if times.size == 0 or times[-1] < end.status.time:
-        times, rows = _add_last(plan, end, times, rows)
+        times, rows = _add_last(plan, end, end.status.time, times, rows)
     final, model = _final(prepared, plan.flow.parameters(end.carry.state.flow))
     return Result(
         parameters=final,
@@ -217,10 +217,10 @@ def collect_again(again: Prepared) -> tuple[Result, Carry]:
     return assemble(again, chunks, *watch.read()), chunks[-1].carry
 
 
-def _add_last(plan: Plan, end: Chunk, times, rows):
+def _add_last(plan: Plan, end: Chunk, time: float, times, rows):
     """A run that was cut short also shows the last good state."""
     now = jax.device_get(observe(plan, end.carry))
-    return np.append(times, end.status.time), {k: np.concatenate([v, now[k][None]]) for k, v in rows.items()}
+    return np.append(times, time), {k: np.concatenate([v, now[k][None]]) for k, v in rows.items()}
 
 
 def _events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]:

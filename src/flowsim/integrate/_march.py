@@ -17,7 +17,7 @@ _REMEDY = {
     Code.STEP_SIZE_FLOOR: (
         "step_size_floor",
         "the error test asked for steps below the resolution of time",
-        "loosen solver.rtol, or use the `stabilized` solver if the flow is stiff; a risk that is not smooth has no remedy",
+        "loosen solver.rtol, or use the `stabilized` solver if the flow is stiff; a rough risk has no remedy",
     ),
     Code.NOT_FINITE: (
         "not_finite",

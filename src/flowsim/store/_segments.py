@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import equinox as eqx
 
@@ -77,7 +78,7 @@ class Segments:
         carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(start, plan), self._checkpoint)
         return carry, [self.read(i, carry) for i in range(about["segments"])]
 
-    def read(self, index: int, carry: Carry | None) -> Chunk:
+    def read(self, index: int, carry: Any) -> Chunk:
         arrays, about = _arrays.load(self._path(index))
         rows = {k.removeprefix("probe."): v for k, v in arrays.items() if k != "time"}
         crossings = tuple(Crossing(**c) for c in about["crossings"])
