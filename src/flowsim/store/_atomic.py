@@ -28,9 +28,10 @@ def write(path: pathlib.Path, fill: Callable[[pathlib.Path], None]) -> None:
         os.replace(temporary, path)
         _sync(path.parent, os.O_RDONLY)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise StoreError(_explain(path, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: pathlib.Path, data: bytes) -> None:
