@@ -13,7 +13,7 @@ task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 10}
 model: {kind: cooccurrence_transformer, width: 8, neurons: 8}
 init: {kind: gaussian, sigma0: 0.3, sigma1: 0.3}
 flow: {kind: gradient, t1: 20.0}
-solver: {kind: tsit5, rtol: 1.0e-6, atol: 1.0e-8}
+solver: {kind: tsit5, rtol: 2.0e-6, atol: 1.0e-8}
 events: [phase1_end, {kind: loss_below, value: 1.0e-1}]
 save: {points: 3000, spacing: log}
 discrete: [{optimizer: sgd, learning_rate: 0.1, steps: 50}]

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from flowsim import plot
+from flowsim._files import StoreError, write_bytes
 
 
 def test_draw_writes_files_and_records(dataset, events, tmp_path):
@@ -64,14 +65,14 @@ def test_wrong_names_are_refused(dataset, tmp_path):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
-    plot.write_whole(path, b"old")
+    write_bytes(path, b"old")
 
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        plot.write_whole(path, b"new")
+    with pytest.raises(StoreError, match="disk full"):
+        write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -8,7 +8,6 @@ from . import alignment, attention, balance, invariants, loss, style
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
-from ._write import write_whole
 
 __all__ = [
     "FIGURES",
@@ -25,5 +24,4 @@ __all__ = [
     "loss",
     "rendered",
     "style",
-    "write_whole",
 ]

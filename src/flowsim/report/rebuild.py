@@ -9,6 +9,7 @@ from typing import Any
 import xarray
 
 from .. import plot
+from .._files import write_text
 from ._sentences import INCOMPLETE
 from .page import Illustration, page
 
@@ -43,7 +44,7 @@ def write(
         Illustration(f.name, f.caption, f.png.read_bytes() if f.png else None, f.skipped_reason) for f in figures
     ]
     text = page(summary, pictures, experiment_text, resolved_text, meta)
-    plot.write_whole(path, text.encode("utf-8", "replace"))
+    write_text(path, text)
     return path
 
 

@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ._atomic import StoreError, write
+from .._files import StoreError, write
 
 
 def save(path: pathlib.Path, arrays: Mapping[str, np.ndarray], about: Any) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from .. import _tree
+from .._files import StoreError, write, write_json, write_text
 from ..discrete import Descent
 from ..models import CooccurrenceTransformer
 from ..result import EventRecord, Result
-from ._atomic import StoreError, write, write_json, write_text
 from ._segments import CHECKPOINT, SEGMENTS, Segments
 
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._atomic import StoreError
+from .._files import StoreError
 from ._segments import Segments
 
 

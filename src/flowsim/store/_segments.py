@@ -9,10 +9,10 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from .._files import StoreError
 from ..integrate import Carry, Chunk, Plan, append, start
 from ..result import Crossing, Status
 from . import _arrays
-from ._atomic import StoreError
 
 SEGMENTS, CHECKPOINT = "segments", "checkpoint.safetensors"
 
