@@ -60,7 +60,7 @@ CASES = [(name, after, kind) for name in ("fsync", "replace") for after in (Fals
 
 @pytest.mark.parametrize(("name", "after", "kind"), CASES)
 def test_a_fault_at_any_write(tmp_path, reference, name, after, kind):
-    """Before and after fsync, before and after rename: death of the process, and a full disk, at every seventh write."""
+    """Before and after fsync, before and after rename: death, and a full disk, at each seventh write."""
     finished, calls = reference
     for at in range(CASES.index((name, after, kind)) % 7, calls[name], 7):
         folder = tmp_path / f"{at}"

@@ -101,7 +101,7 @@ class Trajectory:
     """Saved probes: `values[name]` has shape (time, *axes)."""
 
     time: np.ndarray
-    values: Mapping[str, np.ndarray]
+    values: dict[str, np.ndarray]
     variables: Mapping[str, Variable]
     coordinates: Mapping[str, Sequence]
 

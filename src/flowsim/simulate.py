@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jaxtyping import Array, PyTree
 from . import _tree, flows, probes, reductions, saving, solvers
 from .certificate import certify
 from .events import Event
-from .integrate import Carry, Chunk, Clock, Plan, Stopwatch, append, march, observe
+from .integrate import Carry, Chunk, Clock, History, Plan, Stopwatch, march, observe
 from .moment import Lift
 from .problem import Problem
 from .reductions import Reduction
@@ -154,56 +155,35 @@ def _check_names(what, names):
         raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
 
 
-def collect(
-    prepared: Prepared,
-    *,
-    on_chunk: Callable[[Chunk], None] | None = None,
-    carry: Carry | None = None,
-    history: Sequence[Chunk] = (),
-) -> Result:
-    """Run to the end and gather what the chunks gave.
-
-    **Arguments:** `carry`, `history`: where to go on, and the chunks that led there.
-    """
-    watch = Stopwatch()
-    chunks = list(history)
-    for chunk in prepared.march(carry):
-        append(chunks, chunk)
+def collect(prepared: Prepared, *, on_chunk: Callable[[Chunk], None] | None = None) -> Result:
+    """Run to the end and gather what the chunks gave."""
+    watch, history = Stopwatch(), History(len(prepared.save_times))
+    for chunk in prepared.march():
+        history.add(chunk)
         if on_chunk is not None:
             on_chunk(chunk)
-    return assemble(prepared, chunks, *watch.read())
+    return assemble(prepared, history, *watch.read())
 
 
-def assemble(
-    prepared: Prepared,
-    chunks: Sequence[Chunk],
-    seconds_compile: float,
-    seconds_run: float,
-    *,
-    column: Callable[[str], np.ndarray] | None = None,
-) -> Result:
-    """The result of chunks that ran to a status.
-
-    **Arguments:** `column`: a saved probe by its name at all times; from the chunks if not given.
-    """
-    plan, end = prepared.plan, chunks[-1]
-    if end.status is None:
+def assemble(prepared: Prepared, history: History, seconds_compile: float, seconds_run: float) -> Result:
+    """The result of a history that ran to a status."""
+    plan, status, carry = prepared.plan, history.status, history.carry
+    if status is None or carry is None:
         raise ValueError("the run is not over: its last chunk has no status.")
-    times = np.concatenate([chunk.times for chunk in chunks])
-    column = functools.partial(_column, chunks) if column is None else column
-    rows = {probe.name: column(probe.name) for probe in plan.probes}
-    if times.size == 0 or times[-1] < end.status.time:
-        times, rows = _add_last(plan, end, end.status.time, times, rows)
-    final, model = _final(prepared, plan.flow.parameters(end.carry.state.flow))
+    if len(history.times) == 0 or history.times[-1] < status.time:  # cut short: also show the last good state
+        now = jax.device_get(observe(plan, carry))
+        history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
+    rows = history.rows
+    final, model = _final(prepared, plan.flow.parameters(carry.state.flow))
     return Result(
         parameters=final,
         model=model,
-        crossings=_events(plan, [crossing for chunk in chunks for crossing in chunk.crossings]),
-        status=end.status,
-        solver=_cost(prepared, chunks, seconds_compile, seconds_run),
-        trajectory=Trajectory(times, rows, _variables(plan, rows), probes.coordinates(plan.problem)),
-        energy_identity=_energy_identity(plan, end.carry),
-        certify=functools.partial(_certify, prepared, end.carry),
+        crossings=_events(plan, history.crossings),
+        status=status,
+        solver=_cost(prepared, carry, history.event_evaluations, seconds_compile, seconds_run),
+        trajectory=Trajectory(history.times, rows, _variables(plan, rows), probes.coordinates(plan.problem)),
+        energy_identity=_energy_identity(plan, carry),
+        certify=functools.partial(_certify, prepared, carry),
     )
 
 
@@ -224,25 +204,11 @@ def _certify(prepared: Prepared, carry: Carry, result: Result):
 
 def collect_again(again: Prepared) -> tuple[Result, Carry]:
     """A second run of the same problem: the certificate's independent evidence."""
-    watch, chunks = Stopwatch(), []
+    watch, history = Stopwatch(), History(len(again.save_times))
     for chunk in again.march():
-        append(chunks, chunk)
-    return assemble(again, chunks, *watch.read(), column=functools.partial(_take, chunks)), chunks[-1].carry
-
-
-def _take(chunks: Sequence[Chunk], name: str) -> np.ndarray:
-    """A column that leaves the chunks, so that it is in memory once."""
-    return np.concatenate([chunk.rows.pop(name) for chunk in chunks])
-
-
-def _column(chunks: Sequence[Chunk], name: str) -> np.ndarray:
-    return np.concatenate([chunk.rows[name] for chunk in chunks])
-
-
-def _add_last(plan: Plan, end: Chunk, time: float, times, rows):
-    """A run that was cut short also shows the last good state."""
-    now = jax.device_get(observe(plan, end.carry))
-    return np.append(times, time), {k: np.concatenate([v, now[k][None]]) for k, v in rows.items()}
+        history.add(chunk)
+    result = assemble(again, history, *watch.read())
+    return result, cast(Carry, history.carry)
 
 
 def _events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]:
@@ -264,8 +230,8 @@ def _variables(plan: Plan, rows) -> dict[str, Variable]:
     return found
 
 
-def _cost(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float, seconds_run: float) -> SolverRecord:
-    carry, settings = chunks[-1].carry, prepared.settings
+def _cost(prepared: Prepared, carry: Carry, event_evaluations: int, seconds_compile: float, seconds_run: float):
+    settings = prepared.settings
     return SolverRecord(
         kind=prepared.plan.method.kind,
         rtol=settings.rtol,
@@ -273,7 +239,7 @@ def _cost(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float, s
         steps=int(carry.steps),
         rejected=int(carry.rejected),
         vector_field_evaluations=int(carry.evaluations),
-        event_evaluations=sum(chunk.event_evaluations for chunk in chunks),
+        event_evaluations=event_evaluations,
         reduction=prepared.reduction.name,
         reduction_reason=prepared.reduction.reason,
         seconds_compile=seconds_compile,

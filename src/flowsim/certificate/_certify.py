@@ -159,10 +159,11 @@ def _probe_errors(result: Result, witness: Result, floor: float) -> Mapping[str,
     common = min(len(here.time), len(there.time))
     errors = {}
     for name, values in here.values.items():
-        if name not in there.values or name.startswith("invariant_"):
+        other = there.values.pop(name, None)  # the witness is not needed afterwards, and may be large
+        if other is None or name.startswith("invariant_"):
             continue  # a drift is an error already
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
-        apart = np.abs(values[:common] - there.values[name][:common])
+        apart = np.abs(values[:common] - other[:common])
         # Two curves may cross, which says nothing of their errors: a time answers for its neighbours.
         error[:common] = _SAFETY * maximum_filter1d(apart, size=_NEIGHBOURS, axis=0, mode="nearest")
         scale = np.max(np.abs(values), axis=0, keepdims=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import report, store
-from ..integrate import Chunk, Stopwatch, append
+from ..integrate import Chunk, History, Stopwatch
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
@@ -70,19 +70,21 @@ def run_experiment(
 
 
 def _integrate(prepared: Prepared, run, who, resume: bool, stop: Stop, progress: Progress | None) -> Result:
-    """To the end, one chunk after the other onto the disk; saved rows are read back when the end is reached."""
+    """To the end, one chunk after the other onto the disk."""
     watch = Stopwatch()
-    carry, chunks = run.segments.restore(prepared.plan, who) if resume else (None, [])
-    if not chunks or chunks[-1].status is None:
-        march = iter(prepared.march(carry))
+    history = History(len(prepared.save_times))
+    if resume:
+        run.segments.restore(prepared.plan, who, history)
+    if history.status is None:
+        march = iter(prepared.march(history.carry))
         with stop.patience():
             while (chunk := stop.run(lambda: next(march, None))) is not None:
-                run.segments.append(len(chunks), chunk, who)
-                append(chunks, dataclasses.replace(chunk, rows={}))
+                run.segments.append(history.number, chunk, who)
+                history.add(chunk)
                 if progress is not None:
                     _tell(progress, prepared, chunk)
                 stop.obey()
-    return assemble(prepared, chunks, *watch.read(), column=run.segments.column)
+    return assemble(prepared, history, *watch.read())
 
 
 def _done(run: store.RunFolder) -> Outcome:

@@ -37,9 +37,9 @@ _REMEDY = {
 class Chunk:
     """What one chunk gave.
 
-    **Fields:** `carry`: where the loop stands, all that a checkpoint needs, None once another chunk has followed;
-    `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: gradients spent on
-    finding them; `status`: None while it runs.
+    **Fields:** `carry`: where the loop stands, all that a checkpoint needs, None in a chunk that was read
+    back; `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: gradients
+    spent on finding them; `status`: None while it runs.
     """
 
     carry: Any
@@ -48,13 +48,6 @@ class Chunk:
     crossings: tuple[Crossing, ...]
     event_evaluations: int
     status: Status | None
-
-
-def append(chunks: list[Chunk], chunk: Chunk) -> None:
-    """Keep a chunk. Only the last one's carry is ever gone on from, and a state for every chunk would fill memory."""
-    if chunks:
-        chunks[-1] = dataclasses.replace(chunks[-1], carry=None)
-    chunks.append(chunk)
 
 
 def march(

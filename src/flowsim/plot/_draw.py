@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
@@ -46,6 +47,9 @@ FIGURES: Mapping[str, Kind] = MappingProxyType(
         "invariants": Kind(invariants.figure, invariants.caption),
     }
 )
+
+
+_DRAWN = 4000  # times in one line of a figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +92,16 @@ def draw(
     if dataset is None:
         return [FigureRecord(name, skipped_reason="there is no trajectory") for name in names]
     events = summary.get("events") or {}
+    dataset, overlays = _thinned(dataset), [_thinned(overlay) for overlay in overlays]
     return [_draw_one(name, dataset, events, overlays, directory, time_axis) for name in names]
+
+
+def _thinned(dataset: xarray.Dataset) -> xarray.Dataset:
+    """At most `_DRAWN` times, evenly picked, first and last among them: more than a page can show."""
+    number = dataset.sizes.get("time", 0)
+    if number <= _DRAWN:
+        return dataset
+    return dataset.isel(time=np.linspace(0, number - 1, _DRAWN).round().astype(int))
 
 
 def _draw_one(name, dataset, events, overlays, directory: Path, time_axis: TimeAxis) -> FigureRecord:

@@ -40,18 +40,6 @@ def load(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Any]:
     return arrays, json.loads(metadata["about"])
 
 
-def load_one(path: pathlib.Path, name: str) -> np.ndarray:
-    """One array of a file that has been checked.
-
-    **Raises:** `StoreError` if it cannot be read.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return file.get_tensor(name)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); it is missing or damaged") from error
-
-
 def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):

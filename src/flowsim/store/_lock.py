@@ -49,7 +49,12 @@ class Lock:
                 "or delete the lock if that process is gone"
             )
         self._path.unlink(missing_ok=True)
-        self._create()
+        try:
+            self._create()
+        except FileExistsError:
+            raise StoreError(
+                f"{self._path}: another process has just taken this folder; choose another --out"
+            ) from None
 
 
 def _alive(pid: int) -> bool:

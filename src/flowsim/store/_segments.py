@@ -7,10 +7,9 @@ import shutil
 from typing import Any
 
 import equinox as eqx
-import numpy as np
 
 from .._files import StoreError
-from ..integrate import Carry, Chunk, Plan, append, start
+from ..integrate import Chunk, History, Plan, start
 from ..result import Crossing, Status
 from . import _arrays
 
@@ -77,24 +76,18 @@ class Segments:
             return 0
         return int(_arrays.load(self._checkpoint)[1]["segments"])
 
-    def restore(self, plan: Plan, identity: Identity) -> tuple[Carry | None, list[Chunk]]:
-        """Where to go on, and the chunks until there.
+    def restore(self, plan: Plan, identity: Identity, history: History) -> None:
+        """Fill a history with what is on disk.
 
         **Raises:** `StoreError` if a file is damaged or missing, or if the run is of another experiment.
         """
         if not self._checkpoint.exists():
-            return None, []
+            return
         arrays, about = _arrays.load(self._checkpoint)
         identity.refuse_other(about["identity"], self._checkpoint)
         carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(start, plan), self._checkpoint)
-        chunks: list[Chunk] = []
         for index in range(about["segments"]):
-            append(chunks, dataclasses.replace(self.read(index), carry=carry, rows={}))
-        return carry, chunks
-
-    def column(self, name: str) -> np.ndarray:
-        """A saved probe at all times."""
-        return np.concatenate([_arrays.load_one(self._path(i), f"probe.{name}") for i in range(self.count())])
+            history.add(dataclasses.replace(self.read(index), carry=carry))
 
     def read(self, index: int) -> Chunk:
         arrays, about = _arrays.load(self._path(index))

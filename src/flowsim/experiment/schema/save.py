@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from ._base import Listed, NotNegative, Positive, Section, Whole
 
-Points = Annotated[Whole, Field(ge=2, le=10_000)]
+Points = Annotated[Whole, Field(ge=2, le=100_000)]
 
 
 class LogTimes(Section):
@@ -28,7 +28,7 @@ class GivenTimes(Section):
     """The listed times."""
 
     spacing: Literal["given"] = "given"
-    times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=10_000)]
+    times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=100_000)]
 
 
 def _spacing(value: Any) -> Any:
