@@ -133,6 +133,7 @@ def prepare(
     chosen = probes.standard(smaller.problem) + tuple(probes.user(k, f) for k, f in (user_probes or {}).items())
     _check_names("probe", [probe.name for probe in chosen])
     _check_names("event", [event.name for event in events])
+    _check_stages(flow, [event.name for event in events])
     plan = Plan(
         problem=smaller.problem,
         flow=flow,
@@ -166,6 +167,17 @@ def _check_names(what, names):
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
+
+
+def _check_stages(flow, events):
+    missing = [
+        s.until
+        for s in (flow.stages if isinstance(flow, flows.Staged) else ())
+        if s.until is not None and s.until not in events
+    ]
+    if missing:
+        known = ", ".join(events) or "none"
+        raise ValueError(f"a stage ends at the event {missing[0]!r}, which is none of the run's events: {known}.")
 
 
 def collect(

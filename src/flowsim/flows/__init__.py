@@ -5,6 +5,7 @@ from ._adjusted import Adjusted, clipped, frozen, normalised, projected, time_sc
 from ._flow import AbstractFlow
 from ._gradient import Gradient, gradient
 from ._momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
+from ._staged import Stage, Staged, staged
 
 __all__ = [
     "AbstractFlow",
@@ -13,6 +14,8 @@ __all__ = [
     "Gradient",
     "Momentum",
     "Sign",
+    "Stage",
+    "Staged",
     "adam",
     "clipped",
     "frozen",
@@ -27,6 +30,7 @@ __all__ = [
     "projected",
     "rmsprop",
     "sign",
+    "staged",
     "time_scales",
     "weight_decay",
 ]
