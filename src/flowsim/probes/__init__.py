@@ -5,15 +5,16 @@ from ..problem import Problem
 from ._any import EVERY_PROBLEM
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
-from ._samples import BINARY_LABELS, GROUPS, sample_weights
+from ._samples import CLASSIFIED, GROUPS, sample_weights
 from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
 
 def standard(problem: Problem) -> tuple[Probe, ...]:
     """Every probe that this problem's structure supports."""
     chosen = EVERY_PROBLEM
-    if problem.task is not None and problem.task.labels.ndim == 1:
-        chosen += BINARY_LABELS
+    if problem.task is not None:
+        if problem.task.target != "value":
+            chosen += CLASSIFIED
         if problem.task.groups is not None:
             chosen += GROUPS
     if problem.is_word_problem:
