@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, flows, init, losses, models, saving, tasks
+from .. import discrete, events, init, losses, models, saving, tasks
 from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
+from . import parts
 from .arrays import load_embedding, load_task_arrays, load_weights
 from .schema import Experiment
 from .schema.solver import DEFAULT_TOLERANCES
@@ -33,12 +34,15 @@ def stream(seed: int, name: str) -> jax.Array:
 def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     """Task, model, initialisation and loss. Paths are relative to `folder`, where the experiment file is."""
     task = _task(experiment, folder)
-    model = models.CooccurrenceTransformer(
-        vocabulary=task.vocabulary,
-        width=int(experiment.model.width),
-        neurons=experiment.model.neurons,
-        key=stream(experiment.seed, "model"),
-    )
+    if experiment.model.kind == "cooccurrence_transformer":
+        model = models.CooccurrenceTransformer(
+            vocabulary=task.vocabulary,
+            width=int(experiment.model.width),
+            neurons=experiment.model.neurons,
+            key=stream(experiment.seed, "model"),
+        )
+    else:
+        model = parts.model(experiment.model, task, stream(experiment.seed, "model"))
     model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
     return Problem(model, task, loss=getattr(losses, experiment.loss.kind))
 
@@ -61,7 +65,7 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         settings,
         events=[_event(event) for event in experiment.events],
         save_times=save_times(experiment),
-        flow=flows.gradient(),
+        flow=parts.flow(experiment.flow),
         reduction=experiment.flow.reduction,
     )
 
@@ -85,7 +89,14 @@ def descents(experiment: Experiment, built: Problem) -> list[discrete.Descent]:
         momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
         label = f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}"
         found.append(
-            discrete.descend(built, transformation, learning_rate=entry.learning_rate, steps=entry.steps, label=label)
+            discrete.descend(
+                built,
+                transformation,
+                learning_rate=entry.learning_rate,
+                steps=entry.steps,
+                step_time=parts.step_time(experiment.flow, entry.learning_rate, entry.momentum),
+                label=label,
+            )
         )
     return found
 
@@ -97,6 +108,8 @@ def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
         return tasks.from_arrays(
             arrays["tokens"], arrays["labels"], vocabulary=config.vocabulary, groups=arrays.get("groups")
         )
+    if config.kind != "cooccurrence":
+        return parts.task(config, stream(experiment.seed, "task"))
     embedding = None if config.embedding is None else load_embedding(folder / config.embedding, config.vocabulary)
     return tasks.cooccurrence(
         samples=config.samples,
