@@ -29,6 +29,13 @@ class Descent:
     learning_rate: float
     parameters: PyTree
     trajectory: Trajectory
+    step_time: float
+
+    @property
+    def clock(self) -> str:
+        """How its steps are placed in time, for a label."""
+        same = self.step_time == self.learning_rate
+        return "steps × learning rate" if same else f"steps × {self.step_time:.4g}"
 
 
 def optimiser(kind: str, learning_rate: float, **options: float) -> optax.GradientTransformation:
@@ -78,7 +85,7 @@ def descend(
     values = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     variables = {p.name: Variable(p.dims or (), p.long_name, p.units) for p in chosen}
     trajectory = Trajectory(record * clock, values, variables, probes.coordinates(problem))
-    return Descent(label or f"η = {learning_rate:g}", learning_rate, parameters, trajectory)
+    return Descent(label or f"η = {learning_rate:g}", learning_rate, parameters, trajectory, clock)
 
 
 class _Static(eqx.Module):

@@ -10,7 +10,7 @@ from typing import Any
 import xarray
 from matplotlib.figure import Figure
 
-from . import alignment, attention, balance, invariants, loss, style
+from . import alignment, attention, balance, invariants, loss, structure, style
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
 from ._write import write_whole
@@ -44,6 +44,7 @@ FIGURES: Mapping[str, Kind] = MappingProxyType(
         "alignment": Kind(alignment.figure, alignment.caption),
         "balance": Kind(balance.figure, balance.caption),
         "invariants": Kind(invariants.figure, invariants.caption),
+        "structure": Kind(structure.figure, structure.caption),
     }
 )
 

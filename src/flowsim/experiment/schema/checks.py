@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...solver_names import BY_KIND, SMALLEST_RTOL
+from ._base import Section
 from ._remark import Remark
 from .discrete import DiscreteConfig
 from .events import EventConfig
@@ -16,7 +17,6 @@ from .init import FileInit, InitConfig, KaimingUniform
 from .kinds import KIND_CHECKS
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LogTimes, SaveConfig
-from ._base import Section
 from .solver import Solver
 from .task import CooccurrenceTask, FileTask, TaskConfig
 
