@@ -44,9 +44,8 @@ def figure(
         _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
         for axes in panels:
             axes.set_xlabel("time $t$")
-        longest = max(names, key=lambda name: dataset.sizes[_PANELS[name][0]])
-        handles = [_frame.handle(look) for look in _looks(dataset, longest)]
-        _frame.legend(plot, [*handles, *_frame.overlay_handles(overlays)], columns=6)
+        if overlays:
+            _frame.legend(plot, _frame.overlay_handles(overlays), columns=3)
         return plot
 
 
@@ -71,6 +70,9 @@ def _draw_panel(axes, dataset, overlays, name: str) -> None:
     ]
     _curves.draw_discrete(axes, discrete)
     axes.set_ylabel(label)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    # Each panel names its own lines: heads, blocks and modes share their colours.
+    axes.legend(handles=[_frame.handle(look) for look in looks], loc="best", fontsize=6, ncols=1 + (len(looks) > 6))
 
 
 def caption(

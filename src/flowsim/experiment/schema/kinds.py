@@ -121,18 +121,20 @@ def _regression(task: RegressionTask) -> Iterator[Remark]:
 
 def _names_of_parameters(flow: FlowConfig, model: ModelConfig) -> Iterator[Remark]:
     known = parameter_names(model)
-    given = [(("flow", "time_scales", name), name) for name in flow.time_scales]
+    given = [(("flow", "time_scales"), name) for name in flow.time_scales]
     for i, stage in enumerate(flow.stages):
         given += [(("flow", "stages", i, "train"), name) for name in stage.train or ()]
     for path, name in given:
-        if not any(path_ == name or path_.startswith(f"{name}.") for path_ in known):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"they are {', '.join(known[:12])}{', …' * (len(known) > 12)}"
-            )
-            yield Remark(
-                path, f"must name trained parameters of the model, and {name!r} names none; {hint}".rstrip("?")
-            )
+        if not any(full == name or full.startswith(f"{name}.") for full in known):
+            yield Remark(path, f"must name trained parameters of the model, and {name} is none", _meant(name, known))
+
+
+def _meant(name: str, known: list[str]) -> str:
+    by_lower = {full.lower(): full for full in known}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    if near:
+        return f"did you mean {by_lower[near[0]]}"
+    return f"they are {', '.join(known[:12])}{', …' * (len(known) > 12)}"
 
 
 def _stages(flow: FlowConfig, events: tuple[EventConfig, ...]) -> Iterator[Remark]:
