@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from .. import plugin
 from .._version import __version__
 from ..store import Identity
 from .schema import Experiment
@@ -24,6 +25,8 @@ def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
     digest = hashlib.sha256(experiment.model_dump_json(exclude={"figures", "notes", "name"}).encode())
     for path in referenced_files(experiment):
         digest.update((folder / path).read_bytes())
+    for path in plugin.sources():
+        digest.update(path.read_bytes())
     return Identity(digest.hexdigest(), experiment.precision, {"flowsim": __version__, **versions()})
 
 

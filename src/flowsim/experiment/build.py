@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, init, losses, models, saving, tasks
+from .. import discrete, events, init, losses, models, plugin, saving, tasks
 from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
 from . import parts
@@ -44,7 +44,9 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     else:
         model = parts.model(experiment.model, task, stream(experiment.seed, "model"))
     model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
-    return Problem(model, task, loss=getattr(losses, experiment.loss.kind))
+    own = experiment.loss.kind == "plugin"
+    loss = plugin.get("loss", experiment.loss.use) if own else getattr(losses, experiment.loss.kind)
+    return Problem(model, task, loss=loss)
 
 
 def prepared(experiment: Experiment, built: Problem) -> Prepared:
@@ -64,6 +66,7 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         built,
         settings,
         events=[_event(event) for event in experiment.events],
+        user_probes={name: plugin.get("probe", name) for name in experiment.probes},
         save_times=save_times(experiment),
         flow=parts.flow(experiment.flow),
         reduction=experiment.flow.reduction,
@@ -125,7 +128,11 @@ def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
 
 def _initialiser(experiment: Experiment, task: tasks.Task, folder: pathlib.Path) -> init.Initialiser:
     config = experiment.init
-    if config.kind == "gaussian":
+    if config.kind == "as_made":
+        base = init.as_made()
+    elif config.kind == "plugin":
+        base = plugin.get("init", config.use)(**config.arguments)
+    elif config.kind == "gaussian":
         base = init.gaussian(sigma0=config.sigma0, sigma1=config.sigma1)
     elif config.kind == "theory":
         base = init.theory(length=task.length, c0=config.c0, c1=config.c1)
@@ -139,6 +146,9 @@ def _initialiser(experiment: Experiment, task: tasks.Task, folder: pathlib.Path)
 
 def _event(config) -> events.Event:
     """An event of the standard set; the fields beyond name, direction and terminal are its arguments."""
+    if config.kind == "plugin":
+        function = plugin.get("event", config.use)
+        return events.crossing(config.name, function, direction=config.direction, terminal=config.terminal)
     arguments = config.model_dump(exclude={"kind", "direction"})
     event = getattr(events, config.kind)(**arguments)
     return event if config.direction == event.direction else _turned(event, config.direction)

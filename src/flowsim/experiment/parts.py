@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from .. import flows, models, tasks
+from .. import flows, models, plugin, tasks
 from ..flows import AbstractFlow
 from ..tasks import Task
 from .schema import FlowConfig, ModelConfig, TaskConfig, TransformerModel
@@ -13,11 +13,15 @@ from .schema import FlowConfig, ModelConfig, TaskConfig, TransformerModel
 
 def task(config: TaskConfig, key: jax.Array) -> Task:
     """A task whose section's fields are the arguments of `flowsim.tasks`' function of the same name."""
+    if config.kind == "plugin":
+        return plugin.get("task", config.use)(**config.arguments, key=key)
     return getattr(tasks, config.kind)(**config.model_dump(exclude={"kind"}), key=key)
 
 
 def model(config: ModelConfig, task: Task, key: jax.Array) -> PyTree:
     """The model, in the sizes of the task's inputs and labels."""
+    if config.kind == "plugin":
+        return plugin.get("model", config.use)(**config.arguments, task=task, key=key)
     if isinstance(config, TransformerModel):
         return models.Transformer(**config.model_dump(exclude={"kind"}), **_transformer_sizes(config, task), key=key)
     sizes = (task.tokens.shape[-1], *config.hidden, task.labels.shape[-1])
@@ -36,7 +40,10 @@ def _transformer_sizes(config: TransformerModel, task: Task) -> dict[str, Any]:
 def flow(config: FlowConfig) -> AbstractFlow:
     """The vector field, with what changes its velocity in the order that the section's documentation gives."""
     shared = {"kind", "t1", "reduction", "weight_decay", "time_scales", "clip", "normalised", "stages"}
-    made = getattr(flows, config.kind)(**config.model_dump(exclude=shared))
+    if config.kind == "plugin":
+        made = plugin.get("flow", config.use)(**config.arguments)
+    else:
+        made = getattr(flows, config.kind)(**config.model_dump(exclude=shared))
     if config.weight_decay:
         made = flows.weight_decay(made, strength=config.weight_decay)
     if config.time_scales:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ._base import Identifier, Listed, NotNegative, Positive, Section, ShortKind, wrong
+from ._base import Arguments, Identifier, Listed, NotNegative, Positive, Section, ShortKind, wrong
 
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=200)]
 
@@ -109,13 +109,22 @@ class SignFlow(_Flow):
     reduction: Literal["auto", "none"] = "auto"
 
 
+class PluginFlow(_Flow):
+    """A flow that a plugin registers under `use`."""
+
+    kind: Literal["plugin"] = "plugin"
+    use: Identifier
+    arguments: Arguments = Field(default_factory=dict)
+    reduction: Literal["auto", "none"] = "auto"
+
+
 def _gradient(value: Any) -> Any:
     """`flow: {t1: 300}` is a gradient flow."""
     return {"kind": "gradient", **value} if isinstance(value, dict) and "kind" not in value else value
 
 
 FlowConfig = Annotated[
-    GradientFlow | MomentumFlow | HeavyBallFlow | NesterovFlow | AdamFlow | RmspropFlow | SignFlow,
+    GradientFlow | MomentumFlow | HeavyBallFlow | NesterovFlow | AdamFlow | RmspropFlow | SignFlow | PluginFlow,
     Field(discriminator="kind"),
     BeforeValidator(_gradient),
     ShortKind,

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterator
 
+from ... import plugin
 from ._remark import Remark
 from .certificate import Certificate
 from .events import (
@@ -14,15 +15,24 @@ from .events import (
     Phase1End,
 )
 from .flow import FlowConfig, GradientFlow, _Flow
-from .init import InitConfig, KaimingNormal, KaimingUniform
-from .loss import Loss
-from .model import CooccurrenceTransformer, DeepLinearModel, MlpModel, ModelConfig, TransformerModel, parameter_names
+from .init import AsMade, InitConfig, KaimingNormal, KaimingUniform, PluginInit
+from .loss import LossConfig, PluginLoss
+from .model import (
+    CooccurrenceTransformer,
+    DeepLinearModel,
+    MlpModel,
+    ModelConfig,
+    PluginModel,
+    TransformerModel,
+    parameter_names,
+)
 from .task import (
     CooccurrenceLanguageTask,
     CooccurrenceTask,
     FileTask,
     InContextRegressionTask,
     NextTokenTask,
+    PluginTask,
     RegressionTask,
     TaskConfig,
 )
@@ -42,13 +52,15 @@ def _kind(section: type) -> str:
 
 
 def _model_reads_task(task: TaskConfig, model: ModelConfig) -> Iterator[Remark]:
-    allowed = _READABLE[type(task)]
-    if not isinstance(model, allowed):
+    allowed = _READABLE.get(type(task))
+    if allowed is not None and not isinstance(model, (*allowed, PluginModel)):
         kinds = " or ".join(_kind(m) for m in allowed)
         yield Remark(("model", "kind"), f"must be {kinds} for the task {task.kind}")
 
 
-def _loss_of_labels(task: TaskConfig, loss: Loss) -> Iterator[Remark]:
+def _loss_of_labels(task: TaskConfig, loss: LossConfig) -> Iterator[Remark]:
+    if isinstance(task, PluginTask) or isinstance(loss, PluginLoss):
+        return
     if isinstance(task, _SIGNS):
         allowed, what = ("logistic", "squared", "exponential"), "labels are ±1"
     elif isinstance(task, _WORDS):
@@ -62,7 +74,9 @@ def _loss_of_labels(task: TaskConfig, loss: Loss) -> Iterator[Remark]:
 def _start_of_model(model: ModelConfig, init: InitConfig) -> Iterator[Remark]:
     if isinstance(model, CooccurrenceTransformer):
         return
-    if not isinstance(init, KaimingUniform | KaimingNormal):
+    if isinstance(model, PluginModel) and not isinstance(init, AsMade | PluginInit):
+        yield Remark(("init",), "must be as_made or a plugin for a model of your own, which draws its weights itself")
+    elif not isinstance(init, KaimingUniform | KaimingNormal | AsMade | PluginInit):
         yield Remark(("init", "kind"), f"must be kaiming_uniform or kaiming_normal for the model {model.kind}",
                      "its arrays are not the paper's")  # fmt: skip
     if init.balanced:
@@ -120,6 +134,8 @@ def _regression(task: RegressionTask) -> Iterator[Remark]:
 
 
 def _names_of_parameters(flow: FlowConfig, model: ModelConfig) -> Iterator[Remark]:
+    if isinstance(model, PluginModel):
+        return  # its arrays are known only when it is made
     known = parameter_names(model)
     given = [(("flow", "time_scales"), name) for name in flow.time_scales]
     for i, stage in enumerate(flow.stages):
@@ -158,6 +174,27 @@ def _reduction(flow: FlowConfig, certificate: Certificate) -> Iterator[Remark]:
         yield Remark(("certificate", "method"), "must be solver: the Gram system is one of the plain gradient flow")
 
 
+def _registered(
+    task: TaskConfig,
+    model: ModelConfig,
+    loss: LossConfig,
+    init: InitConfig,
+    flow: FlowConfig,
+    events: tuple[EventConfig, ...],
+    probes: tuple[str, ...],
+) -> Iterator[Remark]:
+    """What is used of plugins must be registered."""
+    sections = {"task": task, "model": model, "loss": loss, "init": init, "flow": flow}
+    used = [((name, "use"), name, section.use) for name, section in sections.items() if section.kind == "plugin"]
+    used += [(("events", i, "use"), "event", event.use) for i, event in enumerate(events) if event.kind == "plugin"]
+    used += [(("probes", i), "probe", name) for i, name in enumerate(probes)]
+    for path, what, name in used:
+        known = plugin.names(what)
+        if name not in known:
+            listed = f"registered are {', '.join(known)}" if known else "give its module by --plugin FILE"
+            yield Remark(path, f"must be registered by a plugin as {what}", listed)
+
+
 def _width_of_other_flows(flow: _Flow, model: CooccurrenceTransformer) -> Iterator[Remark]:
     if model.width == float("inf") and not (isinstance(flow, GradientFlow) and not flow.adjusted):
         yield Remark(("model", "width"), "must be finite for any flow but the plain gradient flow")
@@ -176,4 +213,5 @@ KIND_CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _stages,
     _reduction,
     _width_of_other_flows,
+    _registered,
 )

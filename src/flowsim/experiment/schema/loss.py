@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from ._base import Section, ShortKind
+from pydantic import Field
+
+from ._base import Identifier, Section, ShortKind
 
 
 class Loss(Section):
@@ -11,4 +13,11 @@ class Loss(Section):
     kind: Literal["logistic", "squared", "exponential", "cross_entropy"]
 
 
-LossConfig = Annotated[Loss, ShortKind]
+class PluginLoss(Section):
+    """A loss that a plugin registers under `use`."""
+
+    kind: Literal["plugin"]
+    use: Identifier
+
+
+LossConfig = Annotated[Loss | PluginLoss, Field(discriminator="kind"), ShortKind]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from ._base import Count, Listed, Section, ShortKind, wrong
+from ._base import Arguments, Count, Identifier, Listed, Section, ShortKind, wrong
 
 
 def _width(value: Any) -> Any:
@@ -84,13 +84,21 @@ class MlpModel(Section):
     bias: bool = True
 
 
+class PluginModel(Section):
+    """A model that a plugin registers under `use`."""
+
+    kind: Literal["plugin"] = "plugin"
+    use: Identifier
+    arguments: Arguments = Field(default_factory=dict)
+
+
 def _papers(value: Any) -> Any:
     """`model: {width: 128, neurons: 256}` is the paper's."""
     return {"kind": "cooccurrence_transformer", **value} if isinstance(value, dict) and "kind" not in value else value
 
 
 ModelConfig = Annotated[
-    CooccurrenceTransformer | TransformerModel | DeepLinearModel | MlpModel,
+    CooccurrenceTransformer | TransformerModel | DeepLinearModel | MlpModel | PluginModel,
     Field(discriminator="kind"),
     BeforeValidator(_papers),
     ShortKind,

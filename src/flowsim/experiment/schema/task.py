@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ._base import Count, FilePath, Listed, NotNegative, Positive, Section, ShortKind, Whole
+from ._base import Arguments, Count, FilePath, Identifier, Listed, NotNegative, Positive, Section, ShortKind, Whole
 
 
 class CooccurrenceTask(Section):
@@ -87,8 +87,22 @@ class RegressionTask(Section):
     whitened: bool = False
 
 
+class PluginTask(Section):
+    """A task that a plugin registers under `use`."""
+
+    kind: Literal["plugin"] = "plugin"
+    use: Identifier
+    arguments: Arguments = Field(default_factory=dict)
+
+
 TaskConfig = Annotated[
-    CooccurrenceTask | FileTask | NextTokenTask | CooccurrenceLanguageTask | InContextRegressionTask | RegressionTask,
+    CooccurrenceTask
+    | FileTask
+    | NextTokenTask
+    | CooccurrenceLanguageTask
+    | InContextRegressionTask
+    | RegressionTask
+    | PluginTask,
     Field(discriminator="kind"),
     ShortKind,
 ]
