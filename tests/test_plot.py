@@ -35,6 +35,8 @@ def dataset():
             "mlp_alignment": (("time", "word"), data["mlp_alignment"]),
             "mlp_alignment_random": (("time", "statistic"), spread),
             "invariant_key_query": ("time", 1e-15 * data["times"] ** 0.5),
+            "attention_entropy": (("time", "head"), 1.6 - 1e-5 * data["attention_score"][:, 0, :2]),
+            "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
         },
         coords={
             "time": data["times"],
@@ -43,6 +45,8 @@ def dataset():
             "key_word": [0, 1, 2],
             "query_word": [0, 1, 2],
             "statistic": list(plot.alignment.STATISTICS),
+            "head": ["1.1", "1.2"],
+            "block": [1, 2],
         },
     )
 
@@ -306,3 +310,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_plotting_leaves_pyplot_alone():
     code = "import sys, flowsim.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_structure_names_heads_below_and_blocks_in_their_panel(dataset, events):
+    figure = plot.FIGURES["structure"](dataset, events)
+    heads, blocks = figure.axes
+    for i in range(2):
+        line_with(heads, dataset["attention_entropy"].values[1:, i])
+        line_with(blocks, dataset["block_norm"].values[1:, i])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["head 1.1", "head 1.2"]
+    assert [text.get_text() for text in blocks.get_legend().get_texts()] == ["block 1", "block 2"]
+    assert "first head of the second layer" in plot.structure.caption(dataset, events)

@@ -44,8 +44,12 @@ def figure(
         _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
         for axes in panels:
             axes.set_xlabel("time $t$")
-        if overlays:
-            _frame.legend(plot, _frame.overlay_handles(overlays), columns=3)
+        for axes, name in zip(panels, names, strict=True):
+            if _PANELS[name][0] != _PANELS[names[0]][0]:  # other lines than the legend below names, in like colours
+                handles = [_frame.handle(look) for look in _looks(dataset, name)]
+                axes.legend(handles=handles, loc="best", fontsize=6)
+        handles = [_frame.handle(look) for look in _looks(dataset, names[0])]
+        _frame.legend(plot, [*handles, *_frame.overlay_handles(overlays)], columns=4)
         return plot
 
 
@@ -71,8 +75,6 @@ def _draw_panel(axes, dataset, overlays, name: str) -> None:
     _curves.draw_discrete(axes, discrete)
     axes.set_ylabel(label)
     axes.ticklabel_format(axis="y", useOffset=False)
-    # Each panel names its own lines: heads, blocks and modes share their colours.
-    axes.legend(handles=[_frame.handle(look) for look in looks], loc="best", fontsize=6, ncols=1 + (len(looks) > 6))
 
 
 def caption(
