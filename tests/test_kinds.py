@@ -2,6 +2,7 @@
 
 import itertools
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -164,19 +165,21 @@ def test_a_good_file_and_its_defaults():
         ("flow={kind: momentum, t1: 1}", "flow.friction", "is missing"),
         ("flow={kind: sign, t1: 1, reduction: rotation}", "flow.reduction", "must be one of auto, none"),
         ("flow={t1: 1, weight_decay: 1, reduction: gram}", "flow.reduction", "must be auto or none"),
-        ("certificate={method: gram}", "certificate.method", None),
+        ("certificate={method: gram} flow={kind: nesterov, t1: 1}", "certificate.method", "plain gradient flow"),
         ("flow.time_scales={blocks.0.heads.0.W_k: 0}", "flow.time_scales", "did you mean blocks.0.heads.0.W_K"),
         ("flow.stages=[{train: [blocks], until: x}, {}]", "flow.stages[0].until", "run's events (phase1_end)"),
         ("flow.stages=[{train: [blocks]}, {}]", "flow.stages[0]", "needs `until`"),
         ("flow.stages=[{until: phase1_end}]", "flow.stages[0].until", "left out in the last stage"),
+        (
+            "model={width: 1e9, neurons: 4} task={kind: regression, samples: 4, features: 2}",
+            "model.kind",
+            "deep_linear",
+        ),
         ("task={kind: regression, samples: 4, features: 2}", "model.kind", "must be deep_linear or mlp"),
     ],
 )
 def test_what_does_not_go_together(override, place, message):
-    if message is None:
-        override, message = "certificate={method: gram} flow={kind: nesterov, t1: 1}", "plain gradient flow"
-    overrides = override.split(" flow=") if " flow=" in override else [override]
-    overrides = [overrides[0], *(f"flow={rest}" for rest in overrides[1:])]
+    overrides = re.split(r" (?=flow=|task=)", override)
     with pytest.raises(ExperimentErrors) as caught:
         load_text(GOOD, origin="e.yaml", overrides=overrides)
     found = {problem.key: problem.message for problem in caught.value.problems}

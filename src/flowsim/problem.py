@@ -95,7 +95,7 @@ class Problem(eqx.Module):
         """
         task, predictions = self.samples, self.predictions(parameters)
         if task.target == "sign":
-            return task.labels * predictions
+            return jnp.asarray(task.labels) * predictions
         if task.target == "value":
             raise ValueError("a task whose labels are numbers has no margins; use the loss, or an event of your own.")
         right = jax.nn.one_hot(task.labels, predictions.shape[-1], dtype=bool)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, init, losses, models, plugin, saving, tasks
+from .. import discrete, events, init, models, plugin, saving, tasks
 from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
 from . import parts
@@ -44,9 +44,7 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     else:
         model = parts.model(experiment.model, task, stream(experiment.seed, "model"))
     model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
-    own = experiment.loss.kind == "plugin"
-    loss = plugin.get("loss", experiment.loss.use) if own else getattr(losses, experiment.loss.kind)
-    return Problem(model, task, loss=loss)
+    return Problem(model, task, loss=parts.loss(experiment.loss))
 
 
 def prepared(experiment: Experiment, built: Problem) -> Prepared:

@@ -22,7 +22,8 @@ def problems(sound: Mapping[str, Any], document: Document, folder: pathlib.Path)
     if isinstance(init, FileInit):
         papers = isinstance(model, CooccurrenceTransformer)
         sizes = {"width": model.width, "neurons": model.neurons} if papers else {}
-        sizes |= {} if getattr(task, "vocabulary", None) is None else {"vocabulary": task.vocabulary}
+        vocabulary = getattr(task, "vocabulary", None)
+        sizes |= {} if vocabulary is None else {"vocabulary": vocabulary}
         yield from _try(document, ("init", "path"), lambda: load_weights(folder / init.path, **sizes))
 
 

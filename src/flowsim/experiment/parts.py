@@ -1,14 +1,15 @@
 """Tasks, models and flows of the kinds beyond the paper's, from their sections."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from jaxtyping import PyTree
 
-from .. import flows, models, plugin, tasks
+from .. import flows, losses, models, plugin, tasks
 from ..flows import AbstractFlow
 from ..tasks import Task
-from .schema import FlowConfig, ModelConfig, TaskConfig, TransformerModel
+from .schema import FlowConfig, LossConfig, ModelConfig, PluginLoss, TaskConfig, TransformerModel
 
 
 def task(config: TaskConfig, key: jax.Array) -> Task:
@@ -18,12 +19,20 @@ def task(config: TaskConfig, key: jax.Array) -> Task:
     return getattr(tasks, config.kind)(**config.model_dump(exclude={"kind"}), key=key)
 
 
+def loss(config: LossConfig) -> Callable:
+    """The per-example loss."""
+    if isinstance(config, PluginLoss):
+        return plugin.get("loss", config.use)
+    return getattr(losses, config.kind)
+
+
 def model(config: ModelConfig, task: Task, key: jax.Array) -> PyTree:
     """The model, in the sizes of the task's inputs and labels."""
     if config.kind == "plugin":
         return plugin.get("model", config.use)(**config.arguments, task=task, key=key)
     if isinstance(config, TransformerModel):
         return models.Transformer(**config.model_dump(exclude={"kind"}), **_transformer_sizes(config, task), key=key)
+    assert config.kind != "cooccurrence_transformer"
     sizes = (task.tokens.shape[-1], *config.hidden, task.labels.shape[-1])
     if config.kind == "deep_linear":
         return models.DeepLinear(sizes=sizes, key=key)
@@ -33,8 +42,9 @@ def model(config: ModelConfig, task: Task, key: jax.Array) -> PyTree:
 def _transformer_sizes(config: TransformerModel, task: Task) -> dict[str, Any]:
     outputs = task.vocabulary if task.target == "word" else None
     length = task.length if config.position != "none" else None
-    features = task.tokens.shape[-1] if task.vocabulary is None else None
-    return {"vocabulary": task.vocabulary, "features": features, "outputs": outputs, "length": length}
+    words = task.vocabulary or None
+    features = task.tokens.shape[-1] if words is None else None
+    return {"vocabulary": words, "features": features, "outputs": outputs, "length": length}
 
 
 def flow(config: FlowConfig) -> AbstractFlow:

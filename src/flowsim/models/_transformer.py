@@ -1,5 +1,6 @@
 """A transformer of any depth, of which the paper's is one layer with one head."""
 
+import functools
 from typing import Any, Literal
 
 import equinox as eqx
@@ -180,12 +181,14 @@ class Transformer(AbstractModel):
 
     def _after(self, block: Block, x):
         here, phi = _normed(block, 0, x), ACTIVATIONS[self.activation]
-        heads = sum(head(here, self.kind, self.causal) for head in block.heads)
+        heads = functools.reduce(jnp.add, [head(here, self.kind, self.causal) for head in block.heads])
         if not self.residual:
             hidden = phi(heads)
             return hidden if block.W_out is None else hidden @ block.W_out.T
         x = x + heads
-        return x if block.W is None else x + phi(_normed(block, 1, x) @ block.W.T) @ block.W_out.T
+        if block.W is None or block.W_out is None:
+            return x
+        return x + phi(_normed(block, 1, x) @ block.W.T) @ block.W_out.T
 
 
 def _normed(block: Block, which: int, x):
@@ -197,9 +200,9 @@ def _block(key, inputs, width, heads, neurons, residual, layer_norm, merged, *, 
     ends = width if residual else neurons  # where the heads end
     made = tuple(Head(inputs=inputs, rank=width // heads, outputs=ends, merged=merged, key=k) for k in keys)
     W = uniform(key_W, (neurons, width)) if residual and neurons is not None else None
-    has_out = neurons is not None and (residual or not last)
+    W_out = uniform(key_out, (width, neurons)) if neurons is not None and (residual or not last) else None
     norms = (Norm(inputs), Norm(width)) if residual and neurons is not None else (Norm(inputs),)
-    return Block(made, W, uniform(key_out, (width, neurons)) if has_out else None, norms if layer_norm else None)
+    return Block(made, W, W_out, norms if layer_norm else None)
 
 
 def _check(vocabulary, features, heads, width, neurons, residual, position, length) -> None:

@@ -83,7 +83,7 @@ def in_context_regression(*, samples: int, examples: int, features: int, noise: 
 
 def _numbers(x: Float[Array, "samples *inputs"], y: Float[Array, "samples *outputs"]) -> Task:
     dtype = np.dtype(jnp.zeros(()).dtype)
-    return Task(jnp.asarray(x, dtype), jnp.asarray(y, dtype), None, None, None, ("all",), target="value")
+    return Task(jnp.asarray(x, dtype), jnp.asarray(y, dtype), None, None, 0, ("all",), target="value")
 
 
 def _at_least_one(**sizes: int) -> None:

@@ -19,7 +19,7 @@ class Task(eqx.Module):
     - `labels`: what `target` says.
     - `groups`: (samples,) index into `group_names`, or None when the samples have no groups.
     - `embedding`: (vocabulary, vocabulary) with one column for each word, or None for one-hot words.
-    - `vocabulary`: number of words d; None where inputs are vectors.
+    - `vocabulary`: number of words d; 0 where inputs are vectors.
     - `target`: `sign`: labels are (samples,) ±1; `word`: words to be predicted, (samples,) or one for each position,
       (samples, length); `value`: numbers, of the prediction's shape.
     """
@@ -28,7 +28,7 @@ class Task(eqx.Module):
     labels: Num[Array | np.ndarray, "samples *outputs"]
     groups: Int[Array | np.ndarray, "samples"] | None
     embedding: Float[Array | np.ndarray, "vocabulary vocabulary"] | None
-    vocabulary: int | None = eqx.field(static=True)
+    vocabulary: int = eqx.field(static=True)
     group_names: tuple[str, ...] = eqx.field(static=True, default=GROUPS)
     target: Literal["sign", "word", "value"] = eqx.field(static=True, default="sign")
 

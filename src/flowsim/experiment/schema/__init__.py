@@ -17,7 +17,7 @@ from .events import (
 from .experiment import FIGURES, Experiment
 from .flow import FlowConfig, GradientFlow
 from .init import FileInit, Gaussian, InitConfig, KaimingNormal, KaimingUniform, Theory
-from .loss import Loss
+from .loss import Loss, LossConfig, PluginLoss
 from .model import CooccurrenceTransformer, ModelConfig, TransformerModel, parameter_names
 from .save import GivenTimes, LinearTimes, LogTimes, SaveConfig
 from .solver import Solver
@@ -47,10 +47,12 @@ __all__ = [
     "LogTimes",
     "Loss",
     "LossBelow",
+    "LossConfig",
     "MarginReached",
     "MlpAligned",
     "ModelConfig",
     "Phase1End",
+    "PluginLoss",
     "SaveConfig",
     "Section",
     "Solver",

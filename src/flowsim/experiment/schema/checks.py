@@ -4,6 +4,8 @@ A check runs when every section that it names is sound, and of the kind that it 
 """
 
 import inspect
+import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -35,8 +37,12 @@ def remarks(sections: Mapping[str, Any]) -> list[Remark]:
 
 
 def _of_kind(section: Any, asked: Any) -> bool:
-    """A check that asks for one kind of a section says nothing of the others."""
-    return not (isinstance(asked, type) and issubclass(asked, Section)) or isinstance(section, asked)
+    """A check that asks for some kinds of a section says nothing of the others."""
+    if typing.get_origin(asked) is typing.Annotated:
+        asked = typing.get_args(asked)[0]
+    options = typing.get_args(asked) if isinstance(asked, types.UnionType) else (asked,)
+    kinds = tuple(kind for kind in options if isinstance(kind, type) and issubclass(kind, Section))
+    return not kinds or isinstance(section, kinds)
 
 
 def _task_sizes(task: TaskConfig) -> Iterator[Remark]:
@@ -87,7 +93,9 @@ def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
         )
 
 
-def _width(model: CooccurrenceTransformer, task: TaskConfig, init: InitConfig, flow: GradientFlow) -> Iterator[Remark]:
+def _width(
+    model: CooccurrenceTransformer, task: CooccurrenceTask | FileTask, init: InitConfig, flow: GradientFlow
+) -> Iterator[Remark]:
     m, m1, d = model.width, model.neurons, task.vocabulary
     too_large = m * m1 + 3 * m * d > LARGEST_WEIGHTS
     if not too_large:
