@@ -1,66 +1,14 @@
 """Figures: what is drawn is the data, nothing is cut off, and the same data gives the same bytes."""
 
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 import pytest
 import xarray
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
-from matplotlib.image import imread
 
 from flowsim import plot
 
-GROUPS = ["both", "first", "second", "neither"]
-SIZES = np.array([30, 10, 10, 10])
-REFERENCE = Path(__file__).parent / "reference" / "figure1.npz"
-
-
-@pytest.fixture(scope="module")
-def dataset():
-    """The paper's Figure 1 of the reference file. Σ g as if all losses of a group were equal: g = 1 - exp(-loss)."""
-    with np.load(REFERENCE) as file:
-        data = {name: file[name] for name in ("times", "loss", "loss_by_group", "attention_score", "mlp_alignment")}
-    spread = np.outer(np.log1p(data["times"]), np.linspace(-1, 1, 5))
-    return xarray.Dataset(
-        {
-            "loss": ("time", data["loss"]),
-            "loss_by_group": (("time", "group"), data["loss_by_group"]),
-            "gradient_sum": (("time", "group"), SIZES * -np.expm1(-data["loss_by_group"])),
-            "attention_score": (("time", "key_word", "query_word"), data["attention_score"]),
-            "mlp_alignment": (("time", "word"), data["mlp_alignment"]),
-            "mlp_alignment_random": (("time", "statistic"), spread),
-            "invariant_key_query": ("time", 1e-15 * data["times"] ** 0.5),
-            "attention_entropy": (("time", "head"), 1.6 - 1e-5 * data["attention_score"][:, 0, :2]),
-            "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
-        },
-        coords={
-            "time": data["times"],
-            "group": GROUPS,
-            "word": [0, 1, 2],
-            "key_word": [0, 1, 2],
-            "query_word": [0, 1, 2],
-            "statistic": list(plot.alignment.STATISTICS),
-            "head": ["1.1", "1.2"],
-            "block": [1, 2],
-        },
-    )
-
-
-@pytest.fixture(scope="module")
-def events():
-    with np.load(REFERENCE) as file:
-        return {"phase1_end": {"time": float(file["phase1_end"]), "times": [float(file["phase1_end"])]}}
-
-
-def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):
-    run = dataset.isel(time=slice(20, None)) * factor
-    run["invariant_key_query"] = 1e-9 + 0 * run["time"]
-    return run.assign_attrs(label=label)
+from .figure_data import GROUPS, discrete
 
 
 def line_with(axes, values):
@@ -240,76 +188,6 @@ def test_invariants_of_flow_and_descent(dataset, events):
     line_with(axes, dataset["invariant_key_query"].values[1:])
     line_with(axes, run["invariant_key_query"].values)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gradient flow", run.attrs["label"]]
-
-
-def test_draw_writes_files_and_records(dataset, events, tmp_path):
-    before = dict(matplotlib.rcParams)
-    records = plot.draw(list(plot.FIGURES), dataset, {"events": events}, [], tmp_path / "figures")
-    assert dict(matplotlib.rcParams) == before
-    assert [record.name for record in records] == list(plot.FIGURES)
-    for record in records:
-        assert record.skipped_reason is None
-        assert len(record.caption) > 40
-        assert imread(record.png).std() > 0.01
-        assert record.pdf.read_bytes().startswith(b"%PDF")
-        assert b"Date" not in record.pdf.read_bytes()
-    assert len(list((tmp_path / "figures").iterdir())) == 2 * len(records)  # no temporary file is left
-
-
-def test_same_data_same_bytes_in_threads(dataset, events, tmp_path):
-    def bytes_of(folder):
-        records = plot.draw(["balance"], dataset, {"events": events}, [], tmp_path / folder)
-        return records[0].png.read_bytes(), records[0].pdf.read_bytes()
-
-    with ThreadPoolExecutor(3) as pool:
-        first, *others = pool.map(bytes_of, "abc")
-    assert all(other == first for other in others)
-
-
-def test_what_lacks_data_is_skipped_with_a_reason(dataset, tmp_path):
-    (tmp_path / "attention.png").write_bytes(b"of an earlier run")
-    own = dataset[["loss"]]
-    records = {r.name: r for r in plot.draw(list(plot.FIGURES), own, {}, [], tmp_path)}
-    assert records["loss"].png.is_file()
-    assert "attention_score" in records["attention"].skipped_reason
-    assert "gradient_sum" in records["balance"].skipped_reason
-    assert "invariant_" in records["invariants"].skipped_reason
-    assert not (tmp_path / "attention.png").exists()
-
-    other = dataset.assign_coords(group=["a", "b", "c", "d"])
-    (record,) = plot.draw(["balance"], other, {}, [], tmp_path)
-    assert "no group both" in record.skipped_reason
-    (record,) = plot.draw(["loss"], dataset.isel(time=[0, 1]), {}, [], tmp_path)
-    assert "fewer than two times" in record.skipped_reason
-    (record,) = plot.draw(["loss"], None, {}, [], tmp_path)
-    assert "no trajectory" in record.skipped_reason
-
-
-def test_wrong_names_are_refused(dataset, tmp_path):
-    with pytest.raises(ValueError, match=r"unknown figure 'lose'; the figures are loss, attention"):
-        plot.draw(["loss", "lose"], dataset, {}, [], tmp_path)
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(plot.CannotDraw, match="no attention_score"):
-        plot.attention.figure(dataset[["loss"]], {})
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a.png"
-    plot.write_whole(path, b"old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        plot.write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_plotting_leaves_pyplot_alone():
-    code = "import sys, flowsim.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_structure_names_heads_below_and_blocks_in_their_panel(dataset, events):

@@ -15,6 +15,7 @@ _MODULES = (
 _NAMES = {
     "Problem": "problem",
     "Result": "result",
+    "load": "store",
     "simulate": "simulate",
 }
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .problem import Problem
     from .result import Result
     from .simulate import simulate
+    from .store import load
 
 
 def __getattr__(name: str) -> Any:
@@ -78,4 +80,4 @@ def __dir__() -> list[str]:
     return sorted([*_MODULES, *_NAMES, "__version__"])
 
 
-__all__ = ["Problem", "Result", "__version__", "simulate"]
+__all__ = ["Problem", "Result", "__version__", "load", "simulate"]

@@ -3,9 +3,10 @@
 import numpy as np
 
 
-def log_times(t1: float, *, points: int = 200, first: float = 1e-3) -> np.ndarray:
-    """0, then `points` times from `first` to `t1` in equal ratios. A `first` beyond t1/1000 is lowered to that."""
-    return with_ends(np.geomspace(min(first, t1 * 1e-3), t1, points), t1)
+def log_times(t1: float, *, points: int = 200, first: float | None = None) -> np.ndarray:
+    """0, then `points` times from `first` (1e-3, or t1/1000 if smaller) to `t1` in equal ratios."""
+    start = min(1e-3, t1 * 1e-3) if first is None else first
+    return with_ends(np.geomspace(start, t1, points), t1)
 
 
 def linear_times(t1: float, *, points: int = 200) -> np.ndarray:

@@ -13,7 +13,7 @@ from jaxtyping import Array, PyTree
 from . import _tree, flows, probes, reductions, saving, solvers
 from .certificate import certify
 from .events import Event
-from .integrate import Carry, Chunk, Clock, Plan, Stopwatch, march, observe
+from .integrate import Carry, Chunk, Clock, Plan, Stopwatch, append, march, observe
 from .moment import Lift
 from .problem import Problem
 from .reductions import Reduction
@@ -194,21 +194,32 @@ def collect(
     watch = Stopwatch()
     chunks = list(history)
     for chunk in prepared.march(carry):
-        chunks.append(chunk)
+        append(chunks, chunk)
         if on_chunk is not None:
             on_chunk(chunk)
     return assemble(prepared, chunks, *watch.read())
 
 
-def assemble(prepared: Prepared, chunks: Sequence[Chunk], seconds_compile: float, seconds_run: float) -> Result:
-    """The result of chunks that ran to a status."""
+def assemble(
+    prepared: Prepared,
+    chunks: Sequence[Chunk],
+    seconds_compile: float,
+    seconds_run: float,
+    *,
+    column: Callable[[str], np.ndarray] | None = None,
+) -> Result:
+    """The result of chunks that ran to a status.
+
+    **Arguments:** `column`: a saved probe by its name at all times; from the chunks if not given.
+    """
     plan, end = prepared.plan, chunks[-1]
     if end.status is None:
         raise ValueError("the run is not over: its last chunk has no status.")
     times = np.concatenate([chunk.times for chunk in chunks])
-    rows = {probe.name: np.concatenate([chunk.rows[probe.name] for chunk in chunks]) for probe in plan.probes}
+    column = functools.partial(_column, chunks) if column is None else column
+    rows = {probe.name: column(probe.name) for probe in plan.probes}
     if times.size == 0 or times[-1] < end.status.time:
-        times, rows = _add_last(plan, end, times, rows)
+        times, rows = _add_last(plan, end, end.status.time, times, rows)
     final, model = _final(prepared, plan.flow.parameters(end.carry.state.flow))
     return Result(
         parameters=final,
@@ -239,14 +250,25 @@ def _certify(prepared: Prepared, carry: Carry, result: Result):
 
 def collect_again(again: Prepared) -> tuple[Result, Carry]:
     """A second run of the same problem: the certificate's independent evidence."""
-    watch, chunks = Stopwatch(), list(again.march())
-    return assemble(again, chunks, *watch.read()), chunks[-1].carry
+    watch, chunks = Stopwatch(), []
+    for chunk in again.march():
+        append(chunks, chunk)
+    return assemble(again, chunks, *watch.read(), column=functools.partial(_take, chunks)), chunks[-1].carry
 
 
-def _add_last(plan: Plan, end: Chunk, times, rows):
+def _take(chunks: Sequence[Chunk], name: str) -> np.ndarray:
+    """A column that leaves the chunks, so that it is in memory once."""
+    return np.concatenate([chunk.rows.pop(name) for chunk in chunks])
+
+
+def _column(chunks: Sequence[Chunk], name: str) -> np.ndarray:
+    return np.concatenate([chunk.rows[name] for chunk in chunks])
+
+
+def _add_last(plan: Plan, end: Chunk, time: float, times, rows):
     """A run that was cut short also shows the last good state."""
     now = jax.device_get(observe(plan, end.carry))
-    return np.append(times, end.status.time), {k: np.concatenate([v, now[k][None]]) for k, v in rows.items()}
+    return np.append(times, time), {k: np.concatenate([v, now[k][None]]) for k, v in rows.items()}
 
 
 def _events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]:

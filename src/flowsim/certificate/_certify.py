@@ -113,7 +113,8 @@ def _as_gram(prepared: Any) -> Any:
 
 def _method(prepared: Any, plan: Plan, gram: bool) -> str:
     system = "of the Gram system (inner products of words) " if gram else ""
-    return f"second integration {system}by {plan.method.kind} at {_times(prepared, plan)} tolerance, distance × {_SAFETY:g}"
+    tolerance = _times(prepared, plan)
+    return f"second integration {system}by {plan.method.kind} at {tolerance} tolerance, distance × {_SAFETY:g}"
 
 
 def _start(plan: Plan) -> Parameters:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import sys
 import traceback
@@ -93,9 +94,14 @@ class Output:
         """End with the exit code of what could not be foreseen: a full disk, a folder in use."""
         self._fail(message, UNEXPECTED, "failed")
 
-    def interrupted(self, message: str, signal: int) -> NoReturn:
-        """End as a process that a signal ends."""
-        self._fail(message, 128 + signal, "interrupted")
+    def interrupted(self, message: str, signal: int, *, at_once: bool = False) -> NoReturn:
+        """End as a process that a signal ends; `at_once`: without waiting for what still computes in the background."""
+        try:
+            self._fail(message, 128 + signal, "interrupted")
+        finally:
+            if at_once:
+                sys.stdout.flush()
+                os._exit(128 + signal)
 
     def _refuse(self, errors: ExperimentErrors) -> NoReturn:
         if self.debug:

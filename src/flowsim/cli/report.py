@@ -1,7 +1,7 @@
 """`flowsim report`: figures and report of a run folder, made again."""
 
 import pathlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,10 +26,24 @@ def report(
     """
     output = Output(json=json, quiet=quiet, debug=debug)
     with output.ending():
-        if not (folder / "trajectory.nc").is_file():
-            output.refuse(f"{folder} is not the folder of a finished run: it holds no trajectory.nc.")
-        from ..report import rebuild  # loads the plotting stack
+        if not (folder / "meta.json").is_file():
+            output.refuse(f"{folder} is not a run folder: it holds no meta.json.")
+        from ..report import rebuild  # these load the plotting stack and JAX
+        from ..store import StoreError, load
 
-        rebuild(folder)
+        try:
+            run = load(folder)
+        except StoreError as error:
+            output.refuse(f"{error}.")
+        for problem in run.problems:
+            output.say(f"left out: {problem}")
+        if run.summary is None:
+            output.say(f"the run is partial: it reached t = {_reached(run.dataset):g}. `flowsim run --resume {folder}`")
+        rebuild(folder, dataset=run.dataset, events=run.events)
         output.data(str(folder / "report.html"))
-        output.document({"status": "done", "folder": str(folder), "report": str(folder / "report.html")})
+        status = "partial" if run.summary is None else "done"
+        output.document({"status": status, "folder": str(folder), "report": str(folder / "report.html")})
+
+
+def _reached(dataset: Any) -> float:
+    return float(dataset["time"][-1]) if "time" in dataset.coords and dataset["time"].size else 0.0

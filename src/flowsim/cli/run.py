@@ -144,7 +144,7 @@ def _execute(request: Request, output: Output, force: bool) -> None:
                 say=progress.say,
             )
     except Interrupted as stop:
-        output.interrupted(str(stop), stop.signal)
+        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
     except ArrayErrors as error:
         output.refuse(f"{error}.")
     except StoreError as error:

@@ -9,6 +9,8 @@ it cannot does the host look closer, with `FINE` points and, until every part is
 Reference: Trefethen (2013), Approximation Theory and Approximation Practice, chapters 3, 8 and 18.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -126,7 +128,7 @@ def _with_extrema(grid, path, value):
     extra = []
     for i in np.flatnonzero(inner) + 1:
         s = np.sign(path[i])
-        best = minimize_scalar(lambda x, s=s: s * value(x), bounds=(grid[i - 1], grid[i + 1]), method="bounded",
+        best: Any = minimize_scalar(lambda x, s=s: s * value(x), bounds=(grid[i - 1], grid[i + 1]), method="bounded",
                                options={"xatol": 1e-12})  # fmt: skip
         if best.fun < 0:
             extra.append((best.x, s * best.fun))

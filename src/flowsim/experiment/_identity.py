@@ -21,13 +21,11 @@ _ENVIRONMENT = ("JAX_PLATFORMS", "JAX_ENABLE_X64", "XLA_FLAGS", "CUDA_VISIBLE_DE
 
 
 def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
-    """Digest of the experiment and the files it reads, with precision and versions."""
-    digest = hashlib.sha256(experiment.model_dump_json(exclude={"figures", "notes", "name"}).encode())
-    for path in referenced_files(experiment):
-        digest.update((folder / path).read_bytes())
-    for path in plugin.sources():
-        digest.update(path.read_bytes())
-    return Identity(digest.hexdigest(), experiment.precision, {"flowsim": __version__, **versions()})
+    """All that the numbers of a run depend on."""
+    values = experiment.model_dump(mode="json", exclude={"figures", "notes", "name"})
+    files = {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in referenced_files(experiment)}
+    files |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in plugin.sources()}
+    return Identity(values, files, {"flowsim": __version__, **versions()}, jax.devices()[0].device_kind)
 
 
 def referenced_files(experiment: Experiment) -> list[str]:

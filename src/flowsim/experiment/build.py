@@ -152,7 +152,7 @@ def _event(config) -> events.Event:
     return event if config.direction == event.direction else _turned(event, config.direction)
 
 
-def _turned(event: events.Event, direction: str) -> events.Event:
+def _turned(event: events.Event, direction: events.Direction) -> events.Event:
     return events.Event(event.name, event.parts, direction, event.terminal, event.description)
 
 

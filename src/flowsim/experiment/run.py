@@ -2,39 +2,25 @@
 
 import dataclasses
 import datetime
-import logging
 import pathlib
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from .. import report, store
-from ..integrate import Carry, Chunk, Stopwatch
+from ..integrate import Chunk, Stopwatch, append
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
 from ..simulate import Prepared, assemble
 from . import build
 from ._identity import environment, git_state, identity
+from ._log import logging_to
+from ._signals import Interrupted, Stop, stopping
 from .resolved import resolved_yaml
 from .schema import Experiment
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""
-
-
-class Interrupted(Exception):
-    """A signal ended the run between two chunks; everything until there is on disk.
-
-    **Fields:** `signal`: its number; `folder`: where to go on.
-    """
-
-    def __init__(self, number: int, folder: pathlib.Path):
-        super().__init__(f"interrupted; go on with: flowsim run --resume {folder}")
-        self.signal, self.folder = number, folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,38 +50,44 @@ def run_experiment(
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
     build.configure(experiment.precision)
+    problem = build.problem(experiment, source_folder)
+    prepared = build.prepared(experiment, problem)
     run = store.RunFolder(folder)
     if not resume:
         run.create(replace=force)
-    with store.Lock(folder), _log(folder) as log:
-        problem = build.problem(experiment, source_folder)
-        prepared = build.prepared(experiment, problem)
+    with store.Lock(folder), logging_to(folder, fresh=not resume) as log, stopping(folder) as stop:
+        run.prepare(fresh=not resume)
         if not resume:
             run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, prepared, source_folder))
+        elif run.finished():
+            log.info("asked to go on, but the run has ended")
+            run.finish()
+            return _done(run)
         log.info("reduction %s: %s", prepared.reduction.name, prepared.reduction.reason)
-        result = _integrate(prepared, run, identity(experiment, source_folder), folder, resume, progress)
+        result = _integrate(prepared, run, identity(experiment, source_folder), resume, stop, progress)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
         return _write(experiment, problem, result, run, say)
 
 
-def _integrate(prepared: Prepared, run, who, folder, resume: bool, progress: Progress | None) -> Result:
+def _integrate(prepared: Prepared, run, who, resume: bool, stop: Stop, progress: Progress | None) -> Result:
+    """To the end, one chunk after the other onto the disk; saved rows are read back when the end is reached."""
     watch = Stopwatch()
     carry, chunks = run.segments.restore(prepared.plan, who) if resume else (None, [])
     if not chunks or chunks[-1].status is None:
-        with _signals() as stop:
-            for chunk in _steps(prepared, carry, stop, folder):
+        march = iter(prepared.march(carry))
+        with stop.patience():
+            while (chunk := stop.run(lambda: next(march, None))) is not None:
                 run.segments.append(len(chunks), chunk, who)
-                chunks.append(chunk)
+                append(chunks, dataclasses.replace(chunk, rows={}))
                 if progress is not None:
                     _tell(progress, prepared, chunk)
-    return assemble(prepared, chunks, *watch.read())
+                stop.obey()
+    return assemble(prepared, chunks, *watch.read(), column=run.segments.column)
 
 
-def _steps(prepared: Prepared, carry: Carry | None, stop: "_Stop", folder: pathlib.Path) -> Iterator[Chunk]:
-    for chunk in prepared.march(carry):
-        yield chunk
-        if stop.number and chunk.status is None:
-            raise Interrupted(stop.number, folder)
+def _done(run: store.RunFolder) -> Outcome:
+    summary = store.load(run.path).summary or {}
+    return Outcome(run.path, summary, bool(summary.get("complete")))
 
 
 def _tell(progress: Progress, prepared: Prepared, chunk: Chunk) -> None:
@@ -114,12 +106,13 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
         say("discrete: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.discrete))
     descents = build.descents(experiment, problem)
     summary = store.summary(experiment.name, result, certified=certified)
-    run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=result.status.kind))
+    dataset = result.dataset.assign_attrs(name=experiment.name, status=result.status.kind)
+    run.write_trajectory(dataset)
     run.write_parameters(result.model)
     run.write_descents(descents)
     run.write_summary(summary)
     say("figures and report")
-    report.rebuild(run.path)
+    report.rebuild(run.path, dataset=dataset)
     run.finish()
     return Outcome(run.path, summary, result.status.ok)
 
@@ -146,46 +139,4 @@ def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Pat
     }
 
 
-class _Stop:
-    """Which signal asked for the end, 0 for none."""
-
-    number = 0
-
-
-@contextmanager
-def _signals() -> Iterator[_Stop]:
-    """SIGINT or SIGTERM once: end after the chunk. SIGINT twice: at once; what is on disk stays consistent."""
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may set handlers; a caller in a thread stops its own way
-        return
-
-    def handle(number: int, frame: object) -> None:
-        if stop.number:
-            raise KeyboardInterrupt
-        stop.number = number
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _log(folder: pathlib.Path) -> Iterator[logging.Logger]:
-    """`log.txt` of the run folder."""
-    log = logging.getLogger("flowsim")
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf8")
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        yield log
-    finally:
-        log.removeHandler(handler)
-        handler.close()
+__all__ = ["Interrupted", "Outcome", "Progress", "run_experiment"]

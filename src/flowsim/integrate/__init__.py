@@ -2,7 +2,7 @@
 
 from ._advance import observe, start
 from ._carry import Carry, Clock, Code, Plan, State
-from ._march import Chunk, march
+from ._march import Chunk, append, march
 from ._timing import Stopwatch
 
-__all__ = ["Carry", "Chunk", "Clock", "Code", "Plan", "State", "Stopwatch", "march", "observe", "start"]
+__all__ = ["Carry", "Chunk", "Clock", "Code", "Plan", "State", "Stopwatch", "append", "march", "observe", "start"]

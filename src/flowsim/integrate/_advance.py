@@ -4,6 +4,8 @@ Each pass of the loop tries one step of a Diffrax solver, saves what falls into 
 sign change can be excluded. Saving reads the solver's dense output, so save times never change the steps.
 """
 
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax
@@ -74,13 +76,14 @@ def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Arr
 def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
     """The loop at a state, with nothing known of the path."""
     remaining, method = clock.until(plan.end), plan.method
-    zero, count = jnp.zeros_like(remaining), jnp.zeros((), jnp.int64 if jax.config.jax_enable_x64 else jnp.int32)
+    zero, count = jnp.zeros_like(remaining), jnp.zeros((), int)
     args = (plan, clock)
     if method.controller is None:
         step, control = method.fixed_step, ()
     else:
-        order = method.solver.error_order(TERMS)
+        order: Any = method.solver.error_order(TERMS)
         step, control = method.controller.init(TERMS, zero, remaining, state, None, args, method.solver.func, order)
+    step = jnp.asarray(step)
     # Diffrax's rule for the first step sees no bound: it may overflow where the field vanishes.
     step = jnp.where(jnp.isfinite(step) & (step > 0), jnp.minimum(step, remaining), remaining)
     solver = method.solver.init(TERMS, zero, step, state, args)
@@ -148,12 +151,14 @@ def _try(plan: Plan, carry: Carry) -> _Attempt:
         # The controller cannot size a step whose error is NaN; infinite is "far too large" to it.
         good = finite & solved
         error = jax.tree.map(lambda e: jnp.where(good, e, jnp.inf), error)
+        order: Any = method.solver.error_order(TERMS)
         accept, new_start, new_end, _, control, _ = method.controller.adapt_step_size(
-            zero, size, carry.state, select(good, state, carry.state), args,
-            error, method.solver.error_order(TERMS), carry.controller,
-        )  # fmt: skip
+            zero, size, carry.state, select(good, state, carry.state), args, error, order, carry.controller
+        )
         next_size = new_end - new_start
-    return _Attempt(size, last, state, accept, finite, solved, dense, solver, control, next_size)
+    return _Attempt(
+        size, last, state, jnp.asarray(accept), finite, solved, dense, solver, control, jnp.asarray(next_size)
+    )
 
 
 def _save(plan: Plan, carry: Carry, tried: _Attempt, rows, count):

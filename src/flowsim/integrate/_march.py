@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,7 +19,7 @@ _REMEDY = {
     Code.STEP_SIZE_FLOOR: (
         "step_size_floor",
         "the error test asked for steps below the resolution of time",
-        "loosen solver.rtol, or use the `stabilized` solver if the flow is stiff; a risk that is not smooth has no remedy",
+        "loosen solver.rtol, or use the `stabilized` solver if the flow is stiff; a rough risk has no remedy",
     ),
     Code.NOT_FINITE: (
         "not_finite",
@@ -37,16 +38,24 @@ _REMEDY = {
 class Chunk:
     """What one chunk gave.
 
-    **Fields:** `carry`: where the loop stands, all that a checkpoint needs; `times`, `rows`: saved probes; `crossings`:
-    events found, in order of time; `event_evaluations`: gradients spent on finding them; `status`: None while it runs.
+    **Fields:** `carry`: where the loop stands, all that a checkpoint needs, None once another chunk has followed;
+    `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: gradients spent on
+    finding them; `status`: None while it runs.
     """
 
-    carry: Carry
+    carry: Any
     times: np.ndarray
     rows: dict[str, np.ndarray]
     crossings: tuple[Crossing, ...]
     event_evaluations: int
     status: Status | None
+
+
+def append(chunks: list[Chunk], chunk: Chunk) -> None:
+    """Keep a chunk. Only the last one's carry is ever gone on from, and a state for every chunk would fill memory."""
+    if chunks:
+        chunks[-1] = dataclasses.replace(chunks[-1], carry=None)
+    chunks.append(chunk)
 
 
 def march(
@@ -63,7 +72,7 @@ def march(
         carry, rows, count = advance(plan, carry, jnp.asarray(budget))
         count = int(count)
         times = save_times[before : before + count]
-        rows = {name: values[:count] for name, values in jax.device_get(rows).items()}
+        rows = {name: values[:count].copy() for name, values in jax.device_get(rows).items()}
         crossings, spent = [], 0
         if np.any(carry.look):
             found, tries = find(plan, carry)

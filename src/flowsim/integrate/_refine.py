@@ -7,6 +7,7 @@ the tolerance.
 """
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -128,10 +129,12 @@ def _solve(plan: Plan, carry: Carry, i: int, low: float, high: float, direction:
         if fa * direction <= 0 <= fb * direction:
             if fa == 0:
                 # Either the crossing itself, or the one before it with a dip between the two.
-                dip = minimize_scalar(lambda s: direction * value(s), bounds=(a, b), method="bounded",
+                dip: Any = minimize_scalar(lambda s: direction * value(s), bounds=(a, b), method="bounded",
                                       options={"xatol": 1e-9 * (b - a)})  # fmt: skip
                 if dip.fun >= 0:
                     return a, True, calls
                 a = float(dip.x)
-            return float(brentq(value, a, b, xtol=max(resolution, 1e-300), rtol=8.9e-16)), True, calls
+            tolerances: Any = {"xtol": max(resolution, 1e-300), "rtol": 8.9e-16}
+            root: Any = brentq(value, a, b, **tolerances)
+            return float(root), True, calls
     return (low + high) / 2 * size, False, calls

@@ -7,13 +7,13 @@ import jax.monitoring
 _spent = 0.0
 
 
-def _listen(event: str, duration: float, **_: object) -> None:
+def _listen(event: str, duration: float, **_: str | int) -> None:
     global _spent
     if event in ("/jax/core/compile/jaxpr_to_mlir_module_duration", "/jax/core/compile/backend_compile_duration"):
         _spent += duration
 
 
-jax.monitoring.register_event_duration_secs_listener(_listen)
+jax.monitoring.register_event_duration_secs_listener(_listen)  # pyright: ignore[reportArgumentType]
 
 
 class Stopwatch:

@@ -109,7 +109,9 @@ class CooccurrenceTransformer(AbstractWordModel):
         return jnp.sum(self.readout() ** 2)
 
 
-def columns(matrix: Float[Array, "rows vocabulary"], embedding, words=slice(None)) -> Float[Array, "rows words"]:
+def columns(
+    matrix: Float[Array, "rows vocabulary"], embedding, words: Array | slice = slice(None)
+) -> Float[Array, "rows words"]:
     """Images of the given words: columns of `matrix`, or of `matrix @ embedding` when words are not one-hot."""
     return matrix[:, words] if embedding is None else matrix @ embedding[:, words]
 

@@ -31,7 +31,7 @@ class AbstractWordModel(AbstractModel):
     reduction of it.
     """
 
-    width: eqx.AbstractVar[int | float]
+    width: eqx.AbstractVar[Any]  # a number, or an array that is one
 
     @abc.abstractmethod
     def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:

@@ -8,7 +8,6 @@ from . import alignment, attention, balance, invariants, loss, structure, style
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
-from ._write import write_whole
 
 __all__ = [
     "FIGURES",
@@ -26,5 +25,4 @@ __all__ = [
     "rendered",
     "structure",
     "style",
-    "write_whole",
 ]

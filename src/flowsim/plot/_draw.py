@@ -10,10 +10,10 @@ from typing import Any
 import xarray
 from matplotlib.figure import Figure
 
+from .._files import write_bytes
 from . import alignment, attention, balance, invariants, loss, structure, style
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
-from ._write import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _draw_one(name, dataset, events, overlays, directory: Path, time_axis: TimeA
         for stale in (png, pdf):  # of an earlier drawing: it would show other data than the record
             stale.unlink(missing_ok=True)
         return FigureRecord(name, skipped_reason=str(reason))
-    write_whole(png, rendered(figure, "png"))
-    write_whole(pdf, rendered(figure, "pdf"))
+    write_bytes(png, rendered(figure, "png"))
+    write_bytes(pdf, rendered(figure, "pdf"))
     return FigureRecord(name, png, pdf, caption=kind.caption(dataset, events, overlays, time_axis=time_axis))
 
 

@@ -1,4 +1,4 @@
-"""Drift of what the exact flow conserves, along the run: the integrator's error, or descent's departure from the flow."""
+"""Drift of what the exact flow conserves, along the run: the integrator's error, or how far descent leaves the flow."""
 
 import equinox as eqx
 from jaxtyping import Array, Float

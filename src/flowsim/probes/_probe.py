@@ -28,7 +28,7 @@ class Probe(eqx.Module):
 
 
 def user(name: str, function: Callable[[PyTree], Array]) -> Probe:
-    """A probe of a user's `function(parameters)`, which sees the parameters in the shape in which the user made them."""
+    """A probe of a user's `function(parameters)`, which sees the parameters as the user made them."""
     return Probe(name, None, f"user probe {name}", "1", _UserProbe(function))
 
 

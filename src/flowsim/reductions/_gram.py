@@ -63,7 +63,7 @@ def inner_products(model: AbstractWordModel, vocabulary: int) -> GramTransformer
     """The state of the Gram system for a model in any coordinates."""
     words = jnp.arange(vocabulary)
     G = model.alignment()
-    return GramTransformer(
+    return GramTransformer(  # pyright: ignore[reportCallIssue] (an AbstractVar is no field)
         G=G,
         c=model.readout_squared(),
         A=model.key_query(words),

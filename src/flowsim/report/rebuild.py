@@ -9,6 +9,7 @@ from typing import Any
 import xarray
 
 from .. import plot
+from .._files import write_text
 from ._sentences import INCOMPLETE
 from .page import Illustration, page
 
@@ -43,20 +44,24 @@ def write(
         Illustration(f.name, f.caption, f.png.read_bytes() if f.png else None, f.skipped_reason) for f in figures
     ]
     text = page(summary, pictures, experiment_text, resolved_text, meta)
-    plot.write_whole(path, text.encode("utf-8", "replace"))
+    write_text(path, text)
     return path
 
 
 def rebuild(
-    directory: Path | str, *, dataset: xarray.Dataset | None = None, time_axis: plot.TimeAxis = "log"
+    directory: Path | str,
+    *,
+    dataset: xarray.Dataset | None = None,
+    events: Mapping[str, Sequence[float]] | None = None,
+    time_axis: plot.TimeAxis = "log",
 ) -> Rebuilt:
     """Redraw the figures and rewrite the report of a run folder, from its files alone.
 
     It works on a partial run: what is missing is said in the report. The figures are those that `meta.json` names
     under `figures`, else the paper's four.
 
-    **Arguments:** `directory`: the run folder; `dataset`: the trajectory, if it is not (yet) in `trajectory.nc`;
-    `time_axis`: `log` or `linear`.
+    **Arguments:** `directory`: the run folder; `dataset`, `events`: the trajectory and all times of each event,
+    if they are not (yet) in `trajectory.nc` and `summary.json`; `time_axis`: `log` or `linear`.
 
     **Raises:** `FileNotFoundError` if the folder is none of a run; `ValueError` if a file cannot be read.
     """
@@ -65,7 +70,7 @@ def rebuild(
     if not any((directory / name).is_file() for name in files):
         raise FileNotFoundError(f"{directory} is no run folder: it holds none of {', '.join(files)}.")
     meta = _json(directory / "meta.json") or {}
-    summary = _json(directory / "summary.json") or {"name": directory.resolve().name, "status": INCOMPLETE}
+    summary = _json(directory / "summary.json") or _unfinished(directory, meta, events or {})
     if dataset is None and (directory / "trajectory.nc").is_file():
         dataset = _dataset(directory / "trajectory.nc")
     overlays = [_dataset(path) for path in sorted((directory / "discrete").glob("*.nc"))]
@@ -74,6 +79,11 @@ def rebuild(
     given, resolved = _text(directory / "experiment.yaml"), _text(directory / "resolved.yaml")
     shown = {key: value for key, value in meta.items() if key != "figures"}
     return Rebuilt(write(directory, summary, figures, given, resolved, shown), figures, summary)
+
+
+def _unfinished(directory: Path, meta: Mapping[str, Any], events: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    times = {name: {"time": found[0], "times": list(found)} for name, found in events.items() if found}
+    return {"name": meta.get("name", directory.resolve().name), "status": INCOMPLETE, "events": times}
 
 
 def _text(path: Path) -> str:

@@ -84,7 +84,7 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
             return jax.tree.map(lambda y, k: y + h * _combine(row, k), y0, slopes)
 
         def stage(i, slopes):
-            slope = terms.vf(t0 + jnp.asarray(_C, h.dtype)[i] * h, at_stage(i, slopes), args)
+            slope = terms.vf(t0 + jnp.asarray(_C, jnp.result_type(h))[i] * h, at_stage(i, slopes), args)
             return jax.tree.map(lambda k, s: k.at[i].set(s), slopes, slope)
 
         slopes = jax.lax.fori_loop(1, _STAGES, stage, slopes)

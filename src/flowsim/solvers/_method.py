@@ -72,7 +72,7 @@ def check_tolerances(rtol: float, atol: float, dtype) -> None:
 
 
 def smallest_rtol(dtype) -> float:
-    """The smallest relative tolerance that a precision can give: about 100 units of rounding in float64, 10 in float32."""
+    """The smallest relative tolerance that a precision can give: 100 units of rounding in float64, 10 in float32."""
     return 2.2e-14 if jnp.finfo(dtype).bits >= 64 else 1.2e-6
 
 

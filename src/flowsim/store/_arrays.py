@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ._atomic import StoreError, write
+from .._files import StoreError, write
 
 
 def save(path: pathlib.Path, arrays: Mapping[str, np.ndarray], about: Any) -> None:
@@ -38,6 +38,18 @@ def load(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Any]:
     if _digest(arrays, metadata.get("about", "")) != metadata.get("sha256"):
         raise StoreError(f"{path}: its checksum does not match; it was damaged after it was written")
     return arrays, json.loads(metadata["about"])
+
+
+def load_one(path: pathlib.Path, name: str) -> np.ndarray:
+    """One array of a file that has been checked.
+
+    **Raises:** `StoreError` if it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor(name)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); it is missing or damaged") from error
 
 
 def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,18 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from .. import _tree
+from .._files import StoreError, write, write_json, write_text
 from ..discrete import Descent
 from ..models import CooccurrenceTransformer
 from ..result import EventRecord, Result
-from ._atomic import StoreError, write, write_json, write_text
-from ._segments import SEGMENTS, Segments
+from ._segments import CHECKPOINT, SEGMENTS, Segments
 
 SCHEMA_VERSION = 1
+_LEFTOVERS = (".*.tmp", "*/.*.tmp")  # of a process that was killed while it wrote
+_WRITTEN = (
+    "meta.json", CHECKPOINT, SEGMENTS, "summary.json", "trajectory.nc", "parameters.safetensors", "report.html",
+    "claims.json", "experiment.yaml", "resolved.yaml", "discrete", "figures", *_LEFTOVERS,
+)  # fmt: skip
 
 
 class RunFolder:
@@ -39,9 +45,27 @@ class RunFolder:
                     "`flowsim run --resume`, or replace it with --force"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
-            self.segments.create()
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be made: {error.strerror}; choose another --out") from error
+
+    def prepare(self, *, fresh: bool) -> None:
+        """Make room for segments. A fresh run first removes what an earlier one wrote, and nothing else.
+
+        `meta.json` goes first: without it nobody takes the rest for a run.
+
+        **Raises:** `StoreError` if that is not allowed.
+        """
+        try:
+            for pattern in _WRITTEN if fresh else _LEFTOVERS:
+                for path in self.path.glob(pattern):
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            self.segments.create()
+        except OSError as error:
+            raise StoreError(f"{error.filename}: cannot be changed: {error.strerror}; choose another --out") from error
+
+    def finished(self) -> bool:
+        """Has everything been written? Only the pieces of the run may still be there."""
+        return (self.path / "summary.json").exists() and not self.segments.started()
 
     def write_inputs(self, experiment: str, resolved: str, meta: Mapping[str, Any]) -> None:
         """The experiment as given, with every default, and what it ran on."""
@@ -70,8 +94,7 @@ class RunFolder:
 
     def finish(self) -> None:
         """The run is one set of whole files now; its pieces can go."""
-        if (self.path / SEGMENTS).exists():
-            self.segments.remove()
+        self.segments.remove()
 
 
 def named_parameters(model: Any) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._atomic import StoreError
+from .._files import StoreError
 from ._segments import Segments
 
 
@@ -15,8 +15,9 @@ from ._segments import Segments
 class Run:
     """What a run folder holds at this moment.
 
-    **Fields:** `summary`: None until the run has ended; `complete`; `problems`: files that could not be read;
-    `dataset`: the saved probes as an `xarray.Dataset`, of a partial run those that were written so far.
+    **Fields:** `summary`: None until the run has ended; `complete`; `problems`: files that could not be read; `events`:
+    all crossings by event, in order of time; `dataset`: the saved probes as an `xarray.Dataset`. Of a partial run
+    `events` and `dataset` are what was written so far.
     """
 
     path: pathlib.Path
@@ -24,6 +25,7 @@ class Run:
     summary: dict[str, Any] | None
     complete: bool
     problems: tuple[str, ...]
+    events: dict[str, list[float]]
     dataset: Any
 
 
@@ -36,12 +38,20 @@ def load(path: str | pathlib.Path) -> Run:
     if not (path / "meta.json").is_file():
         raise StoreError(f"{path}: is not a run folder (it has no meta.json)")
     meta, summary = _json(path / "meta.json"), _json(path / "summary.json")
-    if (path / "trajectory.nc").is_file():
-        return Run(
-            path, meta or {}, summary, bool(summary and summary["complete"]), (), _dataset(path / "trajectory.nc")
-        )
+    if summary is not None:
+        events = {name: record["times"] for name, record in summary["events"].items()}
+        dataset = _dataset(path / "trajectory.nc")
+        return Run(path, meta or {}, summary, bool(summary["complete"]), (), events, dataset)
     chunks, problems = Segments(path).readable()
-    return Run(path, meta or {}, summary, False, tuple(problems), _partial(chunks, meta or {}))
+    return Run(path, meta or {}, None, False, tuple(problems), _crossings(chunks), _partial(chunks, meta or {}))
+
+
+def _crossings(chunks) -> dict[str, list[float]]:
+    events: dict[str, list[float]] = {}
+    for chunk in chunks:
+        for crossing in chunk.crossings:
+            events.setdefault(crossing.event, []).append(crossing.time)
+    return events
 
 
 def _json(path: pathlib.Path) -> dict[str, Any] | None:

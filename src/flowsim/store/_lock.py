@@ -5,7 +5,7 @@ import os
 import pathlib
 import socket
 
-from ._atomic import StoreError
+from .._files import StoreError
 
 NAME = "lock.json"
 

@@ -1,39 +1,51 @@
 """A run in pieces: one immutable segment a chunk, and one checkpoint to go on from."""
 
 import dataclasses
+import json
 import pathlib
+import shutil
+from typing import Any
 
 import equinox as eqx
+import numpy as np
 
-from ..integrate import Carry, Chunk, Plan, start
+from .._files import StoreError
+from ..integrate import Carry, Chunk, Plan, append, start
 from ..result import Crossing, Status
 from . import _arrays
-from ._atomic import StoreError
 
 SEGMENTS, CHECKPOINT = "segments", "checkpoint.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What must be the same for a run to be gone on with: experiment, precision, versions.
+    """What must be the same for a run to be gone on with.
 
-    **Fields:** `experiment`: digest of the resolved experiment and of every file that it reads.
+    **Fields:** `experiment`: its values by dotted key; `files`: digests of the files that it reads; `versions`: of all
+    packages that touch the numbers; `device`: kind of the device, whose rounding may differ from another's.
     """
 
-    experiment: str
-    precision: str
+    experiment: dict[str, Any]
+    files: dict[str, str]
     versions: dict[str, str]
+    device: str
 
     def refuse_other(self, stored: dict, path: pathlib.Path) -> None:
         """**Raises:** `StoreError` that shows every difference."""
-        mine = dataclasses.asdict(self)
+        there, here = _flat(stored), _flat(json.loads(json.dumps(dataclasses.asdict(self))))
         differ = [
-            f"{key}: the run has {stored.get(key)!r}, this one {mine[key]!r}"
-            for key in mine
-            if stored.get(key) != mine[key]
+            f"{key}: the run has {there.get(key)!r}, this one {here.get(key)!r}"
+            for key in sorted({*there, *here})
+            if there.get(key) != here.get(key)
         ]
         if differ:
-            raise StoreError(f"{path}: cannot go on with another experiment:\n  " + "\n  ".join(differ))
+            raise StoreError(f"{path}: cannot go on with another experiment or version: " + "; ".join(differ))
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}.{key}".lstrip(".")).items()}
 
 
 class Segments:
@@ -75,32 +87,47 @@ class Segments:
         arrays, about = _arrays.load(self._checkpoint)
         identity.refuse_other(about["identity"], self._checkpoint)
         carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(start, plan), self._checkpoint)
-        return carry, [self.read(i, carry) for i in range(about["segments"])]
+        chunks: list[Chunk] = []
+        for index in range(about["segments"]):
+            append(chunks, dataclasses.replace(self.read(index), carry=carry, rows={}))
+        return carry, chunks
 
-    def read(self, index: int, carry: Carry | None) -> Chunk:
+    def column(self, name: str) -> np.ndarray:
+        """A saved probe at all times."""
+        return np.concatenate([_arrays.load_one(self._path(i), f"probe.{name}") for i in range(self.count())])
+
+    def read(self, index: int) -> Chunk:
         arrays, about = _arrays.load(self._path(index))
         rows = {k.removeprefix("probe."): v for k, v in arrays.items() if k != "time"}
         crossings = tuple(Crossing(**c) for c in about["crossings"])
         status = None if about["status"] is None else Status(**about["status"])
-        return Chunk(carry, arrays["time"], rows, crossings, about["event_evaluations"], status)
+        return Chunk(None, arrays["time"], rows, crossings, about["event_evaluations"], status)
 
     def readable(self) -> tuple[list[Chunk], list[str]]:
         """Every segment that can be read, up to the first that cannot, with what was wrong with it."""
         chunks, problems = [], []
-        for index in range(self.count()):
+        try:
+            count = self.count()
+        except StoreError as error:
+            return [], [str(error)]
+        for index in range(count):
             try:
-                chunks.append(self.read(index, None))
+                chunks.append(self.read(index))
             except StoreError as error:
                 problems.append(str(error))
                 break
         return chunks, problems
 
     def remove(self) -> None:
-        """After the trajectory is written as one file, the pieces are no longer needed."""
-        for path in sorted(self._segments.glob("*.safetensors")):
-            path.unlink()
-        self._segments.rmdir()
+        """After the trajectory is written as one file, the pieces are no longer needed.
+
+        The checkpoint goes first: segments that nothing counts on are leftovers, a checkpoint without them is damage.
+        """
         self._checkpoint.unlink(missing_ok=True)
+        shutil.rmtree(self._segments, ignore_errors=True)
+
+    def started(self) -> bool:
+        return self._checkpoint.exists()
 
     def _path(self, index: int) -> pathlib.Path:
         return self._segments / f"{index:06d}.safetensors"

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,16 +22,17 @@ def write(path: pathlib.Path, fill: Callable[[pathlib.Path], None]) -> None:
 
     **Raises:** `StoreError` if the disk is full, the folder has vanished, or writing is not allowed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         fill(temporary)
         _sync(temporary, os.O_RDWR)
         os.replace(temporary, path)
         _sync(path.parent, os.O_RDONLY)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise StoreError(_explain(path, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: pathlib.Path, data: bytes) -> None:
@@ -40,7 +42,7 @@ def write_bytes(path: pathlib.Path, data: bytes) -> None:
 
 def write_text(path: pathlib.Path, text: str) -> None:
     """`text` in UTF-8 as a whole file."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode("utf8", "replace"))
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -1,0 +1,53 @@
+"""The data of Figure 1, as a run writes it, for tests of figures."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray
+
+from flowsim import plot
+
+GROUPS = ["both", "first", "second", "neither"]
+SIZES = np.array([30, 10, 10, 10])
+REFERENCE = Path(__file__).parent / "reference" / "figure1.npz"
+
+
+def dataset():
+    """The paper's Figure 1 of the reference file. Σ g as if all losses of a group were equal: g = 1 - exp(-loss)."""
+    with np.load(REFERENCE) as file:
+        data = {name: file[name] for name in ("times", "loss", "loss_by_group", "attention_score", "mlp_alignment")}
+    spread = np.outer(np.log1p(data["times"]), np.linspace(-1, 1, 5))
+    return xarray.Dataset(
+        {
+            "loss": ("time", data["loss"]),
+            "loss_by_group": (("time", "group"), data["loss_by_group"]),
+            "gradient_sum": (("time", "group"), SIZES * -np.expm1(-data["loss_by_group"])),
+            "attention_score": (("time", "key_word", "query_word"), data["attention_score"]),
+            "mlp_alignment": (("time", "word"), data["mlp_alignment"]),
+            "mlp_alignment_random": (("time", "statistic"), spread),
+            "invariant_key_query": ("time", 1e-15 * data["times"] ** 0.5),
+            "attention_entropy": (("time", "head"), 1.6 - 1e-5 * data["attention_score"][:, 0, :2]),
+            "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
+        },
+        coords={
+            "time": data["times"],
+            "group": GROUPS,
+            "word": [0, 1, 2],
+            "key_word": [0, 1, 2],
+            "query_word": [0, 1, 2],
+            "statistic": list(plot.alignment.STATISTICS),
+            "head": ["1.1", "1.2"],
+            "block": [1, 2],
+        },
+    )
+
+
+def events():
+    with np.load(REFERENCE) as file:
+        return {"phase1_end": {"time": float(file["phase1_end"]), "times": [float(file["phase1_end"])]}}
+
+
+def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):
+    run = dataset.isel(time=slice(20, None)) * factor
+    run["invariant_key_query"] = 1e-9 + 0 * run["time"]
+    return run.assign_attrs(label=label)

@@ -1,0 +1,116 @@
+"""SIGKILL at random moments: what is gone on with ends as if nothing had happened, to the last bit."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import flowsim
+
+from .killing import SAME, SOURCE
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Compiled code is kept between processes: this test starts many."""
+    cache = tmp_path_factory.mktemp("compiled")
+    return os.environ | {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+def start(arguments, environment, **options):
+    return subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, text=True, **options)
+
+
+def summary(folder):
+    """All of it but the seconds."""
+    content = json.loads((folder / "summary.json").read_text())
+    content["solver"] = {k: v for k, v in content["solver"].items() if not k.startswith("seconds")}
+    return content
+
+
+def assert_same(folder, reference):
+    for name in SAME:
+        assert (folder / name).read_bytes() == (reference / name).read_bytes(), name
+    assert summary(folder) == summary(reference)
+
+
+def uninterrupted(root, environment):
+    """A run that nothing disturbs, and how long another takes that finds everything compiled, in seconds."""
+    took = []
+    for name in ("reference", "again"):
+        worker = start(["tests.killing", str(root / name), "1"], environment, stdout=subprocess.PIPE)
+        worker.stdout.readline()
+        began = time.monotonic()
+        assert worker.communicate()[0] == "all done\n"
+        took.append(time.monotonic() - began)
+    assert_same(root / "again" / "000", root / "reference" / "000")
+    return root / "reference" / "000", took[-1]
+
+
+def kill_often(root, kills, runs, environment, seed, longest):
+    """Start the worker and kill it, `kills` times, each within `longest` seconds; then let it finish."""
+    rng = random.Random(seed)
+    root.mkdir()
+    for _ in range(kills):
+        worker = start(["tests.killing", str(root), str(runs)], environment, stdout=subprocess.PIPE)
+        assert worker.stdout.readline().startswith("start"), "the worker had nothing left to do: give it more runs"
+        time.sleep(rng.uniform(0.0, longest))
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        worker.stdout.close()
+    last = start(["tests.killing", str(root), str(runs)], environment, stdout=subprocess.PIPE)
+    said, _ = last.communicate()
+    assert said.endswith("all done\n")
+    assert last.returncode == 0
+
+
+def test_killed_at_25_random_moments(tmp_path, environment):
+    reference, seconds = uninterrupted(tmp_path, environment)
+    roots = [tmp_path / "a", tmp_path / "b"]
+    with ThreadPoolExecutor(2) as pool:
+        chains = [
+            pool.submit(kill_often, root, kills, 40, environment, kills, 1.2 * seconds)
+            for root, kills in zip(roots, (12, 13), strict=True)
+        ]
+    for root, chain in zip(roots, chains, strict=True):
+        chain.result()
+        for folder in root.iterdir():
+            assert_same(folder, reference)
+            assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_after_the_chunk_and_says_how_to_go_on(tmp_path, environment, number):
+    file, folder = tmp_path / "e.yaml", tmp_path / "run"
+    file.write_text(SOURCE.replace("points: 3000", "points: 10000"))
+    running = start(["flowsim", "run", str(file), "--out", str(folder)], environment, stderr=subprocess.PIPE)
+    while not list(folder.glob("segments/*.safetensors")):
+        time.sleep(0.01)
+        assert running.poll() is None, running.stderr.read()
+    seen = flowsim.load(folder)
+    running.send_signal(number)
+    _, said = running.communicate()
+    assert running.returncode == 128 + number
+    assert f"flowsim run --resume {folder}" in said
+    assert not seen.complete
+    assert 0 < seen.dataset.sizes["time"] <= flowsim.load(folder).dataset.sizes["time"] < 10000
+    reported = start(["flowsim", "report", str(folder)], environment, stderr=subprocess.PIPE)
+    assert "partial" in reported.communicate()[1]
+    assert reported.returncode == 0
+    assert "unfinished" in (folder / "report.html").read_text()
+    resumed = start(["flowsim", "run", "--resume", str(folder), "-q"], environment)
+    assert resumed.wait() == 0
+    assert flowsim.load(folder).dataset.sizes["time"] == 10001

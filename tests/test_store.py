@@ -1,0 +1,195 @@
+"""Faults at every write of a run: the message names the file, what was there stays whole, the run can go on."""
+
+import errno
+import json
+import os
+import pathlib
+import socket
+
+import pytest
+
+import flowsim
+from flowsim.store import Lock, StoreError
+
+from . import killing
+
+SOURCE = killing.SOURCE.replace("points: 3000", "points: 600").replace("[loss]", "[]") + "certificate: false\n"
+FILES = ("trajectory.nc", "parameters.safetensors", "discrete/00.nc")
+
+
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+class Fault:
+    """Counts the calls of a function of `os`, and breaks the one with number `at`."""
+
+    def __init__(self, monkeypatch, name, *, at=None, error=None, after=False):
+        self.calls, self.at, self.error, self.after = 0, at, error, after
+        self._real = getattr(os, name)
+        monkeypatch.setattr(os, name, self)
+
+    def __call__(self, *arguments, **options):
+        self.calls += 1
+        broken = self.calls - 1 == self.at
+        if broken and not self.after:
+            raise self.error
+        result = self._real(*arguments, **options)
+        if broken:
+            raise self.error
+        return result
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        syncs, moves = Fault(patch, "fsync"), Fault(patch, "replace")
+        killing.run(folder, source=SOURCE)
+    return folder, {"fsync": syncs.calls, "replace": moves.calls}
+
+
+def assert_goes_on(folder, reference):
+    killing.run(folder, resume=True, source=SOURCE)
+    for name in FILES:
+        assert (folder / name).read_bytes() == (reference / name).read_bytes(), name
+
+
+CASES = [(name, after, kind) for name in ("fsync", "replace") for after in (False, True) for kind in ("kill", "full")]
+
+
+@pytest.mark.parametrize(("name", "after", "kind"), CASES)
+def test_a_fault_at_any_write(tmp_path, reference, name, after, kind):
+    """Before and after fsync, before and after rename: death of the process, and a full disk, at every seventh write."""
+    finished, calls = reference
+    for at in range(CASES.index((name, after, kind)) % 7, calls[name], 7):
+        folder = tmp_path / f"{at}"
+        error = Killed() if kind == "kill" else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with pytest.MonkeyPatch.context() as patch:
+            Fault(patch, name, at=at, error=error, after=after)
+            with pytest.raises((Killed, StoreError)) as told:
+                killing.run(folder, source=SOURCE)
+        if kind == "full":
+            assert str(folder) in str(told.value)
+            assert "the disk is full" in str(told.value)
+        if (folder / "meta.json").exists():
+            flowsim.load(folder)  # whatever is there can be read
+        assert_goes_on(folder, finished)
+
+
+def stopped(folder, segments=2):
+    """A run that was killed after its first chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        Fault(patch, "replace", at=3 + 2 * segments, error=Killed())
+        with pytest.raises(Killed):
+            killing.run(folder, source=SOURCE)
+    return folder
+
+
+def test_a_damaged_or_missing_segment_is_named_and_the_rest_is_read(tmp_path):
+    folder = stopped(tmp_path / "run")
+    whole = flowsim.load(folder)
+    assert not whole.problems
+    second = folder / "segments" / "000001.safetensors"
+    content = bytearray(second.read_bytes())
+    content[-3] ^= 1
+    for damage in (lambda: second.write_bytes(content), lambda: second.write_bytes(content[:100]), second.unlink):
+        damage()
+        seen = flowsim.load(folder)
+        assert str(second) in seen.problems[0]
+        assert 0 < seen.dataset.sizes["time"] < whole.dataset.sizes["time"]
+        assert (seen.dataset["loss"].values == whole.dataset["loss"].values[: seen.dataset.sizes["time"]]).all()
+        with pytest.raises(StoreError, match=r"000001\.safetensors"):
+            killing.run(folder, resume=True, source=SOURCE)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    folder = stopped(tmp_path / "run")
+    (folder / "checkpoint.safetensors").write_bytes(b"torn")
+    assert "checkpoint" in flowsim.load(folder).problems[0]
+    with pytest.raises(StoreError, match="checkpoint"):
+        killing.run(folder, resume=True, source=SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        (("rtol: 2.0e-6", "rtol: 1.0e-7"), "experiment.solver.rtol: the run has 2e-06, this one 1e-07"),
+        (("width: 8", "width: 16"), "experiment.model.width: the run has 8, this one 16"),
+        (("seed: 3", "seed: 3\nprecision: float32"), "experiment.precision: the run has 'float64', this one 'float32'"),
+    ],
+)
+def test_another_experiment_is_refused_with_the_difference(tmp_path, changed, shown):
+    folder = stopped(tmp_path / "run")
+    try:
+        with pytest.raises(StoreError) as told:
+            killing.run(folder, resume=True, source=SOURCE.replace(*changed))
+    finally:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    assert shown in str(told.value)
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    folder = stopped(tmp_path / "run")
+    monkeypatch.setattr("flowsim.experiment._identity.__version__", "99.0")
+    with pytest.raises(StoreError, match=r"versions\.flowsim.*99\.0"):
+        killing.run(folder, resume=True, source=SOURCE)
+
+
+def test_going_on_with_a_finished_run_changes_nothing(reference, tmp_path):
+    folder, _ = reference
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".nc", ".json")}
+    outcome = killing.run(folder, resume=True, source=SOURCE)
+    assert outcome.ok
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_replaced_run_leaves_nothing_of_the_old_and_touches_nothing_else(tmp_path):
+    folder = tmp_path / "run"
+    killing.run(folder, source=SOURCE)
+    (folder / "my notes.txt").write_text("mine")
+    killing.run(folder, source=SOURCE.replace("discrete: [{optimizer: sgd, learning_rate: 0.1, steps: 50}]\n", ""))
+    assert (folder / "my notes.txt").read_text() == "mine"
+    assert not (folder / "discrete").exists()
+
+
+def test_two_writers_are_refused_and_a_stale_lock_is_taken_over(tmp_path):
+    lock = tmp_path / "lock.json"
+    lock.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getppid()}))
+    with pytest.raises(StoreError, match=f"process {os.getppid()} on .* is writing"), Lock(tmp_path):
+        pass
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    with pytest.raises(StoreError, match="on elsewhere"), Lock(tmp_path):
+        pass
+    for stale in (json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}), "{torn"):
+        lock.write_text(stale)
+        with Lock(tmp_path):
+            assert json.loads(lock.read_text())["pid"] == os.getpid()
+        assert not lock.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "read-only"), (errno.EACCES, "permission denied"), (errno.ENOENT, "vanished")],
+)
+def test_the_reason_is_said(tmp_path, monkeypatch, number, words):
+    Fault(monkeypatch, "replace", at=0, error=OSError(number, os.strerror(number)))
+    with pytest.raises(StoreError, match=words):
+        killing.run(tmp_path / "run", source=SOURCE)
+
+
+def test_a_folder_that_vanishes(tmp_path, monkeypatch):
+    import shutil
+
+    folder, real = tmp_path / "run", os.replace
+
+    def vanish(source, target):
+        if pathlib.Path(target).name == "000001.safetensors":
+            shutil.rmtree(folder)
+        return real(source, target)
+
+    monkeypatch.setattr(os, "replace", vanish)
+    with pytest.raises(StoreError, match=r"000001.*vanished"):
+        killing.run(folder, source=SOURCE)
