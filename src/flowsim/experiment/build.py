@@ -8,6 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import discrete, events, init, models, plugin, saving, tasks
+
+# Before the module of the same name is imported, which would otherwise take the function's place in the package.
+from .. import simulate as _simulate  # noqa: F401
 from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
 from . import parts
