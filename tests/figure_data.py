@@ -26,6 +26,8 @@ def dataset():
             "mlp_alignment": (("time", "word"), data["mlp_alignment"]),
             "mlp_alignment_random": (("time", "statistic"), spread),
             "invariant_key_query": ("time", 1e-15 * data["times"] ** 0.5),
+            "attention_entropy": (("time", "head"), 1.6 - 1e-5 * data["attention_score"][:, 0, :2]),
+            "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
         },
         coords={
             "time": data["times"],
@@ -34,6 +36,8 @@ def dataset():
             "key_word": [0, 1, 2],
             "query_word": [0, 1, 2],
             "statistic": list(plot.alignment.STATISTICS),
+            "head": ["1.1", "1.2"],
+            "block": [1, 2],
         },
     )
 

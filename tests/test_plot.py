@@ -188,3 +188,14 @@ def test_invariants_of_flow_and_descent(dataset, events):
     line_with(axes, dataset["invariant_key_query"].values[1:])
     line_with(axes, run["invariant_key_query"].values)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gradient flow", run.attrs["label"]]
+
+
+def test_structure_names_heads_below_and_blocks_in_their_panel(dataset, events):
+    figure = plot.FIGURES["structure"](dataset, events)
+    heads, blocks = figure.axes
+    for i in range(2):
+        line_with(heads, dataset["attention_entropy"].values[1:, i])
+        line_with(blocks, dataset["block_norm"].values[1:, i])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["head 1.1", "head 1.2"]
+    assert [text.get_text() for text in blocks.get_legend().get_texts()] == ["block 1", "block 2"]
+    assert "first head of the second layer" in plot.structure.caption(dataset, events)

@@ -10,7 +10,7 @@ from ._version import __version__
 
 _MODULES = (
     "certificate", "compare", "discrete", "ensemble", "events", "flows", "init", "integrate", "losses", "models",
-    "probes", "reductions", "saving", "solvers", "tasks", "theory",
+    "plugin", "probes", "reductions", "saving", "solvers", "tasks", "theory",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     )
     from . import (
         models as models,
+    )
+    from . import (
+        plugin as plugin,
     )
     from . import (
         probes as probes,

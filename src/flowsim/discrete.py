@@ -22,13 +22,20 @@ class Descent:
     """What an optimiser's steps gave.
 
     **Fields:** `label`: for a legend; `parameters`: after the last step; `trajectory`: the standard probes, with
-    `time` = step × learning rate.
+    `time` = step × the time of one, which is the learning rate unless said otherwise.
     """
 
     label: str
     learning_rate: float
     parameters: PyTree
     trajectory: Trajectory
+    step_time: float
+
+    @property
+    def clock(self) -> str:
+        """How its steps are placed in time, for a label."""
+        same = self.step_time == self.learning_rate
+        return "steps × learning rate" if same else f"steps × {self.step_time:.4g}"
 
 
 def optimiser(kind: str, learning_rate: float, **options: float) -> optax.GradientTransformation:
@@ -47,6 +54,7 @@ def descend(
     *,
     learning_rate: float,
     steps: int,
+    step_time: float | None = None,
     points: int = 200,
     label: str = "",
 ) -> Descent:
@@ -59,6 +67,7 @@ def descend(
     - `transformation`: any Optax optimiser.
     - `learning_rate`: η, which sets the clock.
     - `steps`: how many.
+    - `step_time`: the time that a step takes, if it is not η: `flows.heavy_ball_step` for momentum on heavy ball.
     - `points`: about how many steps to record, spaced logarithmically; the first and the last are always among them.
 
     **Raises:** `ValueError` if `learning_rate` or `steps` is not positive.
@@ -66,16 +75,17 @@ def descend(
     if not learning_rate > 0 or steps < 1:
         raise ValueError(f"learning_rate and steps must be > 0, got {learning_rate} and {steps}.")
     record = np.unique(np.concatenate([[0], np.round(np.geomspace(1, steps, points))]).astype(np.int64))
+    clock = learning_rate if step_time is None else step_time
     chosen = probes.standard(problem)
     parameters, memory = problem.parameters, transformation.init(problem.parameters)
     rows = []
     for here, there in zip(record, [*record[1:], record[-1]], strict=True):
-        rows.append(jax.device_get(_measure(problem, chosen, jnp.asarray(here * learning_rate), parameters)))
+        rows.append(jax.device_get(_measure(problem, chosen, jnp.asarray(here * clock), parameters)))
         parameters, memory = _steps(problem, _Static(transformation), parameters, memory, jnp.asarray(there - here))
     values = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     variables = {p.name: Variable(p.dims or (), p.long_name, p.units) for p in chosen}
-    trajectory = Trajectory(record * learning_rate, values, variables, probes.coordinates(problem))
-    return Descent(label or f"η = {learning_rate:g}", learning_rate, parameters, trajectory)
+    trajectory = Trajectory(record * clock, values, variables, probes.coordinates(problem))
+    return Descent(label or f"η = {learning_rate:g}", learning_rate, parameters, trajectory, clock)
 
 
 class _Static(eqx.Module):

@@ -1,11 +1,11 @@
-"""Per-example losses ℓ(F, y) of a prediction F and a label y = ±1.
+"""Per-example losses ℓ(F, y) of a prediction F and a label y: ±1, a number, or a word.
 
 A loss is any function `(prediction, label) -> scalar`; the risk is its mean over the samples.
 """
 
 import jax.numpy as jnp
-from jax.nn import softplus
-from jaxtyping import Array, Float
+from jax.nn import log_softmax, softplus
+from jaxtyping import Array, Float, Int
 
 
 def logistic(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -24,3 +24,8 @@ def squared(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -
 def exponential(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """ℓ = exp(-y F). Overflows where the margin is below -700 in float64: start from small weights."""
     return jnp.exp(-label * prediction)
+
+
+def cross_entropy(prediction: Float[Array, "*positions words"], label: Int[Array, "*positions"]) -> Float[Array, ""]:
+    """ℓ = -log softmax(F)[y] of logits F and a word y, in nats; the mean over positions where each has its own."""
+    return -jnp.mean(jnp.take_along_axis(log_softmax(prediction, axis=-1), label[..., None], axis=-1))

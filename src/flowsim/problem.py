@@ -78,12 +78,30 @@ class Problem(eqx.Module):
         return jax.vmap(self.model(parameters))(self.samples.tokens)
 
     def losses(self, parameters: Parameters) -> Float[Array, "samples"]:
-        """ℓ(F(x_i), y_i) of every sample."""
-        return jax.vmap(self.loss)(self.predictions(parameters), self.samples.labels)
+        """ℓ(F(x_i), y_i) of every sample; a loss that comes entry by entry is summed over the prediction's entries."""
+
+        def one(prediction, label):
+            return jnp.sum(self.loss(prediction, label))
+
+        return jax.vmap(one)(self.predictions(parameters), self.samples.labels)
 
     def margins(self, parameters: Parameters) -> Float[Array, "samples"]:
-        """y_i F(x_i) of every sample."""
-        return jnp.asarray(self.samples.labels * self.predictions(parameters))
+        """How clearly every sample is classified, positive where rightly.
+
+        With labels ±1 it is y_i F(x_i). With words as labels it is the right word's logit less the largest of the
+        others, at the worst position of the sample.
+
+        **Raises:** `ValueError` for a task of numbers, which knows no right and wrong.
+        """
+        task, predictions = self.samples, self.predictions(parameters)
+        if task.target == "sign":
+            return jnp.asarray(task.labels) * predictions
+        if task.target == "value":
+            raise ValueError("a task whose labels are numbers has no margins; use the loss, or an event of your own.")
+        right = jax.nn.one_hot(task.labels, predictions.shape[-1], dtype=bool)
+        others = jnp.max(jnp.where(right, -jnp.inf, predictions), axis=-1)
+        margins = jnp.max(jnp.where(right, predictions, -jnp.inf), axis=-1) - others
+        return jnp.min(margins.reshape(len(margins), -1), axis=1)
 
     def velocity(self, parameters: Parameters) -> tuple[Parameters, Scalar]:
         """dθ/dt of the gradient flow, and the rate at which it lowers the risk.

@@ -88,7 +88,7 @@ def simulate(
       sees the parameters in the shape in which you made them.
     - `save_times`: 200 logarithmically spaced times by default; 0 and `t1` are always added.
     - `flow`: a `flowsim.flows` vector field; the gradient flow by default.
-    - `reduction`: an exact reduction by name, `auto` or `none`.
+    - `reduction`: an exact reduction by name, `auto` or `none`; flows that tell coordinates apart have none.
     - `certificate`: compute `result.certificate` now rather than when it is first looked at; "gram" makes it from the
       Gram system instead of a second solver.
     - `max_steps`: limit on attempted steps.
@@ -128,12 +128,13 @@ def prepare(
     if not (math.isfinite(settings.t1) and settings.t1 > 0):
         raise ValueError(f"t1 must be > 0 and finite, got {settings.t1}.")
     flow = flows.gradient() if flow is None else flow
-    smaller = reductions.reduce(problem, reduction if isinstance(flow, flows.Gradient) else "none")
+    smaller = _reduced(problem, reduction, flow, settings)
     dtype = _tree.dtype(smaller.problem.parameters)
     times = saving.log_times(settings.t1) if save_times is None else saving.with_ends(save_times, settings.t1)
     chosen = probes.standard(smaller.problem) + tuple(probes.user(k, f) for k, f in (user_probes or {}).items())
     _check_names("probe", [probe.name for probe in chosen])
     _check_names("event", [event.name for event in events])
+    _check_stages(flow, [event.name for event in events])
     plan = Plan(
         problem=smaller.problem,
         flow=flow,
@@ -149,10 +150,35 @@ def prepare(
     return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)))
 
 
+def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Settings) -> Reduction:
+    """The reduction by name; not every one is exact for every flow."""
+    if isinstance(flow, flows.Gradient):
+        return reductions.reduce(problem, name)
+    kind = type(flow).__name__
+    if "gram" in (name, settings.certificate):
+        raise ValueError(f"the Gram system is one of the gradient flow; it is none of {kind}: use another.")
+    if flow.rotates:
+        return reductions.reduce(problem, name)
+    if name not in ("auto", "none"):
+        raise ValueError(f"{kind} has no exact reductions, as it tells coordinates apart; use auto or none.")
+    return reductions.identity(problem, f"{kind} tells coordinates apart")
+
+
 def _check_names(what, names):
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
+
+
+def _check_stages(flow, events):
+    missing = [
+        s.until
+        for s in (flow.stages if isinstance(flow, flows.Staged) else ())
+        if s.until is not None and s.until not in events
+    ]
+    if missing:
+        known = ", ".join(events) or "none"
+        raise ValueError(f"a stage ends at the event {missing[0]!r}, which is none of the run's events: {known}.")
 
 
 def collect(prepared: Prepared, *, on_chunk: Callable[[Chunk], None] | None = None) -> Result:

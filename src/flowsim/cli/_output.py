@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import typer
 
 from ..experiment import ExperimentErrors
 from ..experiment.problems import printable
+from ..plugin import PluginError
 
 SCHEMA_VERSION = 1
 
@@ -24,6 +26,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON docum
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Plugins = Annotated[
+    list[pathlib.Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Run this Python module first; it registers parts of your own."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="key.sub=value", help="Changes to the experiment; values are YAML.", show_default=False),
@@ -69,6 +75,8 @@ class Output:
             yield
         except ExperimentErrors as errors:
             self._refuse(errors)
+        except PluginError as error:
+            self._fail(f"{error}.", REFUSED, "refused")
         except KeyboardInterrupt:
             self._fail("interrupted.", INTERRUPTED, "interrupted")
         except (typer.Exit, typer.BadParameter, BrokenPipeError):

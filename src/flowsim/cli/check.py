@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from ..experiment import load
-from ._output import Debug, Json, Output, Overrides, Quiet, Verbose
+from ..plugin import load as load_plugins
+from ._output import Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 
 Experiment = Annotated[pathlib.Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")]
 
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
 def check(
     experiment: Experiment,
     overrides: Overrides = None,
+    plugin: Plugins = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -32,6 +34,7 @@ def check(
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
+        load_plugins(plugin or [])
         checked = load(experiment, overrides or ())
         output.say(f"{experiment}: no errors.")
         output.document({"status": "sound", "name": checked.name, "problems": []})

@@ -12,7 +12,8 @@ import typer
 from ..experiment import Experiment, Place, load_text, resolved_yaml
 from ..experiment.problems import refusal
 from ..experiment.yaml_text import read_text
-from ._output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
+from ..plugin import load as load_plugins
+from ._output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 from .progress import Progress
 
 
@@ -43,6 +44,7 @@ def run(
         pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Go on with this interrupted run.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
+    plugin: Plugins = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show the plan, run nothing.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -60,6 +62,7 @@ def run(
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
+        load_plugins(plugin or [])
         if resume is not None:
             if experiment is not None or out is not None or force:
                 output.refuse("--resume takes the run folder alone: its experiment is in it.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from .. import plugin
 from .._version import __version__
 from ..store import Identity
 from .schema import Experiment
@@ -23,6 +24,7 @@ def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
     """All that the numbers of a run depend on."""
     values = experiment.model_dump(mode="json", exclude={"figures", "notes", "name"})
     files = {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in referenced_files(experiment)}
+    files |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in plugin.sources()}
     return Identity(values, files, {"flowsim": __version__, **versions()}, jax.devices()[0].device_kind)
 
 

@@ -7,9 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, flows, init, losses, models, saving, tasks
+from .. import discrete, events, init, models, plugin, saving, tasks
+
+# Before the module of the same name is imported, which would otherwise take the function's place in the package.
+from .. import simulate as _simulate  # noqa: F401
 from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
+from . import parts
 from .arrays import load_embedding, load_task_arrays, load_weights
 from .schema import Experiment
 from .schema.solver import DEFAULT_TOLERANCES
@@ -33,14 +37,17 @@ def stream(seed: int, name: str) -> jax.Array:
 def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     """Task, model, initialisation and loss. Paths are relative to `folder`, where the experiment file is."""
     task = _task(experiment, folder)
-    model = models.CooccurrenceTransformer(
-        vocabulary=task.vocabulary,
-        width=int(experiment.model.width),
-        neurons=experiment.model.neurons,
-        key=stream(experiment.seed, "model"),
-    )
+    if experiment.model.kind == "cooccurrence_transformer":
+        model = models.CooccurrenceTransformer(
+            vocabulary=task.vocabulary,
+            width=int(experiment.model.width),
+            neurons=experiment.model.neurons,
+            key=stream(experiment.seed, "model"),
+        )
+    else:
+        model = parts.model(experiment.model, task, stream(experiment.seed, "model"))
     model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
-    return Problem(model, task, loss=getattr(losses, experiment.loss.kind))
+    return Problem(model, task, loss=parts.loss(experiment.loss))
 
 
 def prepared(experiment: Experiment, built: Problem) -> Prepared:
@@ -60,8 +67,9 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         built,
         settings,
         events=[_event(event) for event in experiment.events],
+        user_probes={name: plugin.get("probe", name) for name in experiment.probes},
         save_times=save_times(experiment),
-        flow=flows.gradient(),
+        flow=parts.flow(experiment.flow),
         reduction=experiment.flow.reduction,
     )
 
@@ -85,7 +93,14 @@ def descents(experiment: Experiment, built: Problem) -> list[discrete.Descent]:
         momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
         label = f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}"
         found.append(
-            discrete.descend(built, transformation, learning_rate=entry.learning_rate, steps=entry.steps, label=label)
+            discrete.descend(
+                built,
+                transformation,
+                learning_rate=entry.learning_rate,
+                steps=entry.steps,
+                step_time=parts.step_time(experiment.flow, entry.learning_rate, entry.momentum),
+                label=label,
+            )
         )
     return found
 
@@ -97,6 +112,8 @@ def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
         return tasks.from_arrays(
             arrays["tokens"], arrays["labels"], vocabulary=config.vocabulary, groups=arrays.get("groups")
         )
+    if config.kind != "cooccurrence":
+        return parts.task(config, stream(experiment.seed, "task"))
     embedding = None if config.embedding is None else load_embedding(folder / config.embedding, config.vocabulary)
     return tasks.cooccurrence(
         samples=config.samples,
@@ -112,7 +129,11 @@ def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
 
 def _initialiser(experiment: Experiment, task: tasks.Task, folder: pathlib.Path) -> init.Initialiser:
     config = experiment.init
-    if config.kind == "gaussian":
+    if config.kind == "as_made":
+        base = init.as_made()
+    elif config.kind == "plugin":
+        base = plugin.get("init", config.use)(**config.arguments)
+    elif config.kind == "gaussian":
         base = init.gaussian(sigma0=config.sigma0, sigma1=config.sigma1)
     elif config.kind == "theory":
         base = init.theory(length=task.length, c0=config.c0, c1=config.c1)
@@ -126,6 +147,9 @@ def _initialiser(experiment: Experiment, task: tasks.Task, folder: pathlib.Path)
 
 def _event(config) -> events.Event:
     """An event of the standard set; the fields beyond name, direction and terminal are its arguments."""
+    if config.kind == "plugin":
+        function = plugin.get("event", config.use)
+        return events.crossing(config.name, function, direction=config.direction, terminal=config.terminal)
     arguments = config.model_dump(exclude={"kind", "direction"})
     event = getattr(events, config.kind)(**arguments)
     return event if config.direction == event.direction else _turned(event, config.direction)

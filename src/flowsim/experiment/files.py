@@ -7,7 +7,7 @@ from typing import Any
 from .array_files import ArrayErrors
 from .arrays import load_embedding, load_task_arrays, load_weights
 from .problems import Problem, dotted
-from .schema import CooccurrenceTask, FileInit, FileTask
+from .schema import CooccurrenceTask, CooccurrenceTransformer, FileInit, FileTask
 from .yaml_source import Document, Path
 
 
@@ -20,8 +20,10 @@ def problems(sound: Mapping[str, Any], document: Document, folder: pathlib.Path)
         path = folder / task.embedding
         yield from _try(document, ("task", "embedding"), lambda: load_embedding(path, task.vocabulary))
     if isinstance(init, FileInit):
-        sizes = {} if model is None else {"width": model.width, "neurons": model.neurons}
-        sizes |= {} if task is None else {"vocabulary": task.vocabulary}
+        papers = isinstance(model, CooccurrenceTransformer)
+        sizes = {"width": model.width, "neurons": model.neurons} if papers else {}
+        vocabulary = getattr(task, "vocabulary", None)
+        sizes |= {} if vocabulary is None else {"vocabulary": vocabulary}
         yield from _try(document, ("init", "path"), lambda: load_weights(folder / init.path, **sizes))
 
 

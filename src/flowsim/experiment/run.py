@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import report, store
+
+# Before the module of the same name is imported, which would otherwise take the function's place in the package.
+from .. import simulate as _simulate  # noqa: F401
 from ..integrate import Chunk, History, Stopwatch
 from ..probes import coordinates
 from ..problem import Problem

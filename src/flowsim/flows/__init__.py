@@ -1,6 +1,36 @@
 """Vector fields: each with `init`, `velocity`, `parameters` and the `energy` that it dissipates."""
 
+from ._adaptive import Adaptive, Sign, adam, memory, rmsprop, sign
+from ._adjusted import Adjusted, clipped, frozen, normalised, projected, time_scales, weight_decay
 from ._flow import AbstractFlow
 from ._gradient import Gradient, gradient
+from ._momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
+from ._staged import Stage, Staged, staged
 
-__all__ = ["AbstractFlow", "Gradient", "gradient"]
+__all__ = [
+    "AbstractFlow",
+    "Adaptive",
+    "Adjusted",
+    "Gradient",
+    "Momentum",
+    "Sign",
+    "Stage",
+    "Staged",
+    "adam",
+    "clipped",
+    "frozen",
+    "gradient",
+    "heavy_ball",
+    "heavy_ball_friction",
+    "heavy_ball_step",
+    "memory",
+    "momentum",
+    "nesterov",
+    "normalised",
+    "projected",
+    "rmsprop",
+    "sign",
+    "staged",
+    "time_scales",
+    "weight_decay",
+]

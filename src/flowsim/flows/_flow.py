@@ -5,6 +5,7 @@ import abc
 import equinox as eqx
 from jaxtyping import PyTree
 
+from .. import _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 
@@ -14,7 +15,12 @@ class AbstractFlow(eqx.Module):
 
     The loop integrates the dissipation beside the state, so that every run can check its energy identity
     energy(z(0)) - energy(z(t)) = ∫ dissipation dt.
+
+    **Fields:** `rotates`: is the flow the same in every system of orthonormal coordinates of a subspace that holds
+    the start and all gradients? Then the exact reductions hold for it, else it runs in the user's own coordinates.
     """
+
+    rotates: eqx.AbstractClassVar[bool]
 
     @abc.abstractmethod
     def init(self, problem: Problem) -> PyTree:
@@ -26,8 +32,14 @@ class AbstractFlow(eqx.Module):
 
     @abc.abstractmethod
     def parameters(self, state: PyTree) -> Parameters:
-        """The parameters in a state."""
+        """The parameters in a state: a part of it, as it stands there."""
 
     @abc.abstractmethod
     def energy(self, problem: Problem, state: PyTree) -> Scalar:
         """The quantity that the flow dissipates."""
+
+
+def descent_rate(problem: Problem, parameters: Parameters, velocity: Parameters) -> Scalar:
+    """-d risk/dt where the parameters move with this velocity: the dissipation of a flow whose energy is the risk."""
+    force, _ = problem.velocity(parameters)
+    return _tree.dot(force, velocity)

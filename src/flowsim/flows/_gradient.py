@@ -1,5 +1,7 @@
 """The gradient flow (Equation 2 of the paper, Appendix B)."""
 
+from typing import ClassVar
+
 from jaxtyping import PyTree
 
 from .._types import Parameters, Scalar
@@ -9,6 +11,8 @@ from ._flow import AbstractFlow
 
 class Gradient(AbstractFlow):
     """dθ/dt = -∇risk(θ), for all parameters together. The state is θ; the energy is the risk."""
+
+    rotates: ClassVar[bool] = True
 
     def init(self, problem: Problem) -> PyTree:
         return problem.parameters

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
+from jaxtyping import PyTree
 
 from .._types import Key
-from ..models import CooccurrenceTransformer
+from ..models import AbstractWordModel, CooccurrenceTransformer
+from ._any import redraw_matrices
 
-Initialiser = Callable[..., CooccurrenceTransformer]  # (model, *, key) -> model
+Initialiser = Callable[..., Any]  # (model, *, key) -> model
 
 
 def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
@@ -42,24 +45,33 @@ def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initialiser:
 
 
 def kaiming_uniform() -> Initialiser:
-    """U(±1/√fan_in), as PyTorch draws its linear layers; fan_in is d for W_V, W_K, W_Q and m for W."""
+    """U(±1/√fan_in), as PyTorch draws its linear layers; fan_in is d for W_V, W_K, W_Q and m for W.
 
-    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
-        def symmetric(key, shape, dtype):
+    Of any other model every trained matrix is drawn so, with fan_in its last axis.
+    """
+
+    def initialise(model: PyTree, *, key: Key) -> PyTree:
+        def symmetric(key, shape, dtype=None):
             return jax.random.uniform(key, shape, dtype, minval=-1.0, maxval=1.0)
 
+        if not isinstance(model, AbstractWordModel):
+            return redraw_matrices(model, key, lambda k, shape, fan_in: symmetric(k, shape) / math.sqrt(fan_in))
         return _redraw(model, key, symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
 
     return initialise
 
 
 def kaiming_normal() -> Initialiser:
-    """N(0, 2/fan_in); fan_in is d for W_V, W_K, W_Q and m for W.
+    """N(0, 2/fan_in); fan_in is d for W_V, W_K, W_Q and m for W. Other models as with `kaiming_uniform`.
 
     **Reference:** He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, Equation 10.
     """
 
-    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+    def initialise(model: PyTree, *, key: Key) -> PyTree:
+        if not isinstance(model, AbstractWordModel):
+            return redraw_matrices(
+                model, key, lambda k, shape, fan_in: math.sqrt(2 / fan_in) * jax.random.normal(k, shape)
+            )
         return _redraw(model, key, jax.random.normal, lambda name: math.sqrt(2 / _fan_in(model, name)))
 
     return initialise

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from .._types import Key
 from ..models import CooccurrenceTransformer
+from ._any import split
 from ._draws import Initialiser
 
 
@@ -16,7 +17,7 @@ def scale(base: Initialiser, factor: float) -> Initialiser:
 
     def initialise(model, *, key: Key):
         model = base(model, key=key)
-        trained, rest = eqx.partition(model, model.trainable())
+        trained, rest = split(model)
         return eqx.combine(jax.tree.map(lambda x: factor * x, trained), rest)
 
     return initialise

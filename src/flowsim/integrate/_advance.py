@@ -55,22 +55,37 @@ class _Attempt(eqx.Module):
 @eqx.filter_jit
 def start(plan: Plan) -> Carry:
     """The loop at t = 0."""
-    problem, method = plan.problem, plan.method
-    flow = plan.flow.init(problem)
-    dtype = plan.end.high.dtype
-    zero, count = jnp.zeros((), dtype), jnp.zeros((), int)
-    state, clock = State(flow, zero), Clock(zero, zero)
+    zero = jnp.zeros((), plan.end.high.dtype)
+    return _begin(plan, Clock(zero, zero), State(plan.flow.init(plan.problem), zero))
+
+
+@eqx.filter_jit
+def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Array, "events"]) -> Carry:
+    """The loop at a state where the velocity jumps: nothing that the solver knows of it holds any longer.
+
+    **Arguments:** `carry`: whose counts go on. `signs`: of the events, which may be exactly 0 here.
+    """
+    fresh = _begin(plan, clock, state)
+    return eqx.tree_at(
+        lambda c: (c.signs, c.saved, c.steps, c.rejected, c.evaluations),
+        fresh,
+        (signs, carry.saved, carry.steps, carry.rejected, carry.evaluations + fresh.evaluations),
+    )
+
+
+def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
+    """The loop at a state, with nothing known of the path."""
+    remaining, method = clock.until(plan.end), plan.method
+    zero, count = jnp.zeros_like(remaining), jnp.zeros((), int)
     args = (plan, clock)
     if method.controller is None:
         step, control = method.fixed_step, ()
     else:
         order: Any = method.solver.error_order(TERMS)
-        step, control = method.controller.init(
-            TERMS, zero, plan.end.value, state, None, args, method.solver.func, order
-        )
+        step, control = method.controller.init(TERMS, zero, remaining, state, None, args, method.solver.func, order)
     step = jnp.asarray(step)
     # Diffrax's rule for the first step sees no bound: it may overflow where the field vanishes.
-    step = jnp.where(jnp.isfinite(step) & (step > 0), jnp.minimum(step, plan.end.value), plan.end.value)
+    step = jnp.where(jnp.isfinite(step) & (step > 0), jnp.minimum(step, remaining), remaining)
     solver = method.solver.init(TERMS, zero, step, state, args)
     parts = tuple(event.parts(moment(plan, clock, state)) for event in plan.events)
     signs = jnp.array([_sign(p) for p in parts], jnp.int32)

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..flows import Staged
 from ..result import Crossing, Status
-from ._advance import advance, start
+from ._advance import advance, restart, start
 from ._carry import Carry, Code, Plan
-from ._refine import find
+from ._refine import beyond, find
 
 _REMEDY = {
     Code.STEP_SIZE_FLOOR: (
@@ -77,8 +78,9 @@ def march(
 
 
 def _settle(plan: Plan, carry: Carry, times, rows, found):
-    """Take note of crossings; at a terminal one, go back to its moment."""
+    """Take note of crossings; at a terminal one, or one that ends a stage of the flow, go back to its moment."""
     terminal = {event.name for event in plan.events if event.terminal}
+    ending = plan.flow.ending(carry.previous_state.flow) if isinstance(plan.flow, Staged) else None
     crossings = []
     for crossing, there in found:
         crossings.append(crossing)
@@ -90,7 +92,25 @@ def _settle(plan: Plan, carry: Carry, times, rows, found):
             code = jnp.asarray(Code.EVENT, carry.code.dtype)
             carry = eqx.tree_at(lambda c: (c.clock, c.state, c.code), carry, (there.clock, there.state, code))
             break
+        if crossing.event == ending:
+            kept = times <= crossing.time  # the others were measured on a path that the flow does not take
+            carry = eqx.tree_at(lambda c: c.saved, carry, carry.saved - int(np.sum(~kept)))
+            carry = _next_stage(plan, carry, crossings, there)
+            times, rows = times[kept], {name: values[kept] for name, values in rows.items()}
+            break
     return carry, times, rows, crossings
+
+
+def _next_stage(plan: Plan, carry: Carry, crossings, there) -> Carry:
+    """The loop just past the crossing that ended a stage, in the next stage."""
+    assert isinstance(plan.flow, Staged)
+    there = beyond(plan, carry, crossings[-1], there)
+    signs = carry.previous_signs
+    for crossing in crossings:
+        number = [event.name for event in plan.events].index(crossing.event)
+        signs = signs.at[number].set(crossing.direction)
+    state = eqx.tree_at(lambda s: s.flow, there.state, plan.flow.following(there.state.flow))
+    return restart(plan, carry, there.clock, state, signs)
 
 
 def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | None:

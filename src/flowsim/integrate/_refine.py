@@ -90,6 +90,21 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
     return sorted(found, key=lambda pair: pair[0].time), tries + fine.cache_info().misses
 
 
+def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> Peek:
+    """The flow a hair after a crossing, where its event has the new sign for good: it must not fire once more."""
+    number = [event.name for event in plan.events].index(crossing.event)
+    start = carry.previous_clock.to_host()
+    hair = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(crossing.time, float(carry.previous_step))
+    for _ in range(20):
+        passed = float(there.values[number]) * crossing.direction > 0
+        size = jnp.asarray(crossing.time + hair - start, carry.step.dtype)
+        there = peek(plan, carry.previous_clock, carry.previous_state, size)
+        if passed:  # one hair more than was needed: the value is evaluated again, with other rounding
+            break
+        hair *= 2
+    return there
+
+
 def _counts(wanted: str, direction: int) -> bool:
     return wanted == "both" or (wanted == "up") == (direction > 0)
 

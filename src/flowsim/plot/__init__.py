@@ -4,7 +4,7 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, invariants, loss, style
+from . import alignment, attention, balance, invariants, loss, structure, style
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
@@ -23,5 +23,6 @@ __all__ = [
     "invariants",
     "loss",
     "rendered",
+    "structure",
     "style",
 ]

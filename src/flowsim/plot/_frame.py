@@ -104,7 +104,12 @@ def _overlay_name(run: xarray.Dataset, index: int) -> str:
 
 
 def time_label(overlays: Sequence[xarray.Dataset]) -> str:
-    return "time $t$ (gradient descent: steps × learning rate)" if overlays else "time $t$"
+    return f"time $t$ (gradient descent: {clock(overlays)})" if overlays else "time $t$"
+
+
+def clock(overlays: Sequence[xarray.Dataset]) -> str:
+    """What places the discrete runs' steps in time; a run says so itself where it is not the learning rate."""
+    return ", ".join(dict.fromkeys(style.plain(run.attrs.get("clock", "steps × learning rate")) for run in overlays))
 
 
 def legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
@@ -156,7 +161,7 @@ def overlay_sentence(overlays: Sequence[xarray.Dataset], needed: str) -> str:
     labels = [(_overlay_name(run, index), needed in run) for index, run in enumerate(overlays)]
     drawn = "; ".join(label for label, there in labels if there)
     absent = "; ".join(label for label, there in labels if not there)
-    first = f"Dark broken lines: {drawn}, at time = steps × learning rate." if drawn else ""
+    first = f"Dark broken lines: {drawn}, at time = {clock(overlays)}." if drawn else ""
     second = f"Not drawn for lack of {needed}: {absent}." if absent else ""
     return sentences(first, second)
 

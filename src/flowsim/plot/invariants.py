@@ -108,7 +108,7 @@ def caption(
         "Drift of quantities that the exact gradient flow conserves, relative to their size, on a logarithmic axis.",
         "Along the flow (black) it is the integrator's error." if _names([dataset]) else "",
         "Gradient descent breaks them in proportion to its learning rate." if overlays else "",
-        "Of gradient descent, time is steps × learning rate." if overlays else "",
+        f"Of gradient descent, time is {_frame.clock(overlays)}." if overlays else "",
         "Where a drift is exactly zero nothing can be drawn.",
         _frame.scale_sentence(time_axis),
     )

@@ -3,19 +3,22 @@
 from .. import invariants
 from ..problem import Problem
 from ._any import EVERY_PROBLEM
+from ._heads import effective_rank, labels_of_structure, of_structure
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
-from ._samples import BINARY_LABELS, GROUPS, sample_weights
+from ._samples import CLASSIFIED, GROUPS, sample_weights
 from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
 
 def standard(problem: Problem) -> tuple[Probe, ...]:
     """Every probe that this problem's structure supports."""
     chosen = EVERY_PROBLEM
-    if problem.task is not None and problem.task.labels.ndim == 1:
-        chosen += BINARY_LABELS
+    if problem.task is not None:
+        if problem.task.target != "value":
+            chosen += CLASSIFIED
         if problem.task.groups is not None:
             chosen += GROUPS
+    chosen += of_structure(problem)
     if problem.is_word_problem:
         chosen += WORDS
         if problem.samples.vocabulary > SHOWN:
@@ -31,13 +34,14 @@ def coordinates(problem: Problem) -> dict[str, list]:
     labels["statistic"] = list(STATISTICS)
     if problem.task is not None:
         labels["group"] = list(problem.task.group_names)
-    return labels
+    return labels | labels_of_structure(problem)
 
 
 __all__ = [
     "Probe",
     "coordinates",
     "drift_probe",
+    "effective_rank",
     "measure_all",
     "sample_weights",
     "standard",

@@ -22,9 +22,9 @@ def _min_margin(moment):
 
 
 def sample_weights(problem, parameters):
-    """g_i = |∂ℓ/∂F| of every sample: 1/(1 + exp(y_i F_i)) for the logistic loss."""
+    """g_i = ‖∂ℓ/∂F‖ of every sample: 1/(1 + exp(y_i F_i)) for the logistic loss."""
     slope = jax.vmap(jax.grad(problem.loss))(problem.predictions(parameters), problem.samples.labels)
-    return jnp.abs(slope)
+    return jnp.abs(slope) if slope.ndim == 1 else jnp.linalg.norm(slope.reshape(len(slope), -1), axis=1)
 
 
 def _gradient_sum(moment):
@@ -36,5 +36,5 @@ min_margin = Probe("min_margin", (), "smallest margin, min_i y_i F(x_i)", "1", _
 loss_by_group = Probe("loss_by_group", ("group",), "mean loss of the samples of each group", "1", _loss_by_group)
 gradient_sum = Probe("gradient_sum", ("group",), "Σ g_i over each group, g_i = |∂ℓ/∂F|", "1", _gradient_sum)
 
-BINARY_LABELS = (min_margin,)
+CLASSIFIED = (min_margin,)
 GROUPS = (loss_by_group, gradient_sum)

@@ -44,4 +44,4 @@ def _smallest(problem: Problem) -> str:
     return "rotation" if width > problem.samples.vocabulary + 1 else "readout"
 
 
-__all__ = ["NAMES", "Reduction", "inner_products", "reduce"]
+__all__ = ["NAMES", "Reduction", "identity", "inner_products", "reduce"]

@@ -89,7 +89,7 @@ class RunFolder:
 
     def write_descents(self, descents: Sequence[Descent]) -> None:
         for index, descent in enumerate(descents):
-            dataset = descent.trajectory.dataset().assign_attrs(label=descent.label)
+            dataset = descent.trajectory.dataset().assign_attrs(label=descent.label, clock=descent.clock)
             self.write_trajectory(dataset, f"discrete/{index:02d}.nc")
 
     def finish(self) -> None:

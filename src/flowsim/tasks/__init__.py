@@ -2,6 +2,18 @@
 
 from ._arrays import from_arrays
 from ._cooccurrence import cooccurrence, random_positions
+from ._language import cooccurrence_language, next_token
+from ._regression import in_context_regression, regression
 from ._task import GROUPS, Task
 
-__all__ = ["GROUPS", "Task", "cooccurrence", "from_arrays", "random_positions"]
+__all__ = [
+    "GROUPS",
+    "Task",
+    "cooccurrence",
+    "cooccurrence_language",
+    "from_arrays",
+    "in_context_regression",
+    "next_token",
+    "random_positions",
+    "regression",
+]

@@ -15,10 +15,10 @@ from .events import (
     Phase1End,
 )
 from .experiment import FIGURES, Experiment
-from .flow import GradientFlow
+from .flow import FlowConfig, GradientFlow
 from .init import FileInit, Gaussian, InitConfig, KaimingNormal, KaimingUniform, Theory
-from .loss import Loss
-from .model import CooccurrenceTransformer
+from .loss import Loss, LossConfig, PluginLoss
+from .model import CooccurrenceTransformer, ModelConfig, TransformerModel, parameter_names
 from .save import GivenTimes, LinearTimes, LogTimes, SaveConfig
 from .solver import Solver
 from .task import CooccurrenceTask, FileTask, TaskConfig
@@ -35,6 +35,7 @@ __all__ = [
     "Experiment",
     "FileInit",
     "FileTask",
+    "FlowConfig",
     "Gaussian",
     "GivenTimes",
     "GradientBelow",
@@ -46,13 +47,18 @@ __all__ = [
     "LogTimes",
     "Loss",
     "LossBelow",
+    "LossConfig",
     "MarginReached",
     "MlpAligned",
+    "ModelConfig",
     "Phase1End",
+    "PluginLoss",
     "SaveConfig",
     "Section",
     "Solver",
     "TaskConfig",
     "Theory",
+    "TransformerModel",
     "checks",
+    "parameter_names",
 ]

@@ -55,5 +55,15 @@ Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 FilePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean)]
 
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > 100:
+        raise wrong("must have at most 100 entries")
+    return value
+
+
+Argument = bool | int | float | str
+Arguments = Annotated[dict[Identifier, Argument | list[Argument]], BeforeValidator(_bounded)]
+
 ShortKind = BeforeValidator(_named)
 Listed = BeforeValidator(_items)

@@ -1,34 +1,29 @@
-"""What must hold between an experiment's values. A check runs when every section that it names is sound."""
+"""What must hold between an experiment's values.
+
+A check runs when every section that it names is sound, and of the kind that it asks for.
+"""
 
 import inspect
+import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...solver_names import BY_KIND, SMALLEST_RTOL
+from ._base import Section
+from ._remark import Remark
 from .discrete import DiscreteConfig
 from .events import EventConfig
-from .flow import GradientFlow
+from .flow import FlowConfig, GradientFlow
 from .init import FileInit, InitConfig, KaimingUniform
+from .kinds import KIND_CHECKS
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LogTimes, SaveConfig
 from .solver import Solver
-from .task import CooccurrenceTask, TaskConfig
+from .task import CooccurrenceTask, FileTask, TaskConfig
 
 LARGEST_TASK = 10**8  # tokens
 LARGEST_WEIGHTS = 2 * 10**9  # numbers: 16 GB in float64
-
-
-class Remark(NamedTuple):
-    """What the value at `path` must be, and what to do; the value itself is put between where the remark is shown."""
-
-    path: tuple[str | int, ...]
-    message: str
-    remedy: str = ""
-
-    def text(self, given: str | None) -> str:
-        """The whole sentence. `given`: the value as it was written, None to leave it out."""
-        got = "" if given is None else f", got {given}"
-        return f"{self.message}{got}{': ' if self.remedy else ''}{self.remedy}."
 
 
 def remarks(sections: Mapping[str, Any]) -> list[Remark]:
@@ -36,14 +31,23 @@ def remarks(sections: Mapping[str, Any]) -> list[Remark]:
     found = []
     for check in CHECKS:
         needed = inspect.signature(check).parameters
-        if all(name in sections for name in needed):
+        if all(name in sections and _of_kind(sections[name], asked.annotation) for name, asked in needed.items()):
             found.extend(check(**{name: sections[name] for name in needed}))
     return found
 
 
+def _of_kind(section: Any, asked: Any) -> bool:
+    """A check that asks for some kinds of a section says nothing of the others."""
+    if typing.get_origin(asked) is typing.Annotated:
+        asked = typing.get_args(asked)[0]
+    options = typing.get_args(asked) if isinstance(asked, types.UnionType) else (asked,)
+    kinds = tuple(kind for kind in options if isinstance(kind, type) and issubclass(kind, Section))
+    return not kinds or isinstance(section, kinds)
+
+
 def _task_sizes(task: TaskConfig) -> Iterator[Remark]:
     if not isinstance(task, CooccurrenceTask):
-        if task.vocabulary < 3:
+        if isinstance(task, FileTask) and task.vocabulary < 3:
             yield Remark(
                 ("task", "vocabulary"), "must be at least 3: words 0, 1, 2 are the targets and the common word"
             )
@@ -89,7 +93,9 @@ def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
         )
 
 
-def _width(model: CooccurrenceTransformer, task: TaskConfig, init: InitConfig, flow: GradientFlow) -> Iterator[Remark]:
+def _width(
+    model: CooccurrenceTransformer, task: CooccurrenceTask | FileTask, init: InitConfig, flow: GradientFlow
+) -> Iterator[Remark]:
     m, m1, d = model.width, model.neurons, task.vocabulary
     too_large = m * m1 + 3 * m * d > LARGEST_WEIGHTS
     if not too_large:
@@ -117,7 +123,7 @@ def _tolerance(solver: Solver, precision: str) -> Iterator[Remark]:
         )
 
 
-def _step(solver: Solver, flow: GradientFlow) -> Iterator[Remark]:
+def _step(solver: Solver, flow: FlowConfig) -> Iterator[Remark]:
     if solver.step is None:
         if solver.kind != "auto" and not BY_KIND[solver.kind].adaptive:
             why = f"{solver.kind} has no error estimate and needs a fixed step size"
@@ -145,7 +151,7 @@ def _event_names(events: tuple[EventConfig, ...]) -> Iterator[Remark]:
         seen.add(event.name)
 
 
-def _save_times(save: SaveConfig, flow: GradientFlow) -> Iterator[Remark]:
+def _save_times(save: SaveConfig, flow: FlowConfig) -> Iterator[Remark]:
     if isinstance(save, LogTimes) and save.first is not None and save.first >= flow.t1:
         yield Remark(("save", "first"), f"must be below flow.t1 = {flow.t1:g}")
     if not isinstance(save, GivenTimes):
@@ -188,4 +194,5 @@ CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _momentum,
     _unique_figures,
     _unique_seeds,
+    *KIND_CHECKS,
 )

@@ -68,8 +68,16 @@ class GradientBelow(_Event):
     value: Positive
 
 
+class PluginEvent(_Event):
+    """An event whose function a plugin registers under `use`."""
+
+    kind: Literal["plugin"] = "plugin"
+    use: Identifier
+    name: Identifier
+
+
 EventConfig = Annotated[
-    Phase1End | MarginReached | MlpAligned | AttentionMoves | CommonWordTurns | LossBelow | GradientBelow,
+    Phase1End | MarginReached | MlpAligned | AttentionMoves | CommonWordTurns | LossBelow | GradientBelow | PluginEvent,
     Field(discriminator="kind"),
     ShortKind,
 ]

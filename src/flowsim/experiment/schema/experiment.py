@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from . import checks
-from ._base import Listed, Section, Seed, wrong
+from ._base import Identifier, Listed, Section, Seed, wrong
 from .certificate import Certificate, CertificateConfig
 from .discrete import DiscreteConfig
 from .events import EventConfig, Phase1End
@@ -20,7 +20,7 @@ from .task import TaskConfig
 FIGURES = ("loss", "attention", "alignment", "balance")  # drawn unless the experiment lists others
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$", max_length=100)]
-Figure = Literal["loss", "attention", "alignment", "balance", "invariants"]
+Figure = Literal["loss", "attention", "alignment", "balance", "invariants", "structure"]
 
 
 class Experiment(Section):
@@ -47,6 +47,7 @@ class Experiment(Section):
     save: Annotated[SaveConfig, Field(validate_default=True)] = LogTimes()
     certificate: CertificateConfig = Certificate()
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
+    probes: Annotated[tuple[Identifier, ...], Listed, Field(max_length=100)] = ()
     figures: Annotated[tuple[Figure, ...], Listed] = FIGURES
 
     @field_validator("notes")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ._base import FilePath, NotNegative, Positive, Section, ShortKind
+from ._base import Arguments, FilePath, Identifier, NotNegative, Positive, Section, ShortKind
 
 
 class _Init(Section):
@@ -49,6 +49,22 @@ class FileInit(_Init):
     path: FilePath
 
 
+class AsMade(_Init):
+    """What the model drew itself when it was made."""
+
+    kind: Literal["as_made"] = "as_made"
+
+
+class PluginInit(_Init):
+    """An initialiser that a plugin registers under `use`."""
+
+    kind: Literal["plugin"] = "plugin"
+    use: Identifier
+    arguments: Arguments = Field(default_factory=dict)
+
+
 InitConfig = Annotated[
-    KaimingUniform | KaimingNormal | Gaussian | Theory | FileInit, Field(discriminator="kind"), ShortKind
+    KaimingUniform | KaimingNormal | Gaussian | Theory | FileInit | AsMade | PluginInit,
+    Field(discriminator="kind"),
+    ShortKind,
 ]

@@ -1,0 +1,97 @@
+"""A transformer head by head and block by block, or a linear network mode by mode."""
+
+from collections.abc import Sequence
+
+import xarray
+from matplotlib.figure import Figure
+
+from . import _curves, _frame, style
+from ._need import CannotDraw, require
+from ._types import Events, TimeAxis
+
+_PANELS = {  # variable -> axis, what a line is, label, sentence
+    "attention_entropy": ("head", "head", "attention entropy (nat)", "Entropy of each head's attention over the keys"),
+    "effective_rank": ("head", "head", r"effective rank of $W_K^{\top} W_Q$", "Effective rank of each head's scores"),
+    "block_norm": ("block", "block", "norm of the block", "Norm of all parameters of each block"),
+    "singular_values": ("mode", "mode", "singular value", "Singular values of the product of all matrices"),
+}
+_MOST = 12  # lines that a panel's legend can name
+
+
+def figure(
+    dataset: xarray.Dataset,
+    events: Events,
+    overlays: Sequence[xarray.Dataset] = (),
+    *,
+    time_axis: TimeAxis = "log",
+) -> Figure:
+    """A panel for each of attention entropy, effective rank, norms and singular values that the trajectory holds.
+
+    **Arguments:** as for the other figures.
+
+    **Raises:** `CannotDraw` if the trajectory holds none of them.
+    """
+    require(dataset, (), time_axis)
+    names = _there(dataset)
+    if not names:
+        raise CannotDraw("the trajectory has no heads, blocks or modes")
+    with style.paper():
+        width = style.COLUMN if len(names) == 1 else style.PAGE
+        plot, panels = style.new_figure(1, len(names), width=width, height=2.6)
+        _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
+        for axes, name in zip(panels, names, strict=True):
+            _draw_panel(axes, dataset, overlays, name)
+        _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
+        for axes in panels:
+            axes.set_xlabel("time $t$")
+        for axes, name in zip(panels, names, strict=True):
+            if _PANELS[name][0] != _PANELS[names[0]][0]:  # other lines than the legend below names, in like colours
+                handles = [_frame.handle(look) for look in _looks(dataset, name)]
+                axes.legend(handles=handles, loc="best", fontsize=6)
+        handles = [_frame.handle(look) for look in _looks(dataset, names[0])]
+        _frame.legend(plot, [*handles, *_frame.overlay_handles(overlays)], columns=4)
+        return plot
+
+
+def _there(dataset: xarray.Dataset) -> list[str]:
+    return [name for name in _PANELS if name in dataset]
+
+
+def _looks(dataset: xarray.Dataset, name: str) -> list[style.Look]:
+    axis, what, *_ = _PANELS[name]
+    return [style.spare_look(f"{what} {label}", i) for i, label in enumerate(dataset[axis].values[:_MOST])]
+
+
+def _draw_panel(axes, dataset, overlays, name: str) -> None:
+    axis, _, label, _ = _PANELS[name]
+    looks, places = _looks(dataset, name), dataset[axis].values[:_MOST]
+    for i, (look, place) in enumerate(zip(looks, places, strict=True)):
+        _curves.draw_flow(axes, _curves.pick(dataset, name, {axis: place}), look, place=i / len(looks))
+    discrete = [
+        (_curves.pick(run, name, {axis: place}), look, index)
+        for index, run in _curves.holding(name, overlays)
+        for look, place in zip(looks, places, strict=True)
+    ]
+    _curves.draw_discrete(axes, discrete)
+    axes.set_ylabel(label)
+    axes.ticklabel_format(axis="y", useOffset=False)
+
+
+def caption(
+    dataset: xarray.Dataset,
+    events: Events,
+    overlays: Sequence[xarray.Dataset] = (),
+    *,
+    time_axis: TimeAxis = "log",
+) -> str:
+    """A sentence or more that let the figure stand alone."""
+    names = _there(dataset)
+    more = any(dataset.sizes[_PANELS[name][0]] > _MOST for name in names)
+    return _frame.sentences(
+        "; ".join(_PANELS[name][3] for name in names) + ", against time of the flow.",
+        "Head 2.1 is the first head of the second layer." if "head" in dataset.dims else "",
+        f"The first {_MOST} of each are drawn." if more else "",
+        _frame.phase_sentence(events) if events else "",
+        _frame.scale_sentence(time_axis),
+        _frame.overlay_sentence(overlays, names[0]) if names else "",
+    )

@@ -1,0 +1,101 @@
+"""Plugins: loaded only when named, and refused with a reason."""
+
+import pytest
+
+from flowsim import plugin
+from flowsim.experiment import ExperimentErrors, load
+from flowsim.experiment.run import run_experiment
+
+MODULE = """
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+import flowsim
+
+
+class Bag(eqx.Module):
+    w: jax.Array
+
+    def __call__(self, tokens):
+        return jnp.sum(self.w[tokens])
+
+
+@flowsim.plugin.model("test_bag")
+def bag(*, task, key, size=0.1):
+    return Bag(size * jax.random.normal(key, (task.vocabulary,)))
+
+
+@flowsim.plugin.event("test_first_word")
+def first_word(t, model):
+    return model.w[0] - 0.3
+
+
+@flowsim.plugin.probe("test_norm")
+def norm(model):
+    return jnp.linalg.norm(model.w)
+
+
+@flowsim.plugin.flow("test_slow")
+def slow(*, rate):
+    return flowsim.flows.time_scales(rates={"w": rate})
+"""
+
+EXPERIMENT = """name: own
+task: {kind: cooccurrence, samples: 12, length: 5, vocabulary: 10}
+model: {kind: plugin, use: test_bag, arguments: {size: 0.2}}
+init: as_made
+flow: {kind: plugin, use: test_slow, arguments: {rate: 0.5}, t1: 5.0}
+events: [phase1_end, {kind: plugin, use: test_first_word, name: first}]
+probes: [test_norm]
+save: {points: 10}
+certificate: false
+figures: [loss]
+"""
+
+
+def written(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_an_experiment_of_plugins(tmp_path):
+    path = written(tmp_path, "own.yaml", EXPERIMENT)
+    with pytest.raises(ExperimentErrors) as caught:
+        load(path)
+    places = {problem.key for problem in caught.value.problems}
+    assert places == {"model.use", "flow.use", "events[1].use", "probes[0]"}
+    assert all("--plugin FILE" in problem.message for problem in caught.value.problems)
+
+    plugin.load([written(tmp_path, "own.py", MODULE)])
+    plugin.load([tmp_path / "own.py"])  # once is enough
+    experiment = load(path)
+    outcome = run_experiment(experiment, source_text=EXPERIMENT, source_folder=tmp_path, folder=tmp_path / "run")
+    assert outcome.ok
+    assert outcome.summary["events"]["first"]["time"] == pytest.approx(2 * 0.6279378083, rel=1e-6)  # half the speed
+    assert outcome.summary["final"]["test_norm"] > 0
+    assert (tmp_path / "own.py").resolve() in plugin.sources()
+
+    with pytest.raises(ExperimentErrors, match=r"registered are test_bag"):
+        load(path, ["model.use=test_bga"])
+    with pytest.raises(ExperimentErrors, match=r"draws its weights itself"):
+        load(path, ["init=kaiming_uniform"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0", "cannot be loaded: ZeroDivisionError"),
+        ("import flowsim\nflowsim.plugin.loss('a b')", "must be letters, digits"),
+        ("import flowsim\nfor _ in range(2): flowsim.plugin.loss('test_twice')(abs)", "two plugins register a loss"),
+    ],
+)
+def test_modules_that_cannot_be_used(text, message, tmp_path):
+    with pytest.raises(plugin.PluginError, match=message):
+        plugin.load([written(tmp_path, "bad.py", text)])
+
+
+def test_a_missing_module(tmp_path):
+    with pytest.raises(plugin.PluginError, match="no Python file"):
+        plugin.load([tmp_path / "none.py"])
