@@ -1,5 +1,6 @@
 """From a checked experiment to objects: the only place where a string becomes one."""
 
+import math
 import pathlib
 import zlib
 
@@ -12,6 +13,7 @@ from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
 from .arrays import load_embedding, load_task_arrays, load_weights
 from .schema import Experiment
+from .schema.checks import drawn_in_law
 from .schema.solver import DEFAULT_TOLERANCES
 
 
@@ -33,14 +35,20 @@ def stream(seed: int, name: str) -> jax.Array:
 def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     """Task, model, initialisation and loss. Paths are relative to `folder`, where the experiment file is."""
     task = _task(experiment, folder)
-    model = models.CooccurrenceTransformer(
-        vocabulary=task.vocabulary,
-        width=int(experiment.model.width),
-        neurons=experiment.model.neurons,
-        key=stream(experiment.seed, "model"),
-    )
+    model = _model(experiment, task.vocabulary)
     model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
     return Problem(model, task, loss=getattr(losses, experiment.loss.kind))
+
+
+def _model(experiment: Experiment, vocabulary: int) -> models.AbstractWordModel:
+    """The model, by its matrices where they can be formed."""
+    width, neurons = experiment.model.width, experiment.model.neurons
+    if width == math.inf:
+        return models.InfiniteWidthTransformer(vocabulary=vocabulary)
+    size = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
+    if drawn_in_law(experiment):
+        return models.FactoredTransformer.of_size(**size)
+    return models.CooccurrenceTransformer(**size, key=stream(experiment.seed, "model"))
 
 
 def prepared(experiment: Experiment, built: Problem) -> Prepared:

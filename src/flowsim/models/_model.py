@@ -31,7 +31,7 @@ class AbstractWordModel(AbstractModel):
     reduction of it.
     """
 
-    width: eqx.AbstractVar[int | float]
+    width: eqx.AbstractVar[int | float | Float[Array, ""]]
 
     @abc.abstractmethod
     def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:

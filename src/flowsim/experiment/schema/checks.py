@@ -1,14 +1,16 @@
 """What must hold between an experiment's values. A check runs when every section that it names is sound."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...solver_names import BY_KIND, SMALLEST_RTOL
+from .certificate import Certificate
 from .discrete import DiscreteConfig
 from .events import EventConfig
 from .flow import GradientFlow
-from .init import FileInit, InitConfig, KaimingUniform
+from .init import FileInit, InitConfig, KaimingUniform, Theory
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LogTimes, SaveConfig
 from .solver import Solver
@@ -16,6 +18,7 @@ from .task import CooccurrenceTask, TaskConfig
 
 LARGEST_TASK = 10**8  # tokens
 LARGEST_WEIGHTS = 2 * 10**9  # numbers: 16 GB in float64
+LARGE_WEIGHTS = 2 * 10**8  # above it drawing coordinates instead pays
 
 
 class Remark(NamedTuple):
@@ -89,21 +92,78 @@ def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
         )
 
 
-def _width(model: CooccurrenceTransformer, task: TaskConfig, init: InitConfig, flow: GradientFlow) -> Iterator[Remark]:
-    m, m1, d = model.width, model.neurons, task.vocabulary
-    too_large = m * m1 + 3 * m * d > LARGEST_WEIGHTS
-    if not too_large:
-        return
-    what = "the limit of infinite width" if m == float("inf") else f"weights of more than {LARGEST_WEIGHTS:.0e} numbers"
+def _width(
+    model: CooccurrenceTransformer,
+    task: TaskConfig,
+    init: InitConfig,
+    flow: GradientFlow,
+    discrete: tuple[DiscreteConfig, ...],
+    certificate: Certificate,
+) -> Iterator[Remark]:
+    if model.width == math.inf:
+        yield from _limit(task, init, flow, discrete, certificate)
+    elif _numbers(model, task) > LARGEST_WEIGHTS:
+        what = f"weights of more than {LARGEST_WEIGHTS:.0e} numbers, which are never formed but drawn in law"
+        yield from _needs_matrices(init, flow, discrete, what)
+        if 5 * task.vocabulary**2 > LARGEST_WEIGHTS:
+            limit = math.isqrt(LARGEST_WEIGHTS // 5)
+            yield Remark(("task", "vocabulary"), f"must be at most {limit} for {what}", "lower it, or model.width")
+
+
+def _numbers(model: CooccurrenceTransformer, task: TaskConfig) -> float:
+    """How many weights there are."""
+    return model.width * (model.neurons + 3 * task.vocabulary)
+
+
+def drawn_in_law(experiment: Any) -> bool:
+    """Are the weights' coordinates drawn rather than the weights? Where these are large and nothing needs them."""
+    if experiment.model.width == math.inf or _numbers(experiment.model, experiment.task) <= LARGE_WEIGHTS:
+        return False
+    return not list(_needs_matrices(experiment.init, experiment.flow, experiment.discrete, ""))
+
+
+def _needs_matrices(
+    init: InitConfig, flow: GradientFlow, discrete: tuple[DiscreteConfig, ...], what: str
+) -> Iterator[Remark]:
+    """Everything in an experiment that only the matrices themselves can give."""
     if isinstance(init, KaimingUniform | FileInit):
         yield Remark(
-            ("model", "width"), f"asks for {what}, which are never formed but drawn in law",
+            ("model", "width"), f"asks for {what}",
             "lower it, or take a Gaussian init: kaiming_normal, gaussian or theory"
         )  # fmt: skip
     if init.balanced:
-        yield Remark(("init", "balanced"), f"must be false for {what}, which are never formed")
-    if flow.reduction not in ("auto", "rotation", "gram"):
-        yield Remark(("flow", "reduction"), f"must be auto, rotation or gram for {what}, which are never formed")
+        yield Remark(("init", "balanced"), f"must be false for {what}")
+    if flow.reduction not in ("auto", "rotation", "vocabulary", "gram"):
+        yield Remark(("flow", "reduction"), f"must be auto, rotation, vocabulary or gram for {what}")
+    for i, run in enumerate(discrete):
+        if run.optimizer != "sgd":
+            why = "other optimisers work weight by weight"
+            yield Remark(("discrete", i, "optimizer"), f"must be sgd for {what}: {why}")
+
+
+def _limit(
+    task: TaskConfig,
+    init: InitConfig,
+    flow: GradientFlow,
+    discrete: tuple[DiscreteConfig, ...],
+    certificate: Certificate,
+) -> Iterator[Remark]:
+    """What the limit of infinite width has, and what it has not."""
+    if not isinstance(init, Theory):
+        yield Remark(
+            ("model", "width"), "asks for the limit of infinite width, where the scales must fall with the width",
+            "lower it, or take the Gaussian init that scales so: theory"
+        )  # fmt: skip
+    if init.balanced or init.scale != 1:
+        yield Remark(("init",), "must be plain in the limit of infinite width", "remove balanced and scale")
+    if flow.reduction not in ("auto", "none"):
+        yield Remark(("flow", "reduction"), "must be auto in the limit of infinite width, which has no smaller state")
+    if certificate.method == "gram":
+        yield Remark(("certificate", "method"), "must be solver in the limit of infinite width: it has no Gram system")
+    if discrete:
+        yield Remark(("discrete",), "must be empty in the limit of infinite width, where no learning rate is small")
+    if getattr(task, "embedding", None) is not None:
+        yield Remark(("task", "embedding"), "must be left out in the limit of infinite width")
 
 
 def _tolerance(solver: Solver, precision: str) -> Iterator[Remark]:
