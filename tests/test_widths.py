@@ -145,6 +145,6 @@ def test_experiments_ask_for_widths():
         with pytest.raises(Exception, match="never formed"):
             built(wrong)
     for wrong in ("init=kaiming_normal", "flow.reduction=gram", "certificate={method: gram}",
-                  "discrete=[{optimizer: sgd, learning_rate: 0.1, steps: 1}]"):  # fmt: skip
+                  "discrete=[{optimizer: adam, learning_rate: 0.1, steps: 1}]"):  # fmt: skip
         with pytest.raises(Exception, match="limit of infinite width"):
             built("model.width=inf", wrong)

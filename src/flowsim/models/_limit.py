@@ -16,7 +16,7 @@ class InfiniteWidthTransformer(AbstractWordModel):
 
         dG/dτ = -∂G,   τ = σ1² m m1 t
 
-    Time runs in units of 1/(σ1² m m1), in which the flow of every width has the same limit (specification section 10;
+    Time, and with it a learning rate, counts in units of 1/(σ1² m m1), in which the flow of every width has the same limit (specification section 10;
     σ0²/σ1² vanishes there). The weights' inner products other than G stand still: W_VᵀW_V, W_KᵀW_K and W_QᵀW_Q at
     σ0² m = c0²/L on the diagonal, W_KᵀW_Q at 0.
 

@@ -110,7 +110,7 @@ def _width(
             yield Remark(("task", "vocabulary"), f"must be at most {limit} for {what}", "lower it, or model.width")
 
 
-def _numbers(model: CooccurrenceTransformer, task: TaskConfig) -> float:
+def _numbers(model: CooccurrenceTransformer, task: TaskConfig) -> int | float:
     """How many weights there are."""
     return model.width * (model.neurons + 3 * task.vocabulary)
 
@@ -135,10 +135,14 @@ def _needs_matrices(
         yield Remark(("init", "balanced"), f"must be false for {what}")
     if flow.reduction not in ("auto", "rotation", "vocabulary", "gram"):
         yield Remark(("flow", "reduction"), f"must be auto, rotation, vocabulary or gram for {what}")
+    yield from _equivariant(discrete, what)
+
+
+def _equivariant(discrete: tuple[DiscreteConfig, ...], what: str) -> Iterator[Remark]:
+    """Steps of gradient descent stay in the span of the start; those that scale weight by weight do not."""
     for i, run in enumerate(discrete):
         if run.optimizer != "sgd":
-            why = "other optimisers work weight by weight"
-            yield Remark(("discrete", i, "optimizer"), f"must be sgd for {what}: {why}")
+            yield Remark(("discrete", i, "optimizer"), f"must be sgd for {what}: the others work weight by weight")
 
 
 def _limit(
@@ -160,8 +164,7 @@ def _limit(
         yield Remark(("flow", "reduction"), "must be auto in the limit of infinite width, which has no smaller state")
     if certificate.method == "gram":
         yield Remark(("certificate", "method"), "must be solver in the limit of infinite width: it has no Gram system")
-    if discrete:
-        yield Remark(("discrete",), "must be empty in the limit of infinite width, where no learning rate is small")
+    yield from _equivariant(discrete, "the limit of infinite width")
     if getattr(task, "embedding", None) is not None:
         yield Remark(("task", "embedding"), "must be left out in the limit of infinite width")
 
