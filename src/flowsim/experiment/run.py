@@ -17,7 +17,7 @@ from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
 from ..simulate import Prepared, assemble
-from . import build
+from . import build, ensemble_run
 from ._identity import environment, git_state, identity
 from .resolved import resolved_yaml
 from .schema import Experiment
@@ -68,6 +68,8 @@ def run_experiment(
     if not resume:
         run.create(replace=force)
     with store.Lock(folder), _log(folder) as log:
+        if experiment.seeds:
+            return _run_ensemble(experiment, source_text, source_folder, run, progress, say)
         problem = build.problem(experiment, source_folder)
         prepared = build.prepared(experiment, problem)
         if not resume:
@@ -76,6 +78,25 @@ def run_experiment(
         result = _integrate(prepared, run, identity(experiment, source_folder), folder, resume, progress)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
         return _write(experiment, problem, result, run, say)
+
+
+def _run_ensemble(
+    experiment: Experiment, source_text: str, source_folder, run, progress: Progress | None, say
+) -> Outcome:
+    """All seeds from the start: members are short, so that what an interruption loses is run again."""
+    first = ensemble_run.first_member(experiment, source_folder)
+    prepared = build.prepared(first, build.problem(first, source_folder))
+    run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, prepared, source_folder))
+    t1 = prepared.settings.t1
+
+    def tell(done: int, members: int) -> None:
+        if progress is not None:
+            progress(t1, t1, float("nan"), done, done / members)
+
+    result = ensemble_run.integrate(first, experiment.seeds, source_folder, tell)
+    say("figures and report")
+    summary = ensemble_run.write(experiment, first, source_folder, result, run)
+    return Outcome(run.path, summary, result.ok)
 
 
 def _integrate(prepared: Prepared, run, who, folder, resume: bool, progress: Progress | None) -> Result:

@@ -44,7 +44,7 @@ def reduce(problem: Problem, name: str = "auto") -> Reduction:
 def _smallest(problem: Problem) -> str:
     if unseen(problem):
         return "vocabulary"
-    return "rotation" if problem.remainder.width > problem.samples.vocabulary + 1 else "readout"
+    return "rotation" if problem.model(problem.parameters).width > problem.samples.vocabulary + 1 else "readout"
 
 
 def _why_none(problem: Problem) -> str:

@@ -32,12 +32,13 @@ def factored(problem: Problem, name: str, reason: str) -> Reduction:
     a_norm = jnp.linalg.norm(model.a)
     u_hat = model.readout() / a_norm
     value, attention = _bases(model, u_hat, rotate=name in ("rotation", "vocabulary"))
+    V, K, Q = _into(value, model.W_V), _into(attention, model.W_K), _into(attention, model.W_Q)
     whole = FactoredTransformer(
         u_hat=_into(value, u_hat),
-        V=_into(value, model.W_V),
-        K=_into(attention, model.W_K),
-        Q=_into(attention, model.W_Q),
-        frozen=(),
+        V=V,
+        K=K,
+        Q=Q,
+        frozen=(V[:, :0], K[:, :0], Q[:, :0]),
         position=jnp.arange(model.vocabulary, dtype=jnp.int32),
         a_norm=a_norm,
         embedding=model.embedding,
