@@ -118,9 +118,9 @@ seeds: [3, 1, 2]
 precision: float32
 task: {kind: cooccurrence, samples: 13, length: 6, vocabulary: 70, targets: 3, exact_groups: false}
 model: {kind: cooccurrence_transformer, width: .inf, neurons: 12}
-init: {kind: theory, c0: 0.1, c1: 1.0e-300, scale: 2.5}
+init: {kind: theory, c0: 0.1, c1: 1.0e-300}
 loss: exponential
-flow: {kind: gradient, t1: 1.2345678901234567e+6, reduction: gram}
+flow: {kind: gradient, t1: 1.2345678901234567e+6, reduction: none}
 solver: {kind: heun, rtol: 2.0e-3, atol: 1.0e-300, step: 3.0, max_steps: 1e6}
 events:
   - phase1_end
@@ -132,10 +132,10 @@ events:
   - {kind: loss_below, value: 1e-6}
   - {kind: gradient_below, value: 1e-6, name: null_}
 save: {times: [0, 0.1, 2, 1e5]}
-certificate: {method: gram}
+certificate: {method: solver}
 discrete:
   - {optimizer: sgd, learning_rate: 0.01, steps: 30000, momentum: 0.9}
-  - {optimizer: adam, learning_rate: 1e-3, steps: 10}
+  - {optimizer: sgd, learning_rate: 1e-3, steps: 10}
 figures: []
 """
 

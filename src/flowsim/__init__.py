@@ -4,6 +4,8 @@ Names load when they are first used (PEP 562): the command line reads and checks
 """
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -22,6 +24,9 @@ _NAMES = {
 if TYPE_CHECKING:
     from . import (
         certificate as certificate,
+    )
+    from . import (
+        ensemble as ensemble,
     )
     from . import (
         events as events,
@@ -74,6 +79,17 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+class _Package(types.ModuleType):
+    """Keeps `flowsim.simulate` the function: importing the submodule of that name would bind the module over it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _NAMES and isinstance(value, types.ModuleType)):
+            types.ModuleType.__setattr__(self, name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

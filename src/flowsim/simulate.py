@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -275,10 +276,15 @@ def _cost(prepared: Prepared, carry: Carry, event_evaluations: int, seconds_comp
 
 def _energy_identity(plan: Plan, carry: Carry) -> float:
     """|energy(0) - energy(t) - ∫ dissipation| over the energy that was lost."""
-    start = plan.flow.energy(plan.problem, plan.flow.init(plan.problem))
-    lost = float(start - plan.flow.energy(plan.problem, carry.state.flow))
-    dissipated = float(carry.state.dissipated)
+    start, end = _energies(plan.flow, plan.problem, carry.state.flow)
+    lost, dissipated = float(start - end), float(carry.state.dissipated)
     return abs(lost - dissipated) / max(abs(lost), abs(dissipated), float(jnp.finfo(start.dtype).tiny))
+
+
+@eqx.filter_jit
+def _energies(flow: flows.AbstractFlow, problem: Problem, state: PyTree) -> tuple[Array, Array]:
+    """At the start and at a state. One program: operation by operation it took a tenth of a small run's time."""
+    return flow.energy(problem, flow.init(problem)), flow.energy(problem, state)
 
 
 __all__ = ["Prepared", "Settings", "Status", "assemble", "collect", "collect_again", "prepare", "simulate"]

@@ -1,5 +1,6 @@
 """From a checked experiment to objects: the only place where a string becomes one."""
 
+import math
 import pathlib
 import zlib
 
@@ -16,6 +17,7 @@ from ..simulate import Prepared, Settings, prepare
 from . import parts
 from .arrays import load_embedding, load_task_arrays, load_weights
 from .schema import Experiment
+from .schema.checks import drawn_in_law
 from .schema.solver import DEFAULT_TOLERANCES
 
 
@@ -38,16 +40,23 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     """Task, model, initialisation and loss. Paths are relative to `folder`, where the experiment file is."""
     task = _task(experiment, folder)
     if experiment.model.kind == "cooccurrence_transformer":
-        model = models.CooccurrenceTransformer(
-            vocabulary=task.vocabulary,
-            width=int(experiment.model.width),
-            neurons=experiment.model.neurons,
-            key=stream(experiment.seed, "model"),
-        )
+        model = _model(experiment, task.vocabulary)
     else:
         model = parts.model(experiment.model, task, stream(experiment.seed, "model"))
     model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
     return Problem(model, task, loss=parts.loss(experiment.loss))
+
+
+def _model(experiment: Experiment, vocabulary: int) -> models.AbstractWordModel:
+    """The model, by its matrices where they can be formed."""
+    config: Any = experiment.model
+    width, neurons = config.width, config.neurons
+    if width == math.inf:
+        return models.InfiniteWidthTransformer(vocabulary=vocabulary)
+    size = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
+    if drawn_in_law(experiment):
+        return models.FactoredTransformer.of_size(**size)
+    return models.CooccurrenceTransformer(**size, key=stream(experiment.seed, "model"))
 
 
 def prepared(experiment: Experiment, built: Problem) -> Prepared:

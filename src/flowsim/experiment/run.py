@@ -15,7 +15,7 @@ from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
 from ..simulate import Prepared, assemble
-from . import build
+from . import build, ensemble_run
 from ._identity import environment, git_state, identity
 from ._log import logging_to
 from ._signals import Interrupted, Stop, stopping
@@ -53,8 +53,9 @@ def run_experiment(
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
     build.configure(experiment.precision)
-    problem = build.problem(experiment, source_folder)
-    prepared = build.prepared(experiment, problem)
+    member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
+    problem = build.problem(member, source_folder)
+    prepared = build.prepared(member, problem)
     run = store.RunFolder(folder)
     if not resume:
         run.create(replace=force)
@@ -67,9 +68,27 @@ def run_experiment(
             run.finish()
             return _done(run)
         log.info("reduction %s: %s", prepared.reduction.name, prepared.reduction.reason)
+        if experiment.seeds:
+            return _run_ensemble(experiment, member, prepared, source_folder, run, progress, say)
         result = _integrate(prepared, run, identity(experiment, source_folder), resume, stop, progress)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
         return _write(experiment, problem, result, run, say)
+
+
+def _run_ensemble(
+    experiment: Experiment, member: Experiment, prepared: Prepared, source_folder, run, progress: Progress | None, say
+) -> Outcome:
+    """All seeds from the start: members are short, so that what an interruption loses is run again."""
+    t1 = prepared.settings.t1
+
+    def tell(done: int, members: int) -> None:
+        if progress is not None:
+            progress(t1, t1, float("nan"), done, done / members)
+
+    result = ensemble_run.integrate(member, experiment.seeds, source_folder, tell)
+    say("figures and report")
+    summary = ensemble_run.write(experiment, member, source_folder, result, run)
+    return Outcome(run.path, summary, result.ok)
 
 
 def _integrate(prepared: Prepared, run, who, resume: bool, stop: Stop, progress: Progress | None) -> Result:

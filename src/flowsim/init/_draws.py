@@ -9,14 +9,17 @@ import jax
 from jaxtyping import PyTree
 
 from .._types import Key
-from ..models import AbstractWordModel, CooccurrenceTransformer
+from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
 from ._any import redraw_matrices
+from ._law import draw_factors, draw_limit
 
 Initialiser = Callable[..., Any]  # (model, *, key) -> model
 
 
 def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
     """W_ij ~ N(0, σ1²); W_V, W_K, W_Q ~ N(0, σ0²) (Condition 1).
+
+    A model of `FactoredTransformer.of_size` gets coordinates that are equal in law to those of such matrices.
 
     **Arguments:** `sigma0`, `sigma1`: standard deviations, at least 0.
 
@@ -25,8 +28,8 @@ def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
     if not (sigma0 >= 0 and sigma1 >= 0):
         raise ValueError(f"sigma0 and sigma1 must be >= 0, got {sigma0} and {sigma1}.")
 
-    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
-        return _redraw(model, key, jax.random.normal, lambda name: sigma1 if name == "W" else sigma0)
+    def initialise(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
+        return _normal(model, key, lambda name: sigma1 if name == "W" else sigma0)
 
     return initialise
 
@@ -37,7 +40,9 @@ def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initialiser:
     **Arguments:** `length`: L of the task. `c0`, `c1`: the constants that the paper's Θ̃ hides.
     """
 
-    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+    def initialise(model: Any, *, key: Key) -> AbstractWordModel:
+        if isinstance(model, InfiniteWidthTransformer):
+            return draw_limit(model, length=length, c0=c0, c1=c1, key=key)
         sigma0 = c0 / math.sqrt(length * model.width)
         return gaussian(sigma0=sigma0, sigma1=c1 / math.sqrt(model.neurons))(model, key=key)
 
@@ -56,6 +61,9 @@ def kaiming_uniform() -> Initialiser:
 
         if not isinstance(model, AbstractWordModel):
             return redraw_matrices(model, key, lambda k, shape, fan_in: symmetric(k, shape) / math.sqrt(fan_in))
+        if not isinstance(model, CooccurrenceTransformer):
+            raise ValueError("a width whose matrices are never formed needs a Gaussian init: gaussian, kaiming_normal "
+                             "or theory; the law of uniform entries is not known in its coordinates.")  # fmt: skip
         return _redraw(model, key, symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
 
     return initialise
@@ -72,13 +80,21 @@ def kaiming_normal() -> Initialiser:
             return redraw_matrices(
                 model, key, lambda k, shape, fan_in: math.sqrt(2 / fan_in) * jax.random.normal(k, shape)
             )
-        return _redraw(model, key, jax.random.normal, lambda name: math.sqrt(2 / _fan_in(model, name)))
+        return _normal(model, key, lambda name: math.sqrt(2 / _fan_in(model, name)))
 
     return initialise
 
 
 def _fan_in(model, name):
     return model.width if name == "W" else model.vocabulary
+
+
+def _normal(model, key, scale_of):
+    if isinstance(model, InfiniteWidthTransformer):
+        raise ValueError("the limit of infinite width needs scales that fall with the width: use init.theory.")
+    if isinstance(model, FactoredTransformer):
+        return draw_factors(model, sigma0=scale_of("W_V"), sigma1=scale_of("W"), key=key)
+    return _redraw(model, key, jax.random.normal, scale_of)
 
 
 def _redraw(model, key, draw, scale_of):

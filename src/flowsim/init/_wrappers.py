@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Key
-from ..models import CooccurrenceTransformer
 from ._any import split
 from ._draws import Initialiser
 

@@ -4,6 +4,7 @@ from ._attention import Head
 from ._cooccurrence import CooccurrenceTransformer
 from ._factored import FactoredTransformer
 from ._gram import GramTransformer
+from ._limit import InfiniteWidthTransformer
 from ._linear import MLP, DeepLinear
 from ._model import AbstractModel, AbstractWordModel
 from ._transformer import Block, Norm, Transformer
@@ -18,6 +19,7 @@ __all__ = [
     "FactoredTransformer",
     "GramTransformer",
     "Head",
+    "InfiniteWidthTransformer",
     "Norm",
     "Transformer",
 ]

@@ -11,6 +11,22 @@ from ._cooccurrence import columns, gram
 from ._model import AbstractWordModel
 
 
+class _NeverFormed:
+    """A matrix that this model does not have: asking for it says why, and what to do."""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        raise ValueError(
+            f"{self.name} is never formed in this model: only its coordinates are drawn, at any width. Take probes "
+            "and events of inner products (alignment, key_query, value_gram, …), or a width at which a "
+            "CooccurrenceTransformer fits into memory."
+        )
+
+
 class FactoredTransformer(AbstractWordModel):
     """W only through û = Wᵀa/‖a‖, and W_V, W_K, W_Q in coordinates of the subspaces that they never leave.
 
@@ -19,8 +35,12 @@ class FactoredTransformer(AbstractWordModel):
     The coordinates are orthonormal, so the flow of (û, V, K, Q) is the gradient flow of the same risk, and distances in
     it are distances of the full parameters (specification section 9). √m keeps the original width.
 
+    The exact reductions make it from a `CooccurrenceTransformer`; `of_size` makes one of any width, whose Gaussian
+    initialisation is equal in law to that of the matrices, which then are never formed (section 10).
+
     **Fields:** `u_hat`, `V`: value side, `K`, `Q`: attention side, for the words that move; `frozen`: the same columns
-    (V, K, Q) of the words that no sample holds; `position`: word -> column, moving words first; `a_norm`: ‖a‖.
+    (V, K, Q) of the words that no sample holds; `position`: word -> column, moving words first; `a_norm`: ‖a‖;
+    `width`: m of the matrices that it stands for, an array so that one compiled program serves all widths.
     """
 
     u_hat: Float[Array, "rank_v"]
@@ -31,8 +51,45 @@ class FactoredTransformer(AbstractWordModel):
     position: Int[Array, "vocabulary"]
     a_norm: Float[Array, ""]
     embedding: Float[Array, "vocabulary vocabulary"] | None
-    width: int | float = eqx.field(static=True)
+    width: Float[Array, ""]
     evaluation: Literal["vocabulary", "sample"] = eqx.field(static=True)
+
+    W, W_V, W_K, W_Q = _NeverFormed(), _NeverFormed(), _NeverFormed(), _NeverFormed()
+
+    @classmethod
+    def of_size(cls, *, vocabulary: int, width: int, neurons: int) -> "FactoredTransformer":
+        """The paper's model at any width, with all weights 0 until a function of `flowsim.init` draws them.
+
+        Memory and time do not depend on `width` beyond 2 · vocabulary, nor on `neurons`: 10⁹ of each are as cheap.
+
+        **Arguments:** `vocabulary`, `width`, `neurons`: d, m, m1, each at least 1.
+        """
+        for name, size in (("vocabulary", vocabulary), ("width", width), ("neurons", neurons)):
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}.")
+        value = jnp.zeros((min(width, vocabulary + 1), vocabulary))
+        attention = jnp.zeros((min(width, 2 * vocabulary), vocabulary))
+        return cls(
+            u_hat=value[:, 0],
+            V=value,
+            K=attention,
+            Q=attention,
+            frozen=(value[:, :0], attention[:, :0], attention[:, :0]),
+            position=jnp.arange(vocabulary, dtype=jnp.int32),
+            a_norm=jnp.sqrt(jnp.asarray(neurons, value.dtype)),
+            embedding=None,
+            width=jnp.asarray(width, value.dtype),
+            evaluation="vocabulary",
+        )
+
+    @property
+    def vocabulary(self) -> int:
+        return self.position.shape[0]
+
+    @property
+    def neurons(self) -> Float[Array, ""]:
+        """m1 = ‖a‖², for a of ±1."""
+        return self.a_norm**2
 
     def trainable(self) -> Any:
         still = jax.tree.map(lambda _: False, self)

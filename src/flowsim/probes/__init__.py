@@ -1,13 +1,14 @@
 """What is measured along the path: `Probe`s of any problem, of labelled samples, and of the paper's words."""
 
 from .. import invariants
+from ..models import InfiniteWidthTransformer
 from ..problem import Problem
 from ._any import EVERY_PROBLEM
 from ._heads import effective_rank, labels_of_structure, of_structure
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
 from ._samples import CLASSIFIED, GROUPS, sample_weights
-from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
+from ._words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
 
 def standard(problem: Problem) -> tuple[Probe, ...]:
@@ -20,7 +21,7 @@ def standard(problem: Problem) -> tuple[Probe, ...]:
             chosen += GROUPS
     chosen += of_structure(problem)
     if problem.is_word_problem:
-        chosen += WORDS
+        chosen += LIMIT_WORDS if isinstance(problem.remainder, InfiniteWidthTransformer) else WORDS
         if problem.samples.vocabulary > SHOWN:
             chosen += RANDOM_WORDS
         chosen += tuple(drift_probe(product) for product in invariants.of_words(problem.parameters))

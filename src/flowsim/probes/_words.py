@@ -39,7 +39,7 @@ def _readout_squared(moment):
     return moment.model.readout_squared()
 
 
-WORDS = (
+LIMIT_WORDS = (
     Probe(
         "attention_score",
         ("key_word", "query_word"),
@@ -56,8 +56,8 @@ WORDS = (
     ),
     Probe("mlp_alignment", ("word",), "linear MLP function G of words 0-2", "1", _mlp_alignment),
     Probe("value_gram", ("word", "word_2"), "W_VᵀW_V of words 0-2", "1", _value_gram),
-    Probe("readout_squared", (), "‖u‖², u = Wᵀa", "1", _readout_squared),
 )
+WORDS = (*LIMIT_WORDS, Probe("readout_squared", (), "‖u‖², u = Wᵀa", "1", _readout_squared))  # no limit in the width
 RANDOM_WORDS = (
     Probe(
         "mlp_alignment_random",

@@ -1,5 +1,6 @@
 """Exact smaller problems with the way back (specification section 9). The loop does not know about them."""
 
+from ..models import FactoredTransformer, InfiniteWidthTransformer
 from ..problem import Problem
 from ._factored import factored, unseen
 from ._gram import applies, gram, inner_products
@@ -25,13 +26,16 @@ def reduce(problem: Problem, name: str = "auto") -> Reduction:
         return identity(problem, "asked for")
     if not applies(problem):
         if name == "auto":
-            return identity(problem, "no reduction is known for this model")
+            return identity(problem, _why_none(problem))
         raise ValueError(f"reduction {name} is one of CooccurrenceTransformer; use auto or none for other models.")
     if name == "gram":
         return gram(problem, "asked for: inner products of words close on themselves")
     if name == "auto":
         name = _smallest(problem)
-        return factored(problem, name, f"smallest exact state: {_WHAT[name]}")
+        reason = f"smallest exact state: {_WHAT[name]}"
+        if isinstance(problem.remainder, FactoredTransformer):
+            reason += "; drawn in law, the matrices are never formed"
+        return factored(problem, name, reason)
     if name == "vocabulary" and problem.model(problem.parameters).embedding is not None:
         raise ValueError("reduction vocabulary needs one-hot words: an embedding matrix moves every column.")
     return factored(problem, name, f"asked for: {_WHAT[name]}")
@@ -40,8 +44,13 @@ def reduce(problem: Problem, name: str = "auto") -> Reduction:
 def _smallest(problem: Problem) -> str:
     if unseen(problem):
         return "vocabulary"
-    width = problem.model(problem.parameters).width
-    return "rotation" if width > problem.samples.vocabulary + 1 else "readout"
+    return "rotation" if problem.model(problem.parameters).width > problem.samples.vocabulary + 1 else "readout"
+
+
+def _why_none(problem: Problem) -> str:
+    if isinstance(problem.remainder, InfiniteWidthTransformer):
+        return "the limit of infinite width is its own smallest state; time counts in units of 1/(sigma1² m m1)"
+    return "no reduction is known for this model"
 
 
 __all__ = ["NAMES", "Reduction", "identity", "inner_products", "reduce"]

@@ -1,5 +1,7 @@
 """Readout, rotation and vocabulary: orthonormal coordinates of the subspace that the flow never leaves."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ _GATHER = 8  # a gathered multiply-add costs about this many dense ones
 
 
 def factored(problem: Problem, name: str, reason: str) -> Reduction:
-    """The reduction of a `CooccurrenceTransformer` by name; each includes the ones before it.
+    """The reduction of a `CooccurrenceTransformer` or `FactoredTransformer` by name; each includes the ones before it.
 
     - `readout`: W moves along a only, so û = Wᵀa/‖a‖ stands for it; m1 leaves the cost.
     - `rotation`: the columns of W_K and W_Q stay in the span of their initial columns, and those of W_V with u; each
@@ -24,27 +26,57 @@ def factored(problem: Problem, name: str, reason: str) -> Reduction:
     With orthonormal coordinates the reduced flow is the gradient flow of the reduced risk.
     """
     model = problem.model(problem.parameters)
+    words = _words(problem, drop=name == "vocabulary")
+    if isinstance(model, FactoredTransformer):  # drawn in law, so without readout and rotation left to do
+        return Reduction(name, _reduced(problem, model, words), Columns(model, jnp.asarray(words[0])), reason)
     a_norm = jnp.linalg.norm(model.a)
     u_hat = model.readout() / a_norm
     value, attention = _bases(model, u_hat, rotate=name in ("rotation", "vocabulary"))
     V, K, Q = _into(value, model.W_V), _into(attention, model.W_K), _into(attention, model.W_Q)
-    moving, rest = _words(problem, drop=name == "vocabulary")
-    order = np.concatenate([moving, rest])
-    small = FactoredTransformer(
+    whole = FactoredTransformer(
         u_hat=_into(value, u_hat),
-        V=V[:, moving],
-        K=K[:, moving],
-        Q=Q[:, moving],
-        frozen=(V[:, rest], K[:, rest], Q[:, rest]),
-        position=jnp.asarray(np.argsort(order), jnp.int32),
+        V=V,
+        K=K,
+        Q=Q,
+        frozen=(V[:, :0], K[:, :0], Q[:, :0]),
+        position=jnp.arange(model.vocabulary, dtype=jnp.int32),
         a_norm=a_norm,
         embedding=model.embedding,
-        width=model.width,
-        evaluation=_cheaper(problem, len(moving)),
+        width=jnp.asarray(model.width, a_norm.dtype),
+        evaluation=model.evaluation,
     )
-    reduced = Problem(small, _without_embedding(problem.samples), loss=problem.loss)
-    lift = Lift(problem.parameters, model.a / a_norm, u_hat, value, attention, jnp.asarray(moving))
-    return Reduction(name, reduced, lift, reason)
+    lift = Lift(problem.parameters, model.a / a_norm, u_hat, value, attention, jnp.asarray(words[0]))
+    return Reduction(name, _reduced(problem, whole, words), lift, reason)
+
+
+def _reduced(problem: Problem, whole: FactoredTransformer, words) -> Problem:
+    """The problem in the coordinates of `whole`, with the columns of the words that do not move set aside."""
+    moving, rest = words
+    columns = (whole.V, whole.K, whole.Q)
+    small = eqx.tree_at(
+        lambda m: (m.V, m.K, m.Q, m.frozen, m.position),
+        whole,
+        (
+            *(x[:, moving] for x in columns),
+            tuple(x[:, rest] for x in columns),
+            jnp.asarray(np.argsort(np.concatenate([moving, rest])), jnp.int32),
+        ),
+    )
+    small = dataclasses.replace(small, evaluation=_cheaper(problem, len(moving)))
+    return Problem(small, _without_embedding(problem.samples), loss=problem.loss)
+
+
+class Columns(eqx.Module):
+    """The columns of the words that move, put back among the others. **Fields:** `start`: the model at t = 0."""
+
+    start: FactoredTransformer
+    moving: Int[Array, "moving"]
+
+    def __call__(self, parameters: Parameters) -> Parameters:
+        start = eqx.filter(self.start, self.start.trainable())
+        pairs = ((start.V, parameters.V), (start.K, parameters.K), (start.Q, parameters.Q))
+        new = (parameters.u_hat, *(x.at[:, self.moving].set(y) for x, y in pairs))
+        return eqx.tree_at(lambda p: (p.u_hat, p.V, p.K, p.Q), start, new)
 
 
 class Lift(eqx.Module):

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Parameters
-from ..models import AbstractWordModel, CooccurrenceTransformer, GramTransformer
+from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, GramTransformer
 from ..problem import Problem
 from ._reduction import Reduction
 
@@ -54,7 +54,8 @@ def gram(problem: Problem, reason: str) -> Reduction:
         raise ValueError("reduction gram needs orthonormal word embeddings; use reduction rotation.")
     small = inner_products(model, problem.samples.vocabulary)
     reduced = Problem(small, _plain(problem.samples), loss=problem.loss)
-    metric = GramMetric(jnp.sum(model.a**2))
+    factored = isinstance(model, FactoredTransformer)
+    metric = GramMetric(model.a_norm**2 if factored else jnp.sum(model.a**2))
     reduced = eqx.tree_at(lambda p: p.metric, reduced, metric, is_leaf=lambda x: x is None)
     return Reduction("gram", reduced, None, reason, recoverable=False)
 
@@ -85,4 +86,4 @@ def _plain(task):
 
 def applies(problem: Problem) -> bool:
     """Does the problem have the structure that the reductions need?"""
-    return problem.is_word_problem and isinstance(problem.remainder, CooccurrenceTransformer)
+    return problem.is_word_problem and isinstance(problem.remainder, CooccurrenceTransformer | FactoredTransformer)

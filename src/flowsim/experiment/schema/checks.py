@@ -4,6 +4,7 @@ A check runs when every section that it names is sound, and of the kind that it 
 """
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +13,11 @@ from typing import Any
 from ...solver_names import BY_KIND, SMALLEST_RTOL
 from ._base import Section
 from ._remark import Remark
+from .certificate import Certificate
 from .discrete import DiscreteConfig
 from .events import EventConfig
 from .flow import FlowConfig, GradientFlow
-from .init import FileInit, InitConfig, KaimingUniform
+from .init import FileInit, InitConfig, KaimingUniform, Theory
 from .kinds import KIND_CHECKS
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LogTimes, SaveConfig
@@ -24,6 +26,7 @@ from .task import CooccurrenceTask, FileTask, TaskConfig
 
 LARGEST_TASK = 10**8  # tokens
 LARGEST_WEIGHTS = 2 * 10**9  # numbers: 16 GB in float64
+LARGE_WEIGHTS = 2 * 10**8  # above it drawing coordinates instead pays
 
 
 def remarks(sections: Mapping[str, Any]) -> list[Remark]:
@@ -94,22 +97,82 @@ def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
 
 
 def _width(
-    model: CooccurrenceTransformer, task: CooccurrenceTask | FileTask, init: InitConfig, flow: GradientFlow
+    model: CooccurrenceTransformer,
+    task: CooccurrenceTask | FileTask,
+    init: InitConfig,
+    flow: GradientFlow,
+    discrete: tuple[DiscreteConfig, ...],
+    certificate: Certificate,
 ) -> Iterator[Remark]:
-    m, m1, d = model.width, model.neurons, task.vocabulary
-    too_large = m * m1 + 3 * m * d > LARGEST_WEIGHTS
-    if not too_large:
-        return
-    what = "the limit of infinite width" if m == float("inf") else f"weights of more than {LARGEST_WEIGHTS:.0e} numbers"
+    if model.width == math.inf:
+        yield from _limit(task, init, flow, discrete, certificate)
+    elif _numbers(model, task) > LARGEST_WEIGHTS:
+        what = f"weights of more than {LARGEST_WEIGHTS:.0e} numbers, which are never formed but drawn in law"
+        yield from _needs_matrices(init, flow, discrete, what)
+        if 5 * task.vocabulary**2 > LARGEST_WEIGHTS:
+            limit = math.isqrt(LARGEST_WEIGHTS // 5)
+            yield Remark(("task", "vocabulary"), f"must be at most {limit} for {what}", "lower it, or model.width")
+
+
+def _numbers(model: CooccurrenceTransformer, task: CooccurrenceTask | FileTask) -> int | float:
+    """How many weights there are."""
+    return model.width * (model.neurons + 3 * task.vocabulary)
+
+
+def drawn_in_law(experiment: Any) -> bool:
+    """Are the weights' coordinates drawn rather than the weights? Where these are large and nothing needs them."""
+    if not isinstance(experiment.flow, GradientFlow) or experiment.model.width == math.inf:
+        return False
+    if _numbers(experiment.model, experiment.task) <= LARGE_WEIGHTS:
+        return False
+    return not list(_needs_matrices(experiment.init, experiment.flow, experiment.discrete, ""))
+
+
+def _needs_matrices(
+    init: InitConfig, flow: GradientFlow, discrete: tuple[DiscreteConfig, ...], what: str
+) -> Iterator[Remark]:
+    """Everything in an experiment that only the matrices themselves can give."""
     if isinstance(init, KaimingUniform | FileInit):
         yield Remark(
-            ("model", "width"), f"asks for {what}, which are never formed but drawn in law",
+            ("model", "width"), f"asks for {what}",
             "lower it, or take a Gaussian init: kaiming_normal, gaussian or theory"
         )  # fmt: skip
     if init.balanced:
-        yield Remark(("init", "balanced"), f"must be false for {what}, which are never formed")
-    if flow.reduction not in ("auto", "rotation", "gram"):
-        yield Remark(("flow", "reduction"), f"must be auto, rotation or gram for {what}, which are never formed")
+        yield Remark(("init", "balanced"), f"must be false for {what}")
+    if flow.reduction not in ("auto", "rotation", "vocabulary", "gram"):
+        yield Remark(("flow", "reduction"), f"must be auto, rotation, vocabulary or gram for {what}")
+    yield from _equivariant(discrete, what)
+
+
+def _equivariant(discrete: tuple[DiscreteConfig, ...], what: str) -> Iterator[Remark]:
+    """Steps of gradient descent stay in the span of the start; those that scale weight by weight do not."""
+    for i, run in enumerate(discrete):
+        if run.optimizer != "sgd":
+            yield Remark(("discrete", i, "optimizer"), f"must be sgd for {what}: the others work weight by weight")
+
+
+def _limit(
+    task: TaskConfig,
+    init: InitConfig,
+    flow: GradientFlow,
+    discrete: tuple[DiscreteConfig, ...],
+    certificate: Certificate,
+) -> Iterator[Remark]:
+    """What the limit of infinite width has, and what it has not."""
+    if not isinstance(init, Theory):
+        yield Remark(
+            ("model", "width"), "asks for the limit of infinite width, where the scales must fall with the width",
+            "lower it, or take the Gaussian init that scales so: theory"
+        )  # fmt: skip
+    if init.balanced or init.scale != 1:
+        yield Remark(("init",), "must be plain in the limit of infinite width", "remove balanced and scale")
+    if flow.reduction not in ("auto", "none"):
+        yield Remark(("flow", "reduction"), "must be auto in the limit of infinite width, which has no smaller state")
+    if certificate.method == "gram":
+        yield Remark(("certificate", "method"), "must be solver in the limit of infinite width: it has no Gram system")
+    yield from _equivariant(discrete, "the limit of infinite width")
+    if getattr(task, "embedding", None) is not None:
+        yield Remark(("task", "embedding"), "must be left out in the limit of infinite width")
 
 
 def _tolerance(solver: Solver, precision: str) -> Iterator[Remark]:
