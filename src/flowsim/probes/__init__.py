@@ -6,6 +6,7 @@ from ._any import EVERY_PROBLEM
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
 from ._samples import BINARY_LABELS, GROUPS, sample_weights
+from ._theory import a_squared, of_claims
 from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
 
@@ -36,9 +37,11 @@ def coordinates(problem: Problem) -> dict[str, list]:
 
 __all__ = [
     "Probe",
+    "a_squared",
     "coordinates",
     "drift_probe",
     "measure_all",
+    "of_claims",
     "sample_weights",
     "standard",
     "user",

@@ -23,13 +23,11 @@ def _min_margin(moment):
 
 def sample_weights(problem, parameters):
     """g_i = |∂ℓ/∂F| of every sample: 1/(1 + exp(y_i F_i)) for the logistic loss."""
-    slope = jax.vmap(jax.grad(problem.loss))(problem.predictions(parameters), problem.samples.labels)
-    return jnp.abs(slope)
+    return jnp.abs(problem.slopes(parameters))
 
 
 def _gradient_sum(moment):
-    task = moment.problem.samples
-    return jax.ops.segment_sum(sample_weights(moment.problem, moment.parameters), task.groups, len(task.group_names))
+    return moment.gradient_sums()
 
 
 min_margin = Probe("min_margin", (), "smallest margin, min_i y_i F(x_i)", "1", _min_margin)
