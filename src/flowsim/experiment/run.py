@@ -44,6 +44,9 @@ class Outcome:
     folder: pathlib.Path
     summary: dict[str, Any]
     ok: bool
+    problem: Problem
+    prepared: Prepared
+    result: Result
 
 
 def run_experiment(
@@ -56,10 +59,12 @@ def run_experiment(
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
+    instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
     **Arguments:** `source_folder`: where paths in the experiment start. `say`: told of each stage.
+    `instrument`: adds probes and events to the run before it starts.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
@@ -69,13 +74,14 @@ def run_experiment(
         run.create(replace=force)
     with store.Lock(folder), _log(folder) as log:
         problem = build.problem(experiment, source_folder)
-        prepared = build.prepared(experiment, problem)
+        prepared = instrument(problem, build.prepared(experiment, problem))
         if not resume:
             run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, prepared, source_folder))
         log.info("reduction %s: %s", prepared.reduction.name, prepared.reduction.reason)
         result = _integrate(prepared, run, identity(experiment, source_folder), folder, resume, progress)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
-        return _write(experiment, problem, result, run, say)
+        summary = _write(experiment, problem, result, run, say)
+        return Outcome(run.path, summary, result.status.ok, problem, prepared, result)
 
 
 def _integrate(prepared: Prepared, run, who, folder, resume: bool, progress: Progress | None) -> Result:
@@ -105,7 +111,7 @@ def _tell(progress: Progress, prepared: Prepared, chunk: Chunk) -> None:
     progress(now, t1, loss, int(chunk.carry.steps), max(saved, now / t1))
 
 
-def _write(experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say) -> Outcome:
+def _write(experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say) -> dict[str, Any]:
     certified = experiment.certificate.method != "none"
     if certified:
         say("certificate: integrating again with another solver")
@@ -121,7 +127,7 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
     say("figures and report")
     report.rebuild(run.path)
     run.finish()
-    return Outcome(run.path, summary, result.status.ok)
+    return summary
 
 
 def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path) -> dict[str, Any]:

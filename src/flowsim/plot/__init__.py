@@ -4,11 +4,12 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, invariants, loss, style
+from . import alignment, attention, balance, claims, invariants, loss, style
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
 from ._write import write_whole
+from .claims import draw_claims
 
 __all__ = [
     "FIGURES",
@@ -20,7 +21,9 @@ __all__ = [
     "alignment",
     "attention",
     "balance",
+    "claims",
     "draw",
+    "draw_claims",
     "invariants",
     "loss",
     "rendered",

@@ -9,6 +9,8 @@ from typing import Any
 import xarray
 
 from .. import plot
+from . import claims
+from ._html import Markup
 from ._sentences import INCOMPLETE
 from .page import Illustration, page
 
@@ -42,7 +44,7 @@ def write(
     pictures = [
         Illustration(f.name, f.caption, f.png.read_bytes() if f.png else None, f.skipped_reason) for f in figures
     ]
-    text = page(summary, pictures, experiment_text, resolved_text, meta)
+    text = page(summary, pictures, experiment_text, resolved_text, meta, _claims(Path(directory)))
     plot.write_whole(path, text.encode("utf-8", "replace"))
     return path
 
@@ -74,6 +76,18 @@ def rebuild(
     given, resolved = _text(directory / "experiment.yaml"), _text(directory / "resolved.yaml")
     shown = {key: value for key, value in meta.items() if key != "figures"}
     return Rebuilt(write(directory, summary, figures, given, resolved, shown), figures, summary)
+
+
+def _claims(directory: Path) -> Markup:
+    """The verdicts of a folder that `flowsim verify` made; their figures need more than its trajectory and stay."""
+    content = _json(directory / "claims.json")
+    if content is None:
+        return Markup("")
+    files = {
+        claim["id"]: directory / "figures" / "claims" / plot.claims.file_name(claim["id"])
+        for claim in content["claims"]
+    }
+    return claims.section(content, {name: path.read_bytes() for name, path in files.items() if path.is_file()})
 
 
 def _text(path: Path) -> str:

@@ -20,6 +20,7 @@ from .init import FileInit, Gaussian, InitConfig, KaimingNormal, KaimingUniform,
 from .loss import Loss
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LinearTimes, LogTimes, SaveConfig
+from .scaling import Scaling
 from .solver import Solver
 from .task import CooccurrenceTask, FileTask, TaskConfig
 
@@ -50,6 +51,7 @@ __all__ = [
     "MlpAligned",
     "Phase1End",
     "SaveConfig",
+    "Scaling",
     "Section",
     "Solver",
     "TaskConfig",

@@ -11,6 +11,7 @@ from .flow import GradientFlow
 from .init import FileInit, InitConfig, KaimingUniform
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LogTimes, SaveConfig
+from .scaling import PLACES, Scaling
 from .solver import Solver
 from .task import CooccurrenceTask, TaskConfig
 
@@ -176,6 +177,36 @@ def _unique_seeds(seeds: tuple[int, ...]) -> Iterator[Remark]:
         yield Remark(("seeds",), "must be different from one another")
 
 
+def _scaling(
+    scaling: tuple[Scaling, ...], task: TaskConfig, model: CooccurrenceTransformer, init: InitConfig, flow: GradientFlow
+) -> Iterator[Remark]:
+    """Every size must make a sound experiment."""
+    sections = {"task": task, "model": model, "init": init, "flow": flow}
+    for i, entry in enumerate(scaling):
+        place, field = PLACES[entry.over]
+        if field not in type(sections[place]).model_fields:
+            kind = {"sigma0": "gaussian", "sigma1": "gaussian", "c0": "theory", "c1": "theory"}.get(
+                field, "cooccurrence"
+            )
+            yield Remark(("scaling", i, "over"), f"must be a key of {place}", f"take {place}: {kind}")
+            continue
+        for j, value in enumerate(entry.values):
+            yield from _at_size(sections, place, field, ("scaling", i, "values", j), value)
+
+
+def _at_size(sections, place: str, field: str, path: tuple, value: float) -> Iterator[Remark]:
+    if place != "init":
+        if value != int(value):
+            yield Remark(path, "must be a whole number")
+            return
+        value = int(value)
+    changed = {**sections, place: sections[place].model_copy(update={field: value})}
+    task, model, init, flow = (changed[name] for name in ("task", "model", "init", "flow"))
+    found = (*_task_sizes(task), *_groups(task), *_distinct_words(task), *_width(model, task, init, flow))
+    for remark in found:
+        yield Remark(path, f"makes {'.'.join(map(str, remark.path))} unsound, which {remark.message}", remark.remedy)
+
+
 CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _task_sizes,
     _groups,
@@ -188,4 +219,5 @@ CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _momentum,
     _unique_figures,
     _unique_seeds,
+    _scaling,
 )
