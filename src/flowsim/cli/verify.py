@@ -85,7 +85,7 @@ def _table(claims: list[Mapping[str, Any]]) -> str:
     lines = []
     for claim in claims:
         share = words.share(claim)
-        lines.append(f"{claim['id']:<{width}}  {claim['verdict']:<17}{'' if share == '–' else share}".rstrip())
+        lines.append(f"{claim['id']:<{width}}  {claim['verdict']:<19}{'' if share == '–' else share}".rstrip())
         indent = " " * (width + 2)
         lines += textwrap.wrap(words.numbers(claim), max(columns, 60), initial_indent=indent, subsequent_indent=indent)
     return "\n".join(lines)

@@ -76,12 +76,12 @@ def instrument(problem: Problem, prepared: Prepared) -> Prepared:
     )
 
 
-def member(experiment: Experiment, folder: pathlib.Path) -> theory.Evidence:
+def member(experiment: Experiment, folder: pathlib.Path, *, certify: bool = True) -> theory.Evidence:
     """One run of an ensemble. Runs of equal shapes share one compiled program."""
     problem = build.problem(experiment, folder)
     prepared = instrument(problem, build.prepared(experiment, problem))
     result = collect(prepared)
-    if experiment.certificate.method != "none":
+    if certify and experiment.certificate.method != "none":
         _ = result.certificate
     return _evidence(experiment, problem, prepared, result)
 
@@ -106,12 +106,19 @@ def _sizes(experiment: Experiment, entry: Scaling, folder: pathlib.Path, say) ->
         say(f"{entry.over} = {value:g}: {entry.seeds} seeds")
         size = value if place == "init" else int(value)
         section = getattr(experiment, place).model_copy(update={field: size})
-        changed = experiment.model_copy(update={place: section})
+        changed = _gram(experiment.model_copy(update={place: section}))
         for seed in range(experiment.seed, experiment.seed + entry.seeds):
             here = changed.model_copy(update={"seed": seed})
             here = _same_stage(experiment, here, folder) if entry.same_stage else here
-            points.append(scaling.Point(value, seed, member(here, folder)))
+            points.append(scaling.Point(value, seed, member(here, folder, certify=False)))
     yield from scaling.fit(entry.over, points)
+
+
+def _gram(experiment: Experiment) -> Experiment:
+    """The Gram system holds the width as a number, so that all widths share one compiled program."""
+    if experiment.flow.reduction != "auto" or getattr(experiment.task, "embedding", None) is not None:
+        return experiment
+    return experiment.model_copy(update={"flow": experiment.flow.model_copy(update={"reduction": "gram"})})
 
 
 def _same_stage(base: Experiment, changed: Experiment, folder: pathlib.Path) -> Experiment:

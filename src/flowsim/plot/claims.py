@@ -35,7 +35,7 @@ def draw_claims(
             written.append(_write(directory, column[0].claim.id, figure(curves, T1)))
     for found in exponents:
         if found.exponent is not None:
-            written.append(_write(directory, f"{found.law.id} over {found.over}", exponent_figure(found)))
+            written.append(_write(directory, found.id, exponent_figure(found)))
     return written
 
 

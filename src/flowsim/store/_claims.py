@@ -17,7 +17,8 @@ def claims(
     name: str, seeds: Sequence[int], tallies: Sequence[Tally], exponents: Sequence[Exponent], constants: Constants
 ) -> dict[str, Any]:
     """Every claim with its verdict and numbers; those of scaling laws follow, one for each size that was varied."""
-    rows = [_tally(tally, len(seeds)) for tally in tallies]
+    decided = {exponent.id for exponent in exponents}  # what one size cannot decide, a range of them does
+    rows = [_tally(tally, len(seeds)) for tally in tallies if tally.claim.id not in decided]
     rows += [_exponent(exponent) for exponent in exponents]
     return {
         "schema_version": 1,
@@ -56,7 +57,7 @@ def _exponent(found: Exponent) -> dict[str, Any]:
     if found.interval is not None:
         measured |= {"exponent, lower": found.interval[0], "exponent, upper": found.interval[1]}
     return {
-        "id": f"{found.law.id} over {found.over}",
+        "id": found.id,
         "source": found.law.source,
         "statement": found.law.statement,
         "rule": "the 95 % interval of the fitted exponent lies within `exponent` of the prediction",

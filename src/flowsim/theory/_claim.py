@@ -111,7 +111,9 @@ class Claim:
     measure: Callable[[Any, Constants], Finding]
 
     def verdict(self, evidence: Any, constants: Constants = DEFAULT) -> "Verdict":
-        finding = self.measure(evidence, constants)
+        # A ratio whose denominator vanishes is no number, and `judge` takes it for uncertain.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            finding = self.measure(evidence, constants)
         word = judge(finding.conditions) if finding.conditions else Word.NOT_REACHED
         return Verdict(self, word, finding)
 

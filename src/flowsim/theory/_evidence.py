@@ -20,7 +20,8 @@ from ..reductions import Reduction
 from ..result import EventRecord, Result
 from ..tasks import Task
 
-Values = tuple[np.ndarray, np.ndarray]  # numbers and the bounds of their errors
+Number = np.ndarray | np.floating
+Values = tuple[Number, Number]  # numbers and the bounds of their errors
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,11 +11,11 @@ def _targets(evidence: Evidence, constants: Constants) -> Finding:
     rates, errors = evidence.at("alignment_rate", 0.0)
     scale = evidence.scale / evidence.neurons
     mean = rates[:2] / evidence.neurons
-    measured = {f"mean rate of word {i} / (σ0²+σ1²)m": float(mean[i] / scale) for i in range(2)}
+    measured = {f"mean rate of word {i} / (σ0²+σ1²)m": float(np.divide(mean[i], scale)) for i in range(2)}
     conditions = [positive(mean, errors[:2] / evidence.neurons)]
     if evidence.neuron_rates is not None:
         each = evidence.neuron_rates[:, :2]
-        measured["smallest rate of a neuron / (σ0²+σ1²)m"] = float(np.min(each) / scale)
+        measured["smallest rate of a neuron / (σ0²+σ1²)m"] = float(np.divide(np.min(each), scale))
         measured["fraction of neurons with a positive rate"] = float(np.mean(np.all(each > 0, axis=1)))
         conditions.append(positive(each))
     return Finding(measured, tuple(conditions), curve=_rates(evidence))

@@ -58,10 +58,9 @@ def gap_of_targets(evidence: Evidence, start: float = 0.0, end: float = np.inf):
 def ratio(evidence: Evidence, start: float = 0.0, end: float = np.inf):
     """(times, R, error) with R = (Σ_{I2∪I3∪I4} g - Σ_I1 g)/(Σ_I1 g - Σ_I2 g)."""
     time, sums, errors = evidence.series("gradient_sum", start, end)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pull = sums[:, 0] - sums[:, 1]
-        R = (np.sum(sums[:, 1:], axis=1) - sums[:, 0]) / pull
-        return time, R, (np.sum(errors, axis=1) + np.abs(R) * (errors[:, 0] + errors[:, 1])) / np.abs(pull)
+    pull = sums[:, 0] - sums[:, 1]
+    R = (np.sum(sums[:, 1:], axis=1) - sums[:, 0]) / pull
+    return time, R, (np.sum(errors, axis=1) + np.abs(R) * (errors[:, 0] + errors[:, 1])) / np.abs(pull)
 
 
 def ratio_root(evidence: Evidence, start: float = 0.0, end: float = np.inf):

@@ -59,6 +59,11 @@ class Exponent:
     measured: tuple[float, ...] = ()
     reason: str = ""
 
+    @property
+    def id(self) -> str:
+        """The law's own id for the width, in which the paper states its laws; otherwise with the size's name."""
+        return self.law.id if self.over == "width" else f"{self.law.id} over {self.over}"
+
 
 def _movement(evidence: Evidence) -> float | None:
     return None if evidence.T1 is None else float(evidence.largest("key_query_drift", "phase1_end")[0])
