@@ -9,6 +9,7 @@ from ..models import CooccurrenceTransformer, FactoredTransformer
 from ..moment import Moment
 from ..problem import Problem
 from ._probe import Probe
+from ._samples import group_mean
 from ._words import SHOWN
 
 
@@ -28,6 +29,37 @@ def _curvature_sum(moment):
     problem, task = moment.problem, moment.problem.samples
     second = jax.vmap(jax.grad(jax.grad(problem.loss)))(problem.predictions(moment.parameters), task.labels)
     return jax.ops.segment_sum(second, task.groups, len(task.group_names))
+
+
+def _balance_gap(moment):
+    _, first, second, _ = moment.gradient_sums()
+    return _over(first - second, jnp.minimum(first, second))
+
+
+def _balance_ratio(moment):
+    both, first, second, neither = moment.gradient_sums()
+    return _over(first + second + neither - both, both - first)
+
+
+def _balance_root(moment):
+    s1, s2, s3, s4 = _curvature_sum(moment)
+    half, last = (s3 + s4 - s1) / (2 * (s1 + s2)), -(s2 + s3 + 2 * s1) / (s1 + s2)
+    return -half + jnp.sqrt(half**2 - last)
+
+
+def _over(x, y):
+    """x / y, and 0 where y vanishes: a trajectory holds numbers only."""
+    return jnp.where(y == 0, 0.0, x / jnp.where(y == 0, 1.0, y))
+
+
+def _loss_by_group_rate(moment):
+    problem, task = moment.problem, moment.problem.samples
+    velocity, _ = problem.velocity(moment.parameters)
+
+    def logarithms(parameters):
+        return jnp.log(group_mean(problem.losses(parameters), task.groups, len(task.group_names)))
+
+    return jax.jvp(logarithms, (moment.parameters,), (velocity,))[1]
 
 
 def _readout_rate_defect(moment):
@@ -84,7 +116,12 @@ def _readout(model):
     return model.a_norm * model.u_hat if isinstance(model, FactoredTransformer) else model.readout()
 
 
-_GROUPED = (Probe("curvature_sum", ("group",), "Σ |g'_i| over each group, g' = ∂g/∂(y F)", "1", _curvature_sum),)
+_GROUPED = (
+    Probe("balance_gap", (), "(Σ_I2 g - Σ_I3 g) / min(Σ_I2 g, Σ_I3 g) (Lemma 4.4)", "1", _balance_gap),
+    Probe("balance_ratio", (), "R = (Σ_I2∪I3∪I4 g - Σ_I1 g) / (Σ_I1 g - Σ_I2 g) (Lemma 4.5)", "1", _balance_ratio),
+    Probe("balance_root", (), "root R* that attracts R (Equation 16)", "1", _balance_root),
+    Probe("loss_by_group_rate", ("group",), "d log(loss)/dt of each group", "1", _loss_by_group_rate),
+)
 _RATES = (
     Probe("alignment_rate", ("word",), "dG/dt of words 0-2", "1", _alignment_rate),
     Probe("attention_score_rate", ("key_word", "query_word"), "d(W_KᵀW_Q)/dt of words 0-2", "1", _attention_score_rate),
