@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from flowsim.experiment import ExperimentErrors, load_text
@@ -100,3 +101,16 @@ def test_scaling_is_checked(change, message):
 def test_scaling_of_initial_scales():
     text = EXPERIMENT.replace("over: width, values: [64, 128]", "over: c1, values: [0.1, 0.25]")
     assert load_text(text, origin="x.yaml").scaling[0].values == (0.1, 0.25)
+
+
+def test_samples_without_groups_are_refused(tmp_path):
+    np.savez(tmp_path / "data.npz", tokens=np.array([[0, 1, 2], [2, 3, 4]]), labels=np.array([1, -1]))
+    text = EXPERIMENT.replace(
+        "{kind: cooccurrence, samples: 6, length: 3, vocabulary: 10, distinct_words: true}",
+        "{kind: file, path: data.npz, vocabulary: 5}",
+    )
+    text = "".join(line for line in text.splitlines(True) if not line.startswith("scaling"))
+    (tmp_path / "tiny.yaml").write_text(text, encoding="utf8")
+    done = flowsim("verify", tmp_path / "tiny.yaml", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "groups" in done.stderr

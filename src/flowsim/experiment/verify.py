@@ -1,6 +1,7 @@
 """The paper's claims, measured over the seeds and sizes of an experiment."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from ..problem import Problem
 from ..simulate import Prepared, collect
 from ..theory import scaling
 from . import build
+from .problems import Place, refusal
 from .run import Progress, run_experiment
 from .schema import Experiment, Scaling
 from .schema.scaling import PLACES
@@ -42,8 +44,10 @@ def verify_experiment(
 
     The folder is a run folder of the first seed, with `claims.json` and a figure for each claim beside it.
 
-    **Raises:** as `run_experiment`; `ValueError` if the samples have no groups.
+    **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which the paper claims nothing.
     """
+    if math.isinf(experiment.model.width):
+        raise refusal(Place(experiment.name), "model.width must be finite: the claims are about neurons and words.")
     first, *others = experiment.seeds or (experiment.seed,)
     base = experiment.model_copy(update={"seed": first})
     outcome = run_experiment(
@@ -67,6 +71,8 @@ def verify_experiment(
 
 def instrument(problem: Problem, prepared: Prepared) -> Prepared:
     """The run with the probes and events that the claims need."""
+    if problem.samples.groups is None:
+        raise refusal(Place("task"), "must have `groups`: the claims are about groups of samples.")
     watched = theory.watched()
     names = {event.name for event in watched}
     others = tuple(event for event in prepared.plan.events if event.name not in names)

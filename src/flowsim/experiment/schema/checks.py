@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...solver_names import BY_KIND, SMALLEST_RTOL
+from .certificate import Certificate
 from .discrete import DiscreteConfig
 from .events import EventConfig
 from .flow import GradientFlow
@@ -178,10 +179,19 @@ def _unique_seeds(seeds: tuple[int, ...]) -> Iterator[Remark]:
 
 
 def _scaling(
-    scaling: tuple[Scaling, ...], task: TaskConfig, model: CooccurrenceTransformer, init: InitConfig, flow: GradientFlow
+    scaling: tuple[Scaling, ...],
+    task: TaskConfig,
+    model: CooccurrenceTransformer,
+    init: InitConfig,
+    flow: GradientFlow,
+    discrete: tuple[DiscreteConfig, ...],
+    certificate: Certificate,
 ) -> Iterator[Remark]:
     """Every size must make a sound experiment."""
-    sections = {"task": task, "model": model, "init": init, "flow": flow}
+    sections = {
+        "task": task, "model": model, "init": init, "flow": flow, "discrete": discrete, "certificate": certificate,
+    }  # fmt: skip
+    known = set(remarks(sections))  # said already
     for i, entry in enumerate(scaling):
         place, field = PLACES[entry.over]
         if field not in type(sections[place]).model_fields:
@@ -191,20 +201,16 @@ def _scaling(
             yield Remark(("scaling", i, "over"), f"must be a key of {place}", f"take {place}: {kind}")
             continue
         for j, value in enumerate(entry.values):
-            yield from _at_size(sections, place, field, ("scaling", i, "values", j), value)
-
-
-def _at_size(sections, place: str, field: str, path: tuple, value: float) -> Iterator[Remark]:
-    if place != "init":
-        if value != int(value):
-            yield Remark(path, "must be a whole number")
-            return
-        value = int(value)
-    changed = {**sections, place: sections[place].model_copy(update={field: value})}
-    task, model, init, flow = (changed[name] for name in ("task", "model", "init", "flow"))
-    found = (*_task_sizes(task), *_groups(task), *_distinct_words(task), *_width(model, task, init, flow))
-    for remark in found:
-        yield Remark(path, f"makes {'.'.join(map(str, remark.path))} unsound, which {remark.message}", remark.remedy)
+            path = ("scaling", i, "values", j)
+            if place != "init" and value != int(value):
+                yield Remark(path, "must be a whole number")
+                continue
+            size = value if place == "init" else int(value)
+            changed = {**sections, place: sections[place].model_copy(update={field: size})}
+            for found in remarks(changed):
+                if found not in known:
+                    what = ".".join(map(str, found.path))
+                    yield Remark(path, f"makes {what} unsound, which {found.message}", found.remedy)
 
 
 CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
