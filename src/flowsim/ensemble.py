@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from .problem import Problem
 from .result import EventRecord, Result, SolverRecord, Status, Trajectory
 from .simulate import Prepared, Settings, collect, prepare
 
+T = TypeVar("T")
+S = TypeVar("S")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SETTINGS = ("solver", "rtol", "atol", "step", "max_steps")
 
@@ -177,7 +179,7 @@ def run(
     if not seeds:
         raise ValueError("seeds must hold at least one seed.")
     members = []
-    for member in _members(prepare, list(seeds), workers or cores()):
+    for member in each(lambda seed: Member.of(seed, collect(prepare(seed))), seeds, workers=workers):
         members.append(member)
         if progress is not None:
             progress(len(members), len(seeds))
@@ -189,21 +191,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _members(prepare: Callable[[int], Prepared], seeds: list[int], workers: int) -> Iterator[Member]:
-    """Members in the order of the seeds; at most a few more than there are threads are in memory with parameters."""
-
-    def one(seed: int) -> Member:
-        return Member.of(seed, collect(prepare(seed)))
-
-    yield one(seeds[0])  # compiles, once for all
-    rest = iter(seeds[1:])
+def each(work: Callable[[T], S], over: Sequence[T], *, workers: int | None = None) -> Iterator[S]:
+    """`work` of each item, in order, on every core; a few more than there are threads are in memory at a time."""
+    workers = workers or cores()
+    yield work(over[0])  # compiles, once for all
+    rest = iter(over[1:])
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         # XLA computes without the interpreter's lock, each run on the thread that started it.
-        waiting = [pool.submit(one, seed) for seed in itertools.islice(rest, 4 * workers)]
+        waiting = [pool.submit(work, item) for item in itertools.islice(rest, 4 * workers)]
         try:
             while waiting:
                 yield waiting.pop(0).result()
-                waiting += [pool.submit(one, seed) for seed in itertools.islice(rest, 1)]
+                waiting += [pool.submit(work, item) for item in itertools.islice(rest, 1)]
         finally:
             for future in waiting:
                 future.cancel()

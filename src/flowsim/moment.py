@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ._types import Array, Float, Parameters, Scalar
@@ -56,3 +57,14 @@ class Moment(eqx.Module):
         """d/dt of `quantity(model)` along the gradient flow."""
         velocity, _ = self.problem.velocity(self.parameters)
         return jax.jvp(lambda p: quantity(self.problem.model(p)), (self.parameters,), (velocity,))[1]
+
+    def drift(self, quantity: Callable[[PyTree], Float[Array, "..."]]) -> Scalar:
+        """max |q(t) - q(0)| over the entries of `quantity(model)`."""
+        start = self.problem.model(self.problem.parameters)
+        return jnp.max(jnp.abs(quantity(self.model) - quantity(start)))
+
+    def gradient_sums(self) -> Float[Array, "groups"]:
+        """Σ g_i over each group of samples, g_i = |∂ℓ/∂F|."""
+        task = self.problem.samples
+        groups = jnp.asarray(task.groups)
+        return jax.ops.segment_sum(jnp.abs(self.problem.slopes(self.parameters)), groups, len(task.group_names))

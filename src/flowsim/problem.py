@@ -103,6 +103,10 @@ class Problem(eqx.Module):
         margins = jnp.max(jnp.where(right, predictions, -jnp.inf), axis=-1) - others
         return jnp.min(margins.reshape(len(margins), -1), axis=1)
 
+    def slopes(self, parameters: Parameters) -> Float[Array, "samples"]:
+        """∂ℓ/∂F of every sample: -y_i g_i for the logistic loss, with g_i = 1/(1 + exp(y_i F_i))."""
+        return jax.vmap(jax.grad(self.loss))(self.predictions(parameters), self.samples.labels)
+
     def velocity(self, parameters: Parameters) -> tuple[Parameters, Scalar]:
         """dθ/dt of the gradient flow, and the rate at which it lowers the risk.
 

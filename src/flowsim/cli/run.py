@@ -70,14 +70,15 @@ def run(
         elif experiment is None:
             output.refuse("give an experiment file, or --resume DIR (`flowsim new` prints an experiment).")
         else:
-            request = _requested(experiment, overrides or [], out)
+            request = requested(experiment, overrides or [], out)
         if dry_run:
             _plan(request, output)
         else:
             _execute(request, output, force)
 
 
-def _requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None) -> Request:
+def requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None) -> Request:
+    """What an experiment file with its overrides asks for."""
     text = read_text(path)
     experiment = load_text(text, origin=str(path), folder=path.parent, overrides=overrides)
     return Request(experiment, text, path.parent, _new_folder(experiment) if out is None else out)
@@ -125,8 +126,8 @@ def _plan(request: Request, output: Output) -> None:
 
 def _execute(request: Request, output: Output, force: bool) -> None:
     folder = request.folder
-    if not request.resume and not force and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        output.refuse(f"{folder} is there already: choose another --out, or replace it with --force.")
+    if not request.resume and not force:
+        refuse_used(folder, output)
     from ..experiment.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted, run_experiment
     from ..store import StoreError
@@ -155,6 +156,12 @@ def _execute(request: Request, output: Output, force: bool) -> None:
     output.document({**outcome.summary, "folder": str(outcome.folder)})
     if not outcome.ok:
         raise typer.Exit(NUMERICAL)
+
+
+def refuse_used(folder: pathlib.Path, output: Output) -> None:
+    """A folder that holds something is not written into unasked."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        output.refuse(f"{folder} is there already: choose another --out, or replace it with --force.")
 
 
 def _told(summary: dict[str, Any]) -> list[str]:

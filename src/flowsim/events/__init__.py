@@ -1,6 +1,7 @@
 """When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
 
 from ._event import Direction, Event, all_of, crossing
+from ._regions import leaves_phase1_region, leaves_phase2_region
 from ._scan import COARSE_POINTS, FINE, crossings, may_cross, nodes
 from ._standard import (
     attention_moves,
@@ -23,6 +24,8 @@ __all__ = [
     "crossing",
     "crossings",
     "gradient_below",
+    "leaves_phase1_region",
+    "leaves_phase2_region",
     "loss_below",
     "margin_reached",
     "may_cross",

@@ -3,6 +3,7 @@
 import math
 import pathlib
 import zlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -27,12 +27,22 @@ Progress = Callable[[float, float, float, int, float], None]
 
 
 @dataclasses.dataclass(frozen=True)
+class Run:
+    """A run as it is in memory."""
+
+    problem: Problem
+    prepared: Prepared
+    result: Result
+
+
+@dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run left behind."""
+    """What a run left behind. `run`: None of an ensemble, and of a run that had been finished before."""
 
     folder: pathlib.Path
     summary: dict[str, Any]
     ok: bool
+    run: "Run | None" = None
 
 
 def run_experiment(
@@ -45,17 +55,19 @@ def run_experiment(
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
+    instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
     **Arguments:** `source_folder`: where paths in the experiment start. `say`: told of each stage.
+    `instrument`: adds probes and events to the run before it starts.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
     build.configure(experiment.precision)
     member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
     problem = build.problem(member, source_folder)
-    prepared = build.prepared(member, problem)
+    prepared = instrument(problem, build.prepared(member, problem))
     run = store.RunFolder(folder)
     if not resume:
         run.create(replace=force)
@@ -72,7 +84,8 @@ def run_experiment(
             return _run_ensemble(experiment, member, prepared, source_folder, run, progress, say)
         result = _integrate(prepared, run, identity(experiment, source_folder), resume, stop, progress)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
-        return _write(experiment, problem, result, run, say)
+        summary = _write(experiment, problem, result, run, say)
+        return Outcome(run.path, summary, result.status.ok, Run(problem, prepared, result))
 
 
 def _run_ensemble(
@@ -121,7 +134,7 @@ def _tell(progress: Progress, prepared: Prepared, chunk: Chunk) -> None:
     progress(now, t1, loss, int(chunk.carry.steps), max(saved, now / t1))
 
 
-def _write(experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say) -> Outcome:
+def _write(experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say) -> dict[str, Any]:
     certified = experiment.certificate.method != "none"
     if certified:
         say("certificate: integrating again with another solver")
@@ -138,7 +151,7 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
     say("figures and report")
     report.rebuild(run.path, dataset=dataset)
     run.finish()
-    return Outcome(run.path, summary, result.status.ok)
+    return summary
 
 
 def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path) -> dict[str, Any]:

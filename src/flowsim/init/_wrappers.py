@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Key
+from ..models import CooccurrenceTransformer
 from ._any import split
 from ._draws import Initialiser
 

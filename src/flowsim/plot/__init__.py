@@ -4,10 +4,11 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, invariants, loss, structure, style
+from . import alignment, attention, balance, claims, invariants, loss, structure, style
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
+from .claims import draw_claims
 
 __all__ = [
     "FIGURES",
@@ -19,7 +20,9 @@ __all__ = [
     "alignment",
     "attention",
     "balance",
+    "claims",
     "draw",
+    "draw_claims",
     "invariants",
     "loss",
     "rendered",

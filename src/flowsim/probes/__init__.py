@@ -8,6 +8,7 @@ from ._heads import effective_rank, labels_of_structure, of_structure
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
 from ._samples import CLASSIFIED, GROUPS, sample_weights
+from ._theory import a_squared, of_claims
 from ._words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
 
@@ -40,10 +41,12 @@ def coordinates(problem: Problem) -> dict[str, list]:
 
 __all__ = [
     "Probe",
+    "a_squared",
     "coordinates",
     "drift_probe",
     "effective_rank",
     "measure_all",
+    "of_claims",
     "sample_weights",
     "standard",
     "user",

@@ -28,8 +28,7 @@ def sample_weights(problem, parameters):
 
 
 def _gradient_sum(moment):
-    task = moment.problem.samples
-    return jax.ops.segment_sum(sample_weights(moment.problem, moment.parameters), task.groups, len(task.group_names))
+    return moment.gradient_sums()
 
 
 min_margin = Probe("min_margin", (), "smallest margin, min_i y_i F(x_i)", "1", _min_margin)

@@ -54,11 +54,13 @@ def page(
     experiment_text: str,
     resolved_text: str,
     meta: Mapping[str, Any],
+    claims: Markup | None = None,
 ) -> str:
     """The report as HTML: no link to anything outside, every text of the user's escaped, the same for the same input.
 
     **Arguments:** `summary` as `summary.json`, possibly without some of it (then the page says that it is partial);
-    `figures` in order; `experiment_text` and `resolved_text`: YAML, shown as it is; `meta` as `meta.json`.
+    `figures` in order; `experiment_text` and `resolved_text`: YAML, shown as it is; `meta` as `meta.json`;
+    `claims`: the section made from `claims.json`, if there is one.
     """
     name = summary.get("name") or "unnamed run"
     body = [
@@ -67,6 +69,7 @@ def page(
         Markup("") if _sentences.is_complete(summary) else _partial(summary),
         _highlights(summary),
         *map(paragraph, _story(summary)),
+        section("The paper's claims", claims or ""),
         section("Figures", _figures(figures)),
         section("Events", _events(summary.get("events") or {})),
         section("Certificate: how exact this is", _certificate(summary)),

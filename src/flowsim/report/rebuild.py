@@ -10,6 +10,8 @@ import xarray
 
 from .. import plot
 from .._files import write_text
+from . import claims
+from ._html import Markup
 from ._sentences import INCOMPLETE
 from .page import Illustration, page
 
@@ -43,7 +45,7 @@ def write(
     pictures = [
         Illustration(f.name, f.caption, f.png.read_bytes() if f.png else None, f.skipped_reason) for f in figures
     ]
-    text = page(summary, pictures, experiment_text, resolved_text, meta)
+    text = page(summary, pictures, experiment_text, resolved_text, meta, _claims(Path(directory)))
     write_text(path, text)
     return path
 
@@ -84,6 +86,18 @@ def rebuild(
 def _unfinished(directory: Path, meta: Mapping[str, Any], events: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     times = {name: {"time": found[0], "times": list(found)} for name, found in events.items() if found}
     return {"name": meta.get("name", directory.resolve().name), "status": INCOMPLETE, "events": times}
+
+
+def _claims(directory: Path) -> Markup:
+    """The verdicts of a folder that `flowsim verify` made; their figures need more than its trajectory and stay."""
+    content = _json(directory / "claims.json")
+    if content is None:
+        return Markup("")
+    files = {
+        claim["id"]: directory / "figures" / "claims" / plot.claims.file_name(claim["id"])
+        for claim in content["claims"]
+    }
+    return claims.section(content, {name: path.read_bytes() for name, path in files.items() if path.is_file()})
 
 
 def _text(path: Path) -> str:

@@ -20,6 +20,7 @@ from .init import FileInit, Gaussian, InitConfig, KaimingNormal, KaimingUniform,
 from .loss import Loss, LossConfig, PluginLoss
 from .model import CooccurrenceTransformer, ModelConfig, TransformerModel, parameter_names
 from .save import GivenTimes, LinearTimes, LogTimes, SaveConfig
+from .scaling import Scaling
 from .solver import Solver
 from .task import CooccurrenceTask, FileTask, TaskConfig
 
@@ -54,6 +55,7 @@ __all__ = [
     "Phase1End",
     "PluginLoss",
     "SaveConfig",
+    "Scaling",
     "Section",
     "Solver",
     "TaskConfig",

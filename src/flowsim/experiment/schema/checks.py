@@ -21,6 +21,7 @@ from .init import FileInit, InitConfig, KaimingUniform, Theory
 from .kinds import KIND_CHECKS
 from .model import CooccurrenceTransformer
 from .save import GivenTimes, LogTimes, SaveConfig
+from .scaling import PLACES, Scaling
 from .solver import Solver
 from .task import CooccurrenceTask, FileTask, TaskConfig
 
@@ -245,6 +246,41 @@ def _unique_seeds(seeds: tuple[int, ...]) -> Iterator[Remark]:
         yield Remark(("seeds",), "must be different from one another")
 
 
+def _scaling(
+    scaling: tuple[Scaling, ...],
+    task: TaskConfig,
+    model: CooccurrenceTransformer,
+    init: InitConfig,
+    flow: GradientFlow,
+    discrete: tuple[DiscreteConfig, ...],
+    certificate: Certificate,
+) -> Iterator[Remark]:
+    """Every size must make a sound experiment."""
+    sections = {
+        "task": task, "model": model, "init": init, "flow": flow, "discrete": discrete, "certificate": certificate,
+    }  # fmt: skip
+    known = set(remarks(sections))  # said already
+    for i, entry in enumerate(scaling):
+        place, field = PLACES[entry.over]
+        if field not in type(sections[place]).model_fields:
+            kind = {"sigma0": "gaussian", "sigma1": "gaussian", "c0": "theory", "c1": "theory"}.get(
+                field, "cooccurrence"
+            )
+            yield Remark(("scaling", i, "over"), f"must be a key of {place}", f"take {place}: {kind}")
+            continue
+        for j, value in enumerate(entry.values):
+            path = ("scaling", i, "values", j)
+            if place != "init" and value != int(value):
+                yield Remark(path, "must be a whole number")
+                continue
+            size = value if place == "init" else int(value)
+            changed = {**sections, place: sections[place].model_copy(update={field: size})}
+            for found in remarks(changed):
+                if found not in known:
+                    what = ".".join(map(str, found.path))
+                    yield Remark(path, f"makes {what} unsound, which {found.message}", found.remedy)
+
+
 CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _task_sizes,
     _groups,
@@ -258,4 +294,5 @@ CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _unique_figures,
     _unique_seeds,
     *KIND_CHECKS,
+    _scaling,
 )

@@ -14,6 +14,7 @@ from .init import InitConfig, KaimingUniform
 from .loss import Loss, LossConfig
 from .model import ModelConfig
 from .save import LogTimes, SaveConfig
+from .scaling import ScalingConfig
 from .solver import Solver, SolverConfig, filled
 from .task import TaskConfig
 
@@ -48,6 +49,7 @@ class Experiment(Section):
     certificate: CertificateConfig = Certificate()
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
     probes: Annotated[tuple[Identifier, ...], Listed, Field(max_length=100)] = ()
+    scaling: ScalingConfig = ()
     figures: Annotated[tuple[Figure, ...], Listed] = FIGURES
 
     @field_validator("notes")

@@ -1,0 +1,91 @@
+"""`flowsim verify`: the paper's claims, each with a number and a verdict."""
+
+import pathlib
+import shutil
+import textwrap
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from ._output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
+from .progress import Progress
+from .run import Request, refuse_used, requested
+
+
+def register(app: typer.Typer) -> None:
+    app.command("verify")(verify)
+
+
+def verify(
+    experiment: Annotated[pathlib.Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")],
+    overrides: Overrides = None,
+    out: Annotated[
+        pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Measure the paper's claims on an experiment, over its `seeds` and its `scaling`.
+
+    The exit code says whether the runs went through, not whether the claims hold.
+
+    \b
+    Examples:
+      flowsim verify verify_theory_regime.yaml
+      flowsim verify figure1.yaml 'seeds=10' 'discrete=[]' --json
+    """
+    output = Output(json, quiet, verbose, debug)
+    with output.ending():
+        request = requested(experiment, overrides or [], out)
+        if not force:
+            refuse_used(request.folder, output)
+        _execute(request, output, force)
+
+
+def _execute(request: Request, output: Output, force: bool) -> None:
+    from ..experiment.array_files import ArrayErrors  # these load JAX and the whole simulator
+    from ..experiment.run import Interrupted
+    from ..experiment.verify import verify_experiment
+    from ..store import StoreError
+
+    try:
+        with Progress(quiet=output.quiet) as progress:
+            verified = verify_experiment(
+                request.experiment,
+                source_text=request.source_text,
+                source_folder=request.source_folder,
+                folder=request.folder,
+                force=force,
+                progress=progress.update,
+                say=progress.say,
+            )
+    except Interrupted as stop:
+        output.interrupted(str(stop), stop.signal)
+    except ArrayErrors as error:
+        output.refuse(f"{error}.")
+    except StoreError as error:
+        output.fail(str(error))
+    output.data(_table(verified.claims["claims"]))
+    output.say(f"report: {verified.folder / 'report.html'}")
+    output.document({**verified.claims, "folder": str(verified.folder)})
+    if not verified.ok:
+        raise typer.Exit(NUMERICAL)
+
+
+def _table(claims: list[Mapping[str, Any]]) -> str:
+    """One claim after the other: id, verdict and share in columns, the numbers below."""
+    from ..report import claims as words
+
+    width = max(len(claim["id"]) for claim in claims)
+    columns = shutil.get_terminal_size((110, 24)).columns
+    lines = []
+    for claim in claims:
+        share = words.share(claim)
+        lines.append(f"{claim['id']:<{width}}  {claim['verdict']:<19}{'' if share == '–' else share}".rstrip())
+        indent = " " * (width + 2)
+        lines += textwrap.wrap(words.numbers(claim), max(columns, 60), initial_indent=indent, subsequent_indent=indent)
+    return "\n".join(lines)
