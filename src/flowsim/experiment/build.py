@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, flows, init, losses, models, saving, tasks
+from .. import discrete, events, flows, init, losses, models, probes, saving, tasks
 from ..problem import Problem
 from ..simulate import Prepared, Settings, prepare
 from .arrays import load_embedding, load_task_arrays, load_weights
@@ -60,6 +60,7 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         built,
         settings,
         events=[_event(event) for event in experiment.events],
+        user_probes={p.kind: probes.sharpness(p.count, steps=p.steps) for p in experiment.probes},
         save_times=save_times(experiment),
         flow=flows.gradient(),
         reduction=experiment.flow.reduction,

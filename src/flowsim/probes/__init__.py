@@ -6,6 +6,7 @@ from ._any import EVERY_PROBLEM
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
 from ._samples import BINARY_LABELS, GROUPS, sample_weights
+from ._sharpness import largest_eigenvalues, sharpness
 from ._words import RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
 
@@ -38,8 +39,10 @@ __all__ = [
     "Probe",
     "coordinates",
     "drift_probe",
+    "largest_eigenvalues",
     "measure_all",
     "sample_weights",
+    "sharpness",
     "standard",
     "user",
 ]

@@ -2,9 +2,9 @@
 
 The method's stability polynomial is R(z) = w(x) P(x), x = 1 + z/d, where w has two complex pairs of roots and P is
 orthogonal on [-1, 1] for the weight w²/√(1 - x²), so that w P ripples evenly there. Roots, d and the height of the
-ripples solve five equations: R(z) = e^z + O(z⁵), and ripples of at most 0.8 (0.95 is customary; the stronger
-damping costs 1 % of the interval and saves a third of the rejected steps on a transformer's flow). P is realised by its three-term
-recurrence, w by four classical stages that complete the order conditions of all eight trees up to order four.
+ripples solve five equations: R(z) = e^z + O(z⁵), and ripples of at most 0.8 (0.95 is customary; the stronger damping
+costs 2 % of the interval and saves rejected steps on a transformer's flow). P is realised by its three-term recurrence,
+w by four classical stages that complete the order conditions of all eight trees up to order four.
 
 **Reference:** Abdulle (2002), SIAM J. Sci. Comput. 23, 2041-2054. The coefficients here are solved for anew.
 """

@@ -13,6 +13,7 @@ from .flow import FlowConfig
 from .init import InitConfig, KaimingUniform
 from .loss import Loss, LossConfig
 from .model import ModelConfig
+from .probes import ProbeConfig
 from .save import LogTimes, SaveConfig
 from .solver import Solver, SolverConfig, filled
 from .task import TaskConfig
@@ -44,6 +45,7 @@ class Experiment(Section):
     flow: FlowConfig
     solver: Annotated[SolverConfig, Field(validate_default=True)] = Solver()
     events: Annotated[tuple[EventConfig, ...], Listed, Field(max_length=100)] = (Phase1End(),)
+    probes: Annotated[tuple[ProbeConfig, ...], Listed, Field(max_length=1)] = ()
     save: Annotated[SaveConfig, Field(validate_default=True)] = LogTimes()
     certificate: CertificateConfig = Certificate()
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
