@@ -85,7 +85,7 @@ def simulate(
     - `step`: fixed step size instead of the error test.
     - `events`: see `flowsim.events`; recorded and passed, unless `terminal`.
     - `probes`: name -> `function(parameters)`, measured beside the standard probes at every saved time; the function
-      sees the parameters in the shape in which you made them. Or one of flowsim's, such as `flowsim.probes.sharpness()`.
+      sees the parameters in the shape in which you made them. Or one of flowsim's: `flowsim.probes.sharpness()`.
     - `save_times`: 200 logarithmically spaced times by default; 0 and `t1` are always added.
     - `flow`: a `flowsim.flows` vector field; the gradient flow by default.
     - `reduction`: an exact reduction by name, `auto` or `none`.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import check, new, report, run, solvers
+from . import check, compare, new, report, run, solvers
 
 _EXAMPLES = """Exact gradient flow of transformers: adaptive integration, certified error, exact events.
 
@@ -19,6 +19,7 @@ Examples:
   flowsim run figure1.yaml                  run it into runs/figure1/…
   flowsim run figure1.yaml flow.t1=1.0e6 solver.rtol=1e-10 --out long
   flowsim run --resume runs/figure1/…       go on with an interrupted run
+  flowsim compare solver_accuracy.yaml      work against precision
   flowsim solvers                           which solver, and when
 
 \b
@@ -36,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for module in (run, check, new, solvers, report):
+for module in (run, check, new, solvers, compare, report):
     module.register(app)
 
 

@@ -12,15 +12,13 @@ import numpy as np
 from jaxtyping import PyTree
 from scipy.integrate import solve_ivp
 
-from .. import discrete, probes, solvers
+from .. import discrete, probes
 from ..events import Event
 from ..integrate import Stopwatch
 from ..moment import Lift, Moment
 from ..problem import Problem
 from ..simulate import Settings, collect, prepare
-
-SCIPY = {"scipy_rk23": "RK23", "scipy_rk45": "RK45", "scipy_dop853": "DOP853"}
-OPTAX = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adagrad", "rmsprop")}
+from ..solver_names import CONTESTANTS, OPTAX, SCIPY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Outcome:
 
 def known() -> tuple[str, ...]:
     """Names of all contestants."""
-    return (*solvers.kinds(), *SCIPY, *OPTAX)
+    return CONTESTANTS
 
 
 def is_optimiser(solver: str) -> bool:
@@ -77,9 +75,7 @@ def _flowsim(task: Task, solver: str, setting: float) -> Outcome:
     fixed = setting if solver == "euler" else None
     rtol = 1e-6 if solver == "euler" else setting
     settings = Settings(task.t1, solver, rtol, rtol * task.atol_ratio, fixed, task.max_steps)
-    prepared = prepare(
-        task.problem, settings, events=task.events, save_times=task.save_times, reduction="none"
-    )
+    prepared = prepare(task.problem, settings, events=task.events, save_times=task.save_times, reduction="none")
     first = collect(prepared)  # traces and compiles
     results = [collect(prepared) for _ in range(task.repeats)] if task.repeats else [first]
     last = results[-1]
@@ -151,5 +147,13 @@ def _optax(task: Task, kind: str, learning_rate: float) -> Outcome:
         spent.append(watch.read())
     seconds, compiling = [running for _, running in spent[1:]], spent[0][0]
     return Outcome(
-        "done" if np.all(np.isfinite(end)) else "not_finite", end, {}, {}, steps, float(steps), 0.0, tuple(seconds), compiling
+        "done" if np.all(np.isfinite(end)) else "not_finite",
+        end,
+        {},
+        {},
+        steps,
+        float(steps),
+        0.0,
+        tuple(seconds),
+        compiling,
     )

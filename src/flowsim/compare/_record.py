@@ -51,7 +51,9 @@ class Comparison:
         import xarray  # kept out of `import flowsim`, which loads JAX's family only
 
         runs = self.runs
-        probes, events = (sorted({k for run in runs for k in getattr(run, f)}) for f in ("probe_errors", "event_errors"))
+        probes, events = (
+            sorted({k for run in runs for k in getattr(run, f)}) for f in ("probe_errors", "event_errors")
+        )
         repeats = max(len(run.seconds) for run in runs)
         seconds = [[*run.seconds, *[math.nan] * (repeats - len(run.seconds))] for run in runs]
         data = {
@@ -79,15 +81,16 @@ class Comparison:
 
     def table(self) -> str:
         """For a terminal."""
-        head = f"{'solver':<14}{'setting':>9}{'error':>10}{'evaluations':>13}{'steps':>9}{'rejected':>10}{'seconds':>10}  status"
+        columns = (("error", 10), ("evaluations", 13), ("steps", 9), ("rejected", 10), ("seconds", 10))
+        head = f"{'solver':<14}{'setting':>9}" + "".join(f"{name:>{width}}" for name, width in columns) + "  status"
         rows = [
             f"{run.solver:<14}{run.setting:>9.0e}{run.parameter_error:>10.1e}{run.evaluations:>13}{run.steps:>9.0f}"
             f"{run.rejected:>10.0f}{np.median(run.seconds):>10.3f}  {run.status}"
             for run in self.runs
         ]
         foot = (
-            f"error: of the final parameters (t = {self.t1:g}) over the distance travelled. Reference {self.reference}, "
-            f"{self.reference_error:.0e} from {self.check}."
+            f"error: of the final parameters (t = {self.t1:g}) over the distance travelled. "
+            f"Reference {self.reference}, {self.reference_error:.0e} from {self.check}."
         )
         return "\n".join([head, *rows, foot])
 

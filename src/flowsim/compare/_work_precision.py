@@ -8,7 +8,8 @@ import numpy as np
 from .. import saving
 from ..events import Event
 from ..problem import Problem
-from ._contestants import OPTAX, Outcome, Task, enter, flat, is_optimiser, known
+from ..solver_names import OPTAX
+from ._contestants import Outcome, Task, enter, flat, is_optimiser, known
 from ._record import Comparison, Run
 
 _JUDGES = ("dop853", "dopri8", "stabilized4", "dopri5", "kvaerno5")  # those not on trial make the reference

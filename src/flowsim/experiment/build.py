@@ -59,12 +59,17 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
     return prepare(
         built,
         settings,
-        events=[_event(event) for event in experiment.events],
+        events=events_of(experiment),
         user_probes={p.kind: probes.sharpness(p.count, steps=p.steps) for p in experiment.probes},
         save_times=save_times(experiment),
         flow=flows.gradient(),
         reduction=experiment.flow.reduction,
     )
+
+
+def events_of(experiment: Experiment) -> list[events.Event]:
+    """Events that are watched."""
+    return [_event(event) for event in experiment.events]
 
 
 def save_times(experiment: Experiment) -> np.ndarray:

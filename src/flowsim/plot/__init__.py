@@ -4,7 +4,7 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, invariants, loss, style
+from . import alignment, attention, balance, invariants, loss, style, work_precision
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
@@ -25,5 +25,6 @@ __all__ = [
     "loss",
     "rendered",
     "style",
+    "work_precision",
     "write_whole",
 ]

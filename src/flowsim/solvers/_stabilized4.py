@@ -29,8 +29,8 @@ class Stabilized4(diffrax.AbstractAdaptiveSolver):
         R_s(z) = w(z) P_{s-4}(z) = e^z + O(z⁵),   |R_s(z)| ≤ 1 for -0.34 s² ≤ z ≤ 0,
 
     and at most 0.8 where it ripples. A three-term recurrence of s - 4 stages, then four classical ones. Embedded
-    third-order error estimate; cubic Hermite dense output, whose error is of the method's global order. Spectral radius,
-    memory and the refusal of steps beyond reach (here at the cost of five evaluations) are those of `Stabilized`.
+    third-order error estimate; cubic Hermite dense output, whose error is of the method's global order. Spectral
+    radius, memory and the refusal of steps beyond reach (at the cost of five evaluations) are those of `Stabilized`.
 
     **Arguments:** as of `Stabilized`; `max_stages` is at most 250.
 

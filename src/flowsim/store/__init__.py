@@ -1,6 +1,6 @@
 """The run folder on disk: whole files or none, segments, checkpoints, one writer."""
 
-from ._atomic import StoreError, write_json, write_text
+from ._atomic import StoreError, write_dataset, write_json, write_text
 from ._folder import SCHEMA_VERSION, RunFolder, named_parameters, summary
 from ._load import Run, load
 from ._lock import Lock
@@ -16,6 +16,7 @@ __all__ = [
     "load",
     "named_parameters",
     "summary",
+    "write_dataset",
     "write_json",
     "write_text",
 ]

@@ -14,7 +14,7 @@ from .. import _tree
 from ..discrete import Descent
 from ..models import CooccurrenceTransformer
 from ..result import EventRecord, Result
-from ._atomic import StoreError, write, write_json, write_text
+from ._atomic import StoreError, write, write_dataset, write_json, write_text
 from ._segments import SEGMENTS, Segments
 
 SCHEMA_VERSION = 1
@@ -53,7 +53,7 @@ class RunFolder:
         """A dataset as netCDF 4."""
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
-        write(path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"))
+        write_dataset(path, dataset)
 
     def write_parameters(self, model: Any) -> None:
         """Final parameters by name, lifted back from any reduction."""

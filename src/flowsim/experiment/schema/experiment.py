@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from . import checks
 from ._base import Listed, Section, Seed, wrong
 from .certificate import Certificate, CertificateConfig
+from .compare import Compare
 from .discrete import DiscreteConfig
 from .events import EventConfig, Phase1End
 from .flow import FlowConfig
@@ -49,6 +50,7 @@ class Experiment(Section):
     save: Annotated[SaveConfig, Field(validate_default=True)] = LogTimes()
     certificate: CertificateConfig = Certificate()
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
+    compare: Compare = Compare()
     figures: Annotated[tuple[Figure, ...], Listed] = FIGURES
 
     @field_validator("notes")
