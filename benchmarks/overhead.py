@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 import flowsim
-from flowsim.simulate import Settings, prepare
+from flowsim._simulate import Settings, prepare
 
 
 def paper_problem():

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 import flowsim
 from flowsim import theory
-from flowsim.simulate import Settings, collect, prepare, simulate
+from flowsim._simulate import Settings, collect, prepare, simulate
 from flowsim.theory import Word, phase2, scaling
 
 SAMPLES, LENGTH, VOCABULARY, WIDTH, NEURONS = 60, 4, 103, 40_000, 8

@@ -18,7 +18,7 @@ _NAMES = {
     "Problem": "problem",
     "Result": "result",
     "load": "store",
-    "simulate": "simulate",
+    "simulate": "_simulate",
 }
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ if TYPE_CHECKING:
     from . import (
         tasks as tasks,
     )
+    from ._simulate import simulate
     from .problem import Problem
     from .result import Result
-    from .simulate import simulate
     from .store import load
 
 

@@ -40,6 +40,11 @@ def write_bytes(path: pathlib.Path, data: bytes) -> None:
     write(path, lambda temporary: _dump(temporary, data))
 
 
+def write_dataset(path: pathlib.Path, dataset: Any) -> None:
+    """An `xarray.Dataset` as a whole netCDF file."""
+    write(path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"))
+
+
 def write_text(path: pathlib.Path, text: str) -> None:
     """`text` in UTF-8 as a whole file."""
     write_bytes(path, text.encode("utf8", "replace"))

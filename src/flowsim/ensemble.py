@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import reductions
+from ._simulate import Prepared, Settings, collect, prepare
 from .problem import Problem
 from .result import EventRecord, Result, SolverRecord, Status, Trajectory
-from .simulate import Prepared, Settings, collect, prepare
 
 T = TypeVar("T")
 S = TypeVar("S")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import check, new, report, run, solvers, verify
+from . import check, compare, new, report, run, solvers, verify
 
 _EXAMPLES = """Exact gradient flow of transformers: adaptive integration, certified error, exact events.
 
@@ -20,6 +20,7 @@ Examples:
   flowsim run figure1.yaml flow.t1=1.0e6 solver.rtol=1e-10 --out long
   flowsim run --resume runs/figure1/…       go on with an interrupted run
   flowsim verify theory.yaml                the paper's claims, measured
+  flowsim compare solver_accuracy.yaml      work against precision
   flowsim solvers                           which solver, and when
 
 \b
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for module in (run, check, new, solvers, verify, report):
+for module in (run, check, new, solvers, compare, verify, report):
     module.register(app)
 
 

@@ -9,12 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, init, models, plugin, saving, tasks
-
-# Before the module of the same name is imported, which would otherwise take the function's place in the package.
-from .. import simulate as _simulate  # noqa: F401
+from .. import discrete, events, init, models, plugin, probes, saving, tasks
+from .._simulate import Prepared, Settings, prepare
 from ..problem import Problem
-from ..simulate import Prepared, Settings, prepare
 from . import parts
 from .arrays import load_embedding, load_task_arrays, load_weights
 from .schema import Experiment
@@ -76,12 +73,24 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
     return prepare(
         built,
         settings,
-        events=[_event(event) for event in experiment.events],
-        user_probes={name: plugin.get("probe", name) for name in experiment.probes},
+        events=events_of(experiment),
+        user_probes=dict(_probe(config) for config in experiment.probes),
         save_times=save_times(experiment),
         flow=parts.flow(experiment.flow),
         reduction=experiment.flow.reduction,
     )
+
+
+def events_of(experiment: Experiment) -> list[events.Event]:
+    """Events that are watched."""
+    return [_event(event) for event in experiment.events]
+
+
+def _probe(config: Any) -> tuple[str, Any]:
+    """Name and function of a probe beyond the standard set."""
+    if config.kind == "sharpness":
+        return config.kind, probes.sharpness(config.count, steps=config.steps)
+    return config.use, plugin.get("probe", config.use)
 
 
 def save_times(experiment: Experiment) -> np.ndarray:

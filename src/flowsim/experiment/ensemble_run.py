@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import ensemble, report, store
+from .._simulate import Prepared
 from ..ensemble import EnsembleResult
-from ..simulate import Prepared
 from . import build
 from .schema import Experiment
 

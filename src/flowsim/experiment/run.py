@@ -7,14 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import report, store
-
-# Before the module of the same name is imported, which would otherwise take the function's place in the package.
-from .. import simulate as _simulate  # noqa: F401
+from .._simulate import Prepared, assemble
 from ..integrate import Chunk, History, Stopwatch
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
-from ..simulate import Prepared, assemble
 from . import build, ensemble_run
 from ._identity import environment, git_state, identity
 from ._log import logging_to

@@ -9,8 +9,8 @@ from typing import Any, cast
 import jax.numpy as jnp
 
 from .. import ensemble, plot, report, store, tasks, theory
+from .._simulate import Prepared, collect
 from ..problem import Problem
-from ..simulate import Prepared, collect
 from ..theory import scaling
 from . import build, ensemble_run
 from .problems import Place, refusal

@@ -4,7 +4,7 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, claims, invariants, loss, structure, style
+from . import alignment, attention, balance, claims, invariants, loss, structure, style, work_precision
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
@@ -28,4 +28,5 @@ __all__ = [
     "rendered",
     "structure",
     "style",
+    "work_precision",
 ]

@@ -8,6 +8,7 @@ from ._heads import effective_rank, labels_of_structure, of_structure
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
 from ._samples import CLASSIFIED, GROUPS, sample_weights
+from ._sharpness import largest_eigenvalues, sharpness
 from ._theory import a_squared, of_claims
 from ._words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, STATISTICS, WORDS
 
@@ -45,9 +46,11 @@ __all__ = [
     "coordinates",
     "drift_probe",
     "effective_rank",
+    "largest_eigenvalues",
     "measure_all",
     "of_claims",
     "sample_weights",
+    "sharpness",
     "standard",
     "user",
 ]

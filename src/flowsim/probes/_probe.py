@@ -27,8 +27,13 @@ class Probe(eqx.Module):
     measure: Callable[[Moment], Array]
 
 
-def user(name: str, function: Callable[[PyTree], Array]) -> Probe:
-    """A probe of a user's `function(parameters)`, which sees the parameters as the user made them."""
+def user(name: str, function: "Callable[[PyTree], Array] | Probe") -> Probe:
+    """A probe of a user's `function(parameters)`, which sees the parameters in the shape in which the user made them.
+
+    One of flowsim's own probes, such as `probes.sharpness()`, may stand in the function's place.
+    """
+    if isinstance(function, Probe):
+        return Probe(name, function.dims, function.long_name, function.units, function.measure)
     return Probe(name, None, f"user probe {name}", "1", _UserProbe(function))
 
 

@@ -2,5 +2,7 @@
 
 from ._method import Method, check_tolerances, smallest_rtol
 from ._registry import choose, kinds, make
+from ._stabilized import Stabilized
+from ._stabilized4 import Stabilized4
 
-__all__ = ["Method", "check_tolerances", "choose", "kinds", "make", "smallest_rtol"]
+__all__ = ["Method", "Stabilized", "Stabilized4", "check_tolerances", "choose", "kinds", "make", "smallest_rtol"]

@@ -13,6 +13,8 @@ from jaxtyping import PyTree
 
 from ._dop853 import Dop853
 from ._method import Method, controller, flow_rms, keep_before
+from ._stabilized import Stabilized, affordable_stages, doubt, evaluations
+from ._stabilized4 import Stabilized4
 
 _EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "euler": diffrax.Euler,
@@ -30,11 +32,15 @@ _IMPLICIT: dict[str, Callable[..., diffrax.AbstractSolver]] = {
     "kvaerno4": diffrax.Kvaerno4,
     "kvaerno5": diffrax.Kvaerno5,
 }
+_STABILIZED: dict[str, Callable[..., diffrax.AbstractSolver]] = {
+    "stabilized": Stabilized,
+    "stabilized4": Stabilized4,
+}
 
 
 def kinds() -> tuple[str, ...]:
     """Names that `make` knows, besides `auto`."""
-    return (*_EXPLICIT, *_IMPLICIT)
+    return (*_EXPLICIT, *_STABILIZED, *_IMPLICIT)
 
 
 def choose(rtol: float) -> str:
@@ -59,17 +65,19 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         raise ValueError("euler has no error estimate: give it a fixed step size (solver.step).")
     if step is not None and not (math.isfinite(step) and step > 0):
         raise ValueError(f"step must be > 0 and finite, got {step}.")
+    cost, retry = None, keep_before
     if kind in _EXPLICIT:
         solver = _EXPLICIT[kind]()
-        cost = ConstantCost(_stages(solver))
+    elif kind in _STABILIZED:
+        solver = _STABILIZED[kind](max_stages=affordable_stages(rtol, dtype))
+        cost, retry = evaluations, doubt
     elif kind in _IMPLICIT:
         solver = _IMPLICIT[kind](root_finder=_matrix_free_newton(rtol, atol))
-        cost = ConstantCost(_stages(solver))
     else:
         raise ValueError(f"unknown solver {kind!r}; known are auto, {', '.join(kinds())}.")
     control = None if step is not None else controller(rtol, atol, dtype)
     fixed = None if step is None else jnp.asarray(step, dtype)
-    return Method(kind, solver, control, fixed, cost, keep_before)
+    return Method(kind, solver, control, fixed, cost or ConstantCost(_stages(solver)), retry)
 
 
 def _stages(solver: diffrax.AbstractSolver) -> int:

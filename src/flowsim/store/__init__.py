@@ -1,6 +1,6 @@
 """The run folder on disk: whole files or none, segments, checkpoints, one writer."""
 
-from .._files import StoreError, write_json, write_text
+from .._files import StoreError, write_dataset, write_json, write_text
 from ._claims import claims, write_claims
 from ._folder import SCHEMA_VERSION, RunFolder, named_parameters, summary
 from ._load import Run, load
@@ -19,6 +19,7 @@ __all__ = [
     "named_parameters",
     "summary",
     "write_claims",
+    "write_dataset",
     "write_json",
     "write_text",
 ]

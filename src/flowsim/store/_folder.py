@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from .. import _tree
-from .._files import StoreError, write, write_json, write_text
+from .._files import StoreError, write, write_dataset, write_json, write_text
 from ..discrete import Descent
 from ..models import CooccurrenceTransformer
 from ..result import EventRecord, Result
@@ -77,7 +77,7 @@ class RunFolder:
         """A dataset as netCDF 4."""
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
-        write(path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"))
+        write_dataset(path, dataset)
 
     def write_parameters(self, model: Any) -> None:
         """Final parameters by name, lifted back from any reduction."""

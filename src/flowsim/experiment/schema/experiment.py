@@ -5,14 +5,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from . import checks
-from ._base import Identifier, Listed, Section, Seed, wrong
+from ._base import Listed, Section, Seed, wrong
 from .certificate import Certificate, CertificateConfig
+from .compare import Compare
 from .discrete import DiscreteConfig
 from .events import EventConfig, Phase1End
 from .flow import FlowConfig
 from .init import InitConfig, KaimingUniform
 from .loss import Loss, LossConfig
 from .model import ModelConfig
+from .probes import ProbeConfig
 from .save import LogTimes, SaveConfig
 from .scaling import ScalingConfig
 from .solver import Solver, SolverConfig, filled
@@ -45,11 +47,12 @@ class Experiment(Section):
     flow: FlowConfig
     solver: Annotated[SolverConfig, Field(validate_default=True)] = Solver()
     events: Annotated[tuple[EventConfig, ...], Listed, Field(max_length=100)] = (Phase1End(),)
+    probes: Annotated[tuple[ProbeConfig, ...], Listed, Field(max_length=100)] = ()
     save: Annotated[SaveConfig, Field(validate_default=True)] = LogTimes()
     certificate: CertificateConfig = Certificate()
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
-    probes: Annotated[tuple[Identifier, ...], Listed, Field(max_length=100)] = ()
     scaling: ScalingConfig = ()
+    compare: Compare = Compare()
     figures: Annotated[tuple[Figure, ...], Listed] = FIGURES
 
     @field_validator("notes")

@@ -26,6 +26,7 @@ from .model import (
     TransformerModel,
     parameter_names,
 )
+from .probes import ProbeConfig
 from .task import (
     CooccurrenceLanguageTask,
     CooccurrenceTask,
@@ -181,13 +182,13 @@ def _registered(
     init: InitConfig,
     flow: FlowConfig,
     events: tuple[EventConfig, ...],
-    probes: tuple[str, ...],
+    probes: tuple[ProbeConfig, ...],
 ) -> Iterator[Remark]:
     """What is used of plugins must be registered."""
     sections = {"task": task, "model": model, "loss": loss, "init": init, "flow": flow}
     used = [((name, "use"), name, section.use) for name, section in sections.items() if section.kind == "plugin"]
     used += [(("events", i, "use"), "event", event.use) for i, event in enumerate(events) if event.kind == "plugin"]
-    used += [(("probes", i), "probe", name) for i, name in enumerate(probes)]
+    used += [(("probes", i), "probe", probe.use) for i, probe in enumerate(probes) if probe.kind == "plugin"]
     for path, what, name in used:
         known = plugin.names(what)
         if name not in known:

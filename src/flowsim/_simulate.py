@@ -17,6 +17,7 @@ from .certificate import certify
 from .events import Event
 from .integrate import Carry, Chunk, Clock, History, Plan, Stopwatch, march, observe
 from .moment import Lift
+from .probes import Probe
 from .problem import Problem
 from .reductions import Reduction
 from .result import Crossing, EventRecord, Result, SolverRecord, Status, Trajectory, Variable
@@ -64,7 +65,7 @@ def simulate(
     atol: float = 1e-10,
     step: float | None = None,
     events: Sequence[Event] = (),
-    probes: Mapping[str, Callable[[PyTree], Array]] | None = None,
+    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
@@ -86,7 +87,7 @@ def simulate(
     - `step`: fixed step size instead of the error test.
     - `events`: see `flowsim.events`; recorded and passed, unless `terminal`.
     - `probes`: name -> `function(parameters)`, measured beside the standard probes at every saved time; the function
-      sees the parameters in the shape in which you made them.
+      sees the parameters in the shape in which you made them. Or one of flowsim's: `flowsim.probes.sharpness()`.
     - `save_times`: 200 logarithmically spaced times by default; 0 and `t1` are always added.
     - `flow`: a `flowsim.flows` vector field; the gradient flow by default.
     - `reduction`: an exact reduction by name, `auto` or `none`; flows that tell coordinates apart have none.
@@ -120,7 +121,7 @@ def prepare(
     settings: Settings,
     *,
     events: Sequence[Event] = (),
-    user_probes: Mapping[str, Callable[[PyTree], Array]] | None = None,
+    user_probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
