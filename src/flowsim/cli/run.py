@@ -104,19 +104,21 @@ def _resumed(folder: pathlib.Path) -> Request:
 
 def _plan(request: Request, output: Output) -> None:
     """Build everything and show what would run."""
-    from ..experiment import build  # loads JAX
+    from ..experiment import build, sizes  # these load JAX
 
     build.configure(request.experiment.precision)
+    sizes.refuse_weights_that_cannot_fit(request.experiment)
     problem = build.problem(request.experiment, request.source_folder)
     prepared = build.prepared(request.experiment, problem)
+    measured = sizes.measure(problem, prepared)
+    sizes.refuse_what_cannot_fit(measured)
     plan = {
         "folder": str(request.folder),
         "reduction": prepared.reduction.name,
         "reduction_reason": prepared.reduction.reason,
         "solver": prepared.plan.method.kind,
-        "state_bytes": build.state_size(prepared.reduction.problem),
-        "state_bytes_unreduced": build.state_size(problem),
         "saved_times": len(prepared.save_times),
+        **{f"{name}_bytes": size for name, size in dataclasses.asdict(measured).items()},
     }
     for key, value in plan.items():
         output.say(f"{key.replace('_', ' ')}: {value}")

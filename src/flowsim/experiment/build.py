@@ -6,7 +6,6 @@ import zlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .. import discrete, events, init, models, plugin, probes, saving, tasks
@@ -176,8 +175,3 @@ def _event(config) -> events.Event:
 
 def _turned(event: events.Event, direction: events.Direction) -> events.Event:
     return events.Event(event.name, event.parts, direction, event.terminal, event.description)
-
-
-def state_size(built: Problem) -> int:
-    """Bytes of one state."""
-    return sum(x.size * jnp.dtype(x.dtype).itemsize for x in jax.tree.leaves(built.parameters))

@@ -12,7 +12,7 @@ from ..integrate import Chunk, History, Stopwatch
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
-from . import build, ensemble_run
+from . import build, ensemble_run, sizes
 from ._identity import environment, git_state, identity
 from ._log import logging_to
 from ._signals import Interrupted, Stop, stopping
@@ -63,6 +63,7 @@ def run_experiment(
     """
     build.configure(experiment.precision)
     member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
+    sizes.refuse_weights_that_cannot_fit(member)
     problem = build.problem(member, source_folder)
     prepared = instrument(problem, build.prepared(member, problem))
     run = store.RunFolder(folder)

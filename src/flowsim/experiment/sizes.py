@@ -1,0 +1,91 @@
+"""How large a run is, and the refusal of one that cannot fit into memory."""
+
+import dataclasses
+import math
+import os
+import pathlib
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._simulate import Prepared
+from ..integrate import observe, start
+from ..problem import Problem
+from .problems import Place, refusal
+from .schema import Experiment
+from .schema.checks import drawn_in_law
+
+_BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
+_COPIES = 3  # of the weights while they are drawn and reduced; of the saved rows while they are written
+_CGROUP = pathlib.Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Bytes. `parameters`: the model's; `state`: what is integrated; `carry`: one checkpoint; `segments`: all rows."""
+
+    parameters: int
+    state: int
+    carry: int
+    segments: int
+    peak_estimate: int
+
+
+def measure(problem: Problem, prepared: Prepared) -> Sizes:
+    """Sizes of a run that has been built, from shapes alone: nothing is computed."""
+    carry = eqx.filter_eval_shape(start, prepared.plan)
+    row = eqx.filter_eval_shape(observe, prepared.plan, carry)
+    parameters, state = _bytes(problem.parameters), _bytes(prepared.plan.problem.parameters)
+    segments = len(prepared.save_times) * (8 + _bytes(row))
+    work = _bytes(carry) + 16 * state  # stages of a step, and the interpolant's
+    return Sizes(parameters, state, _bytes(carry), segments, int(_BASE + _COPIES * (parameters + segments) + 2 * work))
+
+
+def refuse_what_cannot_fit(sizes: Sizes) -> None:
+    """**Raises:** `ExperimentErrors` that names the key to change."""
+    memory = available()
+    if sizes.peak_estimate > memory:
+        key = "save.points" if sizes.segments > sizes.parameters + sizes.carry else "model.width"
+        raise _too_large(key, sizes.peak_estimate, memory)
+
+
+def refuse_weights_that_cannot_fit(experiment: Experiment) -> None:
+    """Before they are drawn, which is where a machine without enough memory would kill the process.
+
+    **Raises:** `ExperimentErrors` that names the key to change.
+    """
+    model: Any = experiment.model
+    if model.kind != "cooccurrence_transformer" or math.isinf(model.width) or drawn_in_law(experiment):
+        return
+    task: Any = experiment.task
+    number = model.width * (model.neurons + 3 * task.vocabulary)
+    needed = _BASE + _COPIES * number * (8 if experiment.precision == "float64" else 4)
+    if needed > available():
+        raise _too_large("model.width", needed, available())
+
+
+def available() -> float:
+    """Bytes of memory of this machine, or of this container if that is less."""
+    if not hasattr(os, "sysconf"):
+        return math.inf
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        return min(physical, int(_CGROUP.read_text()))
+    except (OSError, ValueError):
+        return physical
+
+
+def _too_large(key: str, needed: float, memory: float):
+    message = f"makes a run of about {needed / 1e9:.1f} GB, and there are {memory / 1e9:.1f} GB: lower it."
+    return refusal(Place("memory"), message, key)
+
+
+def _bytes(tree: Any) -> int:
+    arrays = [x for x in jax.tree.leaves(tree) if hasattr(x, "dtype") and hasattr(x, "shape")]
+    return sum(math.prod(x.shape) * _itemsize(x.dtype) for x in arrays)
+
+
+def _itemsize(dtype: Any) -> int:
+    return 8 if jnp.issubdtype(dtype, jax.dtypes.prng_key) else jnp.dtype(dtype).itemsize
