@@ -4,6 +4,8 @@ Names load when they are first used (PEP 562): the command line reads and checks
 """
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -18,9 +20,23 @@ _NAMES = {
     "simulate": "simulate",
 }
 
+
+class _Package(types.ModuleType):
+    """`flowsim.simulate` is the function, also after `import flowsim.compare` has loaded the module of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _NAMES and isinstance(value, types.ModuleType)):
+            types.ModuleType.__setattr__(self, name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
 if TYPE_CHECKING:
     from . import (
         certificate as certificate,
+    )
+    from . import (
+        compare as compare,
     )
     from . import (
         events as events,
