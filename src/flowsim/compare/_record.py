@@ -56,7 +56,7 @@ class Comparison:
         )
         repeats = max(len(run.seconds) for run in runs)
         seconds = [[*run.seconds, *[math.nan] * (repeats - len(run.seconds))] for run in runs]
-        data = {
+        data: dict[str, tuple] = {
             name: ("run", [getattr(run, name) for run in runs], {"long_name": text})
             for name, text in (
                 ("status", "how the run ended"),
