@@ -1,5 +1,8 @@
 """The comparison of solvers on a flow with a closed form."""
 
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -58,6 +61,12 @@ def test_a_failed_solver_is_listed_with_its_status():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(1e3 * x**2) / 2, jnp.ones(1))
     found = compare.work_precision(problem, solvers=["bosh3"], tolerances=[1e-4], t1=1.0, repeats=1, max_steps=20)
     assert found.runs[0].status == "step_limit"
+
+
+def test_importing_it_leaves_the_name_simulate_alone():
+    """The entry point and its module share a name; importing a module that needs it must not replace the function."""
+    code = "import flowsim.compare, flowsim; assert callable(flowsim.simulate), flowsim.simulate"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ Names load when they are first used (PEP 562): the command line reads and checks
 """
 
 import importlib
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -24,6 +22,9 @@ _NAMES = {
 if TYPE_CHECKING:
     from . import (
         certificate as certificate,
+    )
+    from . import (
+        compare as compare,
     )
     from . import (
         ensemble as ensemble,
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from . import (
         tasks as tasks,
     )
-    from ._simulate import simulate
     from .problem import Problem
     from .result import Result
     from .store import load

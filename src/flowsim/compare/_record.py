@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -57,7 +56,7 @@ class Comparison:
         )
         repeats = max(len(run.seconds) for run in runs)
         seconds = [[*run.seconds, *[math.nan] * (repeats - len(run.seconds))] for run in runs]
-        data: dict[str, Any] = {
+        data: dict[str, tuple] = {
             name: ("run", [getattr(run, name) for run in runs], {"long_name": text})
             for name, text in (
                 ("status", "how the run ended"),

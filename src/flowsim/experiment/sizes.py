@@ -72,9 +72,9 @@ def available() -> float:
         return math.inf
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
-        return min(physical, int(_CGROUP.read_text()))
+        return float(min(physical, int(_CGROUP.read_text())))
     except (OSError, ValueError):
-        return physical
+        return float(physical)
 
 
 def _too_large(key: str, needed: float, memory: float):

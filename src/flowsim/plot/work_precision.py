@@ -3,6 +3,7 @@
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from . import style
 from ._need import CannotDraw
@@ -41,6 +42,8 @@ def figure(comparison: xarray.Dataset) -> Figure:
             axes.plot(work[done], errors[done], color=look.color, marker=look.marker, linestyle="none")
         axes.set_xscale("log")
         axes.set_yscale("log")
+        if work[usable].max() > 10 * work[usable].min():
+            axes.xaxis.set_minor_formatter(NullFormatter())  # labels of less than a decade would run into each other
         if comparison.attrs["reference_error"] > 0:
             axes.axhspan(
                 0.1 * comparison.attrs["reference_error"], comparison.attrs["reference_error"], color="#E6E6E6"
