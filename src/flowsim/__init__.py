@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from . import (
         tasks as tasks,
     )
+    from ._simulate import simulate
     from .problem import Problem
     from .result import Result
     from .store import load
@@ -79,17 +80,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
-
-
-class _Package(types.ModuleType):
-    """Keeps `flowsim.simulate` the function: importing the submodule of that name would bind the module over it."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _NAMES and isinstance(value, types.ModuleType)):
-            types.ModuleType.__setattr__(self, name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
