@@ -162,7 +162,7 @@ def test_infinite_width(text):
         ("events=[3]", "events[0]", "`key: value` lines"),
         ("events=phase1_end", "events", "must be a list"),
         ("save={points: 1}", "save.points", "must be >= 2"),
-        ("save={points: 10001}", "save.points", "must be <= 10000"),
+        ("save={points: 100001}", "save.points", "must be <= 100000"),
         ("save={first: 10}", "save.first", "must be below flow.t1 = 10"),
         ("save={times: []}", "save.times", "at least 1"),
         ("save={times: [1, 1]}", "save.times[1]", "must be above the time before it, 1"),

@@ -97,7 +97,7 @@ def test_a_signal_ends_after_the_chunk_and_says_how_to_go_on(tmp_path, environme
     file, folder = tmp_path / "e.yaml", tmp_path / "run"
     file.write_text(SOURCE.replace("points: 3000", "points: 10000"))
     running = start(["flowsim", "run", str(file), "--out", str(folder)], environment, stderr=subprocess.PIPE)
-    while not list(folder.glob("segments/*.safetensors")):
+    while not (folder / "checkpoint.safetensors").exists():
         time.sleep(0.01)
         assert running.poll() is None, running.stderr.read()
     seen = flowsim.load(folder)

@@ -77,7 +77,7 @@ def _partial(chunks, meta):
     import xarray  # as above
 
     if not chunks:
-        return xarray.Dataset()
+        return xarray.Dataset(coords={"time": np.zeros(0)})
     variables, coordinates = meta["variables"], meta["coordinates"]
     data = {
         name: (("time", *about["dims"]), np.concatenate([chunk.rows[name] for chunk in chunks]), about["attributes"])
