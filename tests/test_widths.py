@@ -110,7 +110,7 @@ def test_reductions_of_a_model_drawn_in_law_agree():
 
 def test_single_parameters_are_refused_with_a_remedy():
     problem = wide(10**9, neurons=10**9)
-    with pytest.raises(ValueError, match="W_K is never formed.*inner products"):
+    with pytest.raises(ValueError, match=r"W_K is never formed.*inner products"):
         flowsim.simulate(problem, t1=1.0, probes={"w": lambda model: model.W_K[0, 0]})
     with pytest.raises(ValueError, match="Gaussian init"):
         wide(10**9, initialise=flowsim.init.kaiming_uniform())

@@ -102,7 +102,7 @@ class EnsembleResult:
         longest = max((member.trajectory for member in self.members), key=lambda t: len(t.time))
         frame = longest.dataset()
         variables = {
-            name: (("seed", *frame[name].dims), self._stacked(name, longest), frame[name].attrs) for name in frame
+            name: (("seed", *frame[name].dims), self._stacked(str(name), longest), frame[name].attrs) for name in frame
         }
         for name, event in self.events.items():
             attributes = {"long_name": f"time of {name}: {event.description}", "units": "1"}

@@ -3,6 +3,7 @@
 import math
 import pathlib
 import zlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ def _model(experiment: Experiment, vocabulary: int) -> models.AbstractWordModel:
     width, neurons = experiment.model.width, experiment.model.neurons
     if width == math.inf:
         return models.InfiniteWidthTransformer(vocabulary=vocabulary)
-    size = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
+    size: dict[str, Any] = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
     if drawn_in_law(experiment):
         return models.FactoredTransformer.of_size(**size)
     return models.CooccurrenceTransformer(**size, key=stream(experiment.seed, "model"))
