@@ -50,7 +50,7 @@ def _model(experiment: Experiment, vocabulary: int) -> models.AbstractWordModel:
     width, neurons = config.width, config.neurons
     if width == math.inf:
         return models.InfiniteWidthTransformer(vocabulary=vocabulary)
-    size = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
+    size: dict[str, Any] = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
     if drawn_in_law(experiment):
         return models.FactoredTransformer.of_size(**size)
     return models.CooccurrenceTransformer(**size, key=stream(experiment.seed, "model"))

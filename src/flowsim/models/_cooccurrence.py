@@ -80,9 +80,7 @@ class CooccurrenceTransformer(AbstractWordModel):
         return self.W.T @ self.a
 
     def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
-        if self.evaluation == "sample":
-            return self.readout() @ columns(self.W_V, self.embedding, tokens)
-        return self.alignment()[tokens]
+        return self.alignment()[tokens]  # cheaper than gathering the columns of each sample
 
     def scores(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
         if self.evaluation == "sample":
@@ -113,7 +111,10 @@ def columns(
     matrix: Float[Array, "rows vocabulary"], embedding, words: Array | slice = slice(None)
 ) -> Float[Array, "rows words"]:
     """Images of the given words: columns of `matrix`, or of `matrix @ embedding` when words are not one-hot."""
-    return matrix[:, words] if embedding is None else matrix @ embedding[:, words]
+    if embedding is not None:
+        return matrix @ embedding[:, words]
+    # Rows of the transpose lie together in memory: gathering them, and adding to them, is faster than columns.
+    return matrix if isinstance(words, slice) else matrix.T[words].T
 
 
 def gram(x: Float[Array, "rows words"]) -> Float[Array, "words words"]:
