@@ -18,6 +18,7 @@ events: [phase1_end, {kind: loss_below, value: 1.0e-1}]
 save: {points: 3000, spacing: log}
 discrete: [{optimizer: sgd, learning_rate: 0.1, steps: 50}]
 figures: [loss]
+certificate: false
 """
 SAME = ("trajectory.nc", "parameters.safetensors", "discrete/00.nc", "figures/loss.png")
 

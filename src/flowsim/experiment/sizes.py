@@ -77,7 +77,7 @@ def available() -> float:
         return float(physical)
 
 
-def _too_large(key: str, needed: float, memory: float):
+def _too_large(key: str, needed: int | float, memory: float):
     message = f"makes a run of about {needed / 1e9:.1f} GB, and there are {memory / 1e9:.1f} GB: lower it."
     return refusal(Place("memory"), message, key)
 
