@@ -223,7 +223,7 @@ def _final(prepared: Prepared, parameters: PyTree) -> tuple[PyTree, PyTree]:
     model = lift(parameters)
     if lift.original.task is None:
         return model, model
-    return (parameters if reduction.lift is None else reduction.lift(parameters)), model
+    return (parameters if reduction.lift is None else eqx.filter_jit(reduction.lift)(parameters)), model
 
 
 def _certify(prepared: Prepared, carry: Carry, result: Result):

@@ -18,6 +18,7 @@ class Lift(eqx.Module):
     lift: Callable[[Parameters], Parameters] | None
     recoverable: bool = eqx.field(static=True, default=True)
 
+    @eqx.filter_jit
     def __call__(self, parameters: Parameters) -> PyTree:
         if not self.recoverable:
             raise ValueError(

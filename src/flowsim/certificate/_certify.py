@@ -11,10 +11,10 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from .. import _tree, probes, reductions, solvers
-from .._types import Parameters
+from .._types import Parameters, Scalar
 from ..flows import Gradient
 from ..integrate import Carry, Plan
-from ..invariants import drift, find_products, of_words
+from ..invariants import Product, drift, find_products, of_words
 from ..models import CooccurrenceTransformer
 from ..result import Result
 from ._record import Certificate
@@ -63,9 +63,10 @@ def certify(prepared: Any, carry: Carry, result: Result, integrate: Integrate) -
     points = [_start(prepared.plan), _end(prepared.plan, carry), _end(plan, other)]
     if gram:
         points = [_products(prepared.plan, points[0]), _products(prepared.plan, points[1]), points[2]]
-    travelled = max(_distance(points[1], points[0]), float(jnp.finfo(plan.end.high.dtype).tiny))
-    floor = _rounding_floor(points[1], carry, travelled)
-    apart = _distance(points[1], points[2]) / travelled if witness.status.ok else math.inf
+    travelled, apart, size = map(float, _lengths(*points))
+    travelled = max(travelled, float(jnp.finfo(plan.end.high.dtype).tiny))
+    floor = _rounding_floor(size, carry, travelled)
+    apart = apart / travelled if witness.status.ok else math.inf
     warnings = _warnings(result, witness)
     return Certificate(
         relative_error=float(_SAFETY * apart + floor),
@@ -132,14 +133,17 @@ def _products(plan: Plan, parameters: Parameters) -> Parameters:
     return eqx.filter(small, small.trainable())
 
 
-def _distance(x: Parameters, y: Parameters) -> float:
-    return float(_tree.norm(_tree.subtract(x, y)))
+@eqx.filter_jit
+def _lengths(start: Parameters, end: Parameters, other: Parameters) -> tuple[Scalar, Scalar, Scalar]:
+    """‖end - start‖, ‖end - other‖ and ‖end‖: one program, as each operation alone would be compiled for itself."""
+    travelled, apart = _tree.subtract(end, start), _tree.subtract(end, other)
+    return _tree.norm(travelled), _tree.norm(apart), _tree.norm(end)
 
 
-def _rounding_floor(end: Parameters, carry: Carry, travelled: float) -> float:
-    """Rounding of the state, one unit a step in random directions, over the distance travelled."""
-    eps = float(jnp.finfo(_tree.dtype(end)).eps)
-    return _ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * float(_tree.norm(end)) / travelled
+def _rounding_floor(size: float, carry: Carry, travelled: float) -> float:
+    """Rounding of a state of norm `size`, one unit a step in random directions, over the distance travelled."""
+    eps = float(jnp.finfo(carry.step.dtype).eps)
+    return _ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size / travelled
 
 
 def _event_errors(result: Result, witness: Result) -> dict[str, float | None]:
@@ -186,16 +190,22 @@ def _warnings(result: Result, witness: Result) -> tuple[str, ...]:
     return tuple(found)
 
 
+@eqx.filter_jit
+def _drifts(products: tuple[Product, ...], start: Parameters, end: Parameters) -> list[Scalar]:
+    return [drift(product, start, end) for product in products]
+
+
 def _invariants(plan: Plan, carry: Carry, result: Result) -> dict[str, float]:
     if not isinstance(plan.flow, Gradient):
         return {}
     start, end = plan.problem.parameters, plan.flow.parameters(carry.state.flow)
     # The paper's pairs are known; the search for those of other models compiles the risk's gradient anew.
     products = of_words(start) if plan.problem.is_word_problem else find_products(plan.problem)
-    found = {product.name: float(drift(product, start, end)) for product in products}
+    names = [product.name for product in products]
+    found = dict(zip(names, map(float, _drifts(products, start, end)), strict=True))
     if plan.problem.is_word_problem and any(product.name == "mlp_value" for product in products):
         found["homogeneity"] = float(homogeneity(plan.problem, end))
     original = plan.lift.original.model(plan.lift.original.parameters)
     if isinstance(original, CooccurrenceTransformer) and isinstance(result.model, CooccurrenceTransformer):
-        found["frozen_directions"] = frozen_directions(original, result.model)
+        found["frozen_directions"] = float(frozen_directions(original, result.model))
     return found

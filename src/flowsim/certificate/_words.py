@@ -11,11 +11,12 @@ from ..models import CooccurrenceTransformer
 from ..problem import Problem
 
 
-def frozen_directions(model0: CooccurrenceTransformer, model1: CooccurrenceTransformer) -> float:
+@eqx.filter_jit
+def frozen_directions(model0: CooccurrenceTransformer, model1: CooccurrenceTransformer) -> Array:
     """‖(I - a aᵀ/‖a‖²)(W(t) - W(0))‖ over ‖W(t)‖: W moves along a only."""
     change, a = model1.W - model0.W, model1.a
     across = change - jnp.outer(a, a @ change) / jnp.sum(a**2)
-    return float(jnp.linalg.norm(across) / jnp.linalg.norm(model1.W))
+    return jnp.linalg.norm(across) / jnp.linalg.norm(model1.W)
 
 
 @eqx.filter_jit

@@ -1,5 +1,6 @@
 """Independent entries: Gaussian and Kaiming, and the scales of the theory."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -56,15 +57,12 @@ def kaiming_uniform() -> Initialiser:
     """
 
     def initialise(model: PyTree, *, key: Key) -> PyTree:
-        def symmetric(key, shape, dtype=None):
-            return jax.random.uniform(key, shape, dtype, minval=-1.0, maxval=1.0)
-
         if not isinstance(model, AbstractWordModel):
-            return redraw_matrices(model, key, lambda k, shape, fan_in: symmetric(k, shape) / math.sqrt(fan_in))
+            return redraw_matrices(model, key, lambda k, shape, fan_in: _symmetric(k, shape) / math.sqrt(fan_in))
         if not isinstance(model, CooccurrenceTransformer):
             raise ValueError("a width whose matrices are never formed needs a Gaussian init: gaussian, kaiming_normal "
                              "or theory; the law of uniform entries is not known in its coordinates.")  # fmt: skip
-        return _redraw(model, key, symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
+        return _redraw(model, key, _symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
 
     return initialise
 
@@ -85,6 +83,10 @@ def kaiming_normal() -> Initialiser:
     return initialise
 
 
+def _symmetric(key, shape, dtype=None):
+    return jax.random.uniform(key, shape, dtype, minval=-1.0, maxval=1.0)
+
+
 def _fan_in(model, name):
     return model.width if name == "W" else model.vocabulary
 
@@ -101,7 +103,12 @@ def _redraw(model, key, draw, scale_of):
     def where(m):
         return (m.W, m.W_V, m.W_K, m.W_Q)
 
-    keys = jax.random.split(key, 4)
-    names = ("W", "W_V", "W_K", "W_Q")
-    drawn = [scale_of(n) * draw(k, x.shape, x.dtype) for n, k, x in zip(names, keys, where(model), strict=True)]
-    return eqx.tree_at(where, model, tuple(drawn))
+    scales = tuple(scale_of(name) for name in ("W", "W_V", "W_K", "W_Q"))
+    return eqx.tree_at(where, model, _matrices(key, tuple(x.shape for x in where(model)), model.W.dtype, scales, draw))
+
+
+@functools.partial(jax.jit, static_argnames=("shapes", "dtype", "draw"))
+def _matrices(key, shapes, dtype, scales, draw):
+    """One program: drawing them one by one compiles a dozen."""
+    keys = jax.random.split(key, len(shapes))
+    return tuple(scale * draw(k, shape, dtype) for k, shape, scale in zip(keys, shapes, scales, strict=True))

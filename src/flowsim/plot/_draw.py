@@ -125,4 +125,5 @@ def rendered(figure: Figure, form: str) -> bytes:
     buffer = io.BytesIO()
     with style.paper():
         figure.savefig(buffer, format=form, metadata=without)
+    figure.set_layout_engine("none")  # it is laid out now, whatever form is drawn next
     return buffer.getvalue()

@@ -3,6 +3,7 @@
 import dataclasses
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -29,9 +30,18 @@ def factored(problem: Problem, name: str, reason: str) -> Reduction:
     words = _words(problem, drop=name == "vocabulary")
     if isinstance(model, FactoredTransformer):  # drawn in law, so without readout and rotation left to do
         return Reduction(name, _reduced(problem, model, words), Columns(model, jnp.asarray(words[0])), reason)
+    whole, ways = _coordinates(model, rotate=name in ("rotation", "vocabulary"))
+    return Reduction(
+        name, _reduced(problem, whole, words), Lift(problem.parameters, *ways, jnp.asarray(words[0])), reason
+    )
+
+
+@eqx.filter_jit
+def _coordinates(model: CooccurrenceTransformer, *, rotate: bool):
+    """The model in its factors; and â, û and the two bases, which lead back. One program: it is quick to compile."""
     a_norm = jnp.linalg.norm(model.a)
     u_hat = model.readout() / a_norm
-    value, attention = _bases(model, u_hat, rotate=name in ("rotation", "vocabulary"))
+    value, attention = _bases(model, u_hat, rotate=rotate)
     V, K, Q = _into(value, model.W_V), _into(attention, model.W_K), _into(attention, model.W_Q)
     whole = FactoredTransformer(
         u_hat=_into(value, u_hat),
@@ -45,25 +55,27 @@ def factored(problem: Problem, name: str, reason: str) -> Reduction:
         width=jnp.asarray(model.width, a_norm.dtype),
         evaluation=model.evaluation,
     )
-    lift = Lift(problem.parameters, model.a / a_norm, u_hat, value, attention, jnp.asarray(words[0]))
-    return Reduction(name, _reduced(problem, whole, words), lift, reason)
+    return whole, (model.a / a_norm, u_hat, value, attention)
 
 
 def _reduced(problem: Problem, whole: FactoredTransformer, words) -> Problem:
     """The problem in the coordinates of `whole`, with the columns of the words that do not move set aside."""
     moving, rest = words
     columns = (whole.V, whole.K, whole.Q)
+    split = [_split(x, moving, rest) for x in columns]
+    position = jnp.asarray(np.argsort(np.concatenate([moving, rest])), jnp.int32)
     small = eqx.tree_at(
         lambda m: (m.V, m.K, m.Q, m.frozen, m.position),
         whole,
-        (
-            *(x[:, moving] for x in columns),
-            tuple(x[:, rest] for x in columns),
-            jnp.asarray(np.argsort(np.concatenate([moving, rest])), jnp.int32),
-        ),
+        (*(x for x, _ in split), tuple(x for _, x in split), position),
     )
     small = dataclasses.replace(small, evaluation=_cheaper(problem, len(moving)))
     return Problem(small, _without_embedding(problem.samples), loss=problem.loss)
+
+
+@jax.jit
+def _split(x, moving, rest):
+    return x[:, moving], x[:, rest]
 
 
 class Columns(eqx.Module):
