@@ -87,3 +87,21 @@ def test_experiment_over_seeds(tmp_path):
         assert dict(dataset["loss"].sizes) == {"seed": 3, "time": 11}
         assert summary["events"]["phase1_end"]["time"] == pytest.approx(float(dataset["event_phase1_end"].median()))
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def batched():
+    options = {"t1": 30.0, "events": [flowsim.events.phase1_end()], "certificate": True, "machinery": "vmap"}
+    return ensemble.simulate(make, SEEDS, batch=3, **options)  # the second batch holds one member and two copies
+
+
+def test_members_of_a_batch_equal_their_own_runs(batched, many):
+    for member, alone in zip(batched.members, many.members, strict=True):
+        assert member.seed == alone.seed
+        assert member.status == alone.status
+        assert member.solver.steps == alone.solver.steps
+        assert member.events["phase1_end"].time == pytest.approx(alone.events["phase1_end"].time, rel=1e-11)
+        np.testing.assert_array_equal(member.trajectory.time, alone.trajectory.time)
+        for name, values in alone.trajectory.values.items():
+            scale = np.abs(values).max()
+            np.testing.assert_allclose(member.trajectory.values[name], values, rtol=0, atol=1e-10 * scale + 1e-14)
