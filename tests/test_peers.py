@@ -7,7 +7,6 @@ import json
 import jax
 import numpy as np
 import pytest
-
 from benchmarks import peer_kinds, peers
 from benchmarks.peer_cases import Case, Setting
 
@@ -30,7 +29,7 @@ def entries(case):
 
     field = [c for c in peer_kinds.PEERS if c.name.startswith(NAMES)]
     assert len(field) == len(NAMES)
-    field = [dataclasses.replace(c, tolerances=c.tolerances or (1e-3, 1e-9)) for c in (peer_kinds.FLOWSIM, *field)]
+    field = [dataclasses.replace(c, tolerances=c.tolerances or (1e-9,)) for c in (peer_kinds.FLOWSIM, *field)]
     field += [peer_kinds.Contestant("broken", broken), peer_kinds.Contestant("absent", broken, ("no_such_package",))]
     found = [peers.enter(contestant, case, BAR) for contestant in field]
     peers.race(found, repeats=2)
@@ -85,10 +84,26 @@ def test_ratio_is_to_the_fastest_that_reaches_the_bar():
     assert peers.ratio([entries[0], entries[3]]) is None
 
 
+def test_the_loosest_tolerance_that_reaches_the_bar_is_taken(case):
+    across = np.zeros_like(case.start)
+    across[0] = np.linalg.norm(case.reference - case.start)
+    asked = []
+
+    def solve(rtol):
+        asked.append(rtol)
+        return case.reference + 3 * rtol * across  # error 3 rtol
+
+    run = peer_kinds.Run(solve, lambda end: end, lambda rtol, end: 7)
+    entry = peers.enter(peer_kinds.Contestant("exact", lambda _: run), case, BAR)
+    assert entry.tolerance == pytest.approx(10**-7.5)  # the next one, 1e-7, gives 3e-7
+    assert entry.error == pytest.approx(3 * 10**-7.5)
+    assert entry.evaluations == 7
+    assert len(asked) <= 5  # of 15
+
+
 @pytest.mark.skipif(not TORCH, reason="torch and torchdiffeq are not installed (dependency group `peers`)")
 def test_the_gradient_is_the_one_written_by_hand_in_torch(case):
     import torch
-
     from benchmarks.peer_torch import Velocity
 
     point = case.start + 0.3 * np.asarray(jax.random.normal(jax.random.key(5), case.start.shape))
