@@ -7,9 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ..certificate import Certificate
-from ..result import EventRecord, Result, SolverRecord, Status, Trajectory
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+from ..result import EventRecord, EventTimes, Result, SolverRecord, Status, Trajectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,34 +31,6 @@ class Member:
         certificate = dataclasses.replace(result.certificate, probe_errors={}) if certified else None
         parts = (result.events, result.solver, result.trajectory, result.energy_identity)
         return cls(seed, result.status, *parts, certificate)
-
-
-@dataclasses.dataclass(frozen=True)
-class EventTimes:
-    """First times of one event over the seeds; NaN where it never happened."""
-
-    name: str
-    description: str
-    times: np.ndarray
-
-    @property
-    def fired(self) -> int:
-        """In how many seeds it happened."""
-        return int(np.isfinite(self.times).sum())
-
-    def quantile(self, q: float) -> float | None:
-        """The q-quantile over all seeds, a seed without the event counting as later than all others; None if it is
-        such a seed's."""
-        ordered = np.sort(np.where(np.isfinite(self.times), self.times, np.inf))
-        position = q * (ordered.size - 1)
-        low, high = ordered[int(np.floor(position))], ordered[int(np.ceil(position))]
-        if not np.isfinite(high):
-            return None
-        return float(low + (position - np.floor(position)) * (high - low))
-
-    @property
-    def quantiles(self) -> dict[str, float | None]:
-        return {f"{q:g}": self.quantile(q) for q in QUANTILES}
 
 
 @dataclasses.dataclass(frozen=True)
