@@ -28,8 +28,9 @@ class Setting:
 
     def problem(self) -> flowsim.Problem:
         keys = jax.random.split(jax.random.key(0), 3)
-        sizes = {"length": self.length, "vocabulary": self.vocabulary}
-        task = flowsim.tasks.cooccurrence(samples=self.samples, **sizes, key=keys[0])
+        task = flowsim.tasks.cooccurrence(
+            samples=self.samples, length=self.length, vocabulary=self.vocabulary, key=keys[0]
+        )
         model = flowsim.models.CooccurrenceTransformer(
             vocabulary=self.vocabulary, width=self.width, neurons=self.neurons, key=keys[1]
         )

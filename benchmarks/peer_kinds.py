@@ -92,21 +92,22 @@ def _diffrax(solver: diffrax.AbstractSolver) -> Callable[[Case], Run]:
         def field(t, y, problem):
             return jax.tree.map(jnp.negative, jax.grad(problem.risk)(y))
 
-        def integrate(field, problem, t1, rtol):
+        def integrate(field, arguments):
+            problem, t1, rtol = arguments
             return diffrax.diffeqsolve(
                 diffrax.ODETerm(field), solver, 0.0, t1, None, problem.parameters, problem, max_steps=_MAX_STEPS,
                 stepsize_controller=diffrax.PIDController(rtol=rtol, atol=ATOL * rtol), throw=False,
             )  # fmt: skip
 
         def once(jitted, rtol):
-            found = jax.block_until_ready(jitted(case.problem, jnp.asarray(case.setting.t1), jnp.asarray(rtol)))
+            found = jax.block_until_ready(jitted((case.problem, jnp.asarray(case.setting.t1), jnp.asarray(rtol))))
             if found.result != diffrax.RESULTS.successful:
                 raise RuntimeError(diffrax.RESULTS[found.result])
             return found.ys
 
         counter = _Counter()
-        timed = eqx.filter_jit(lambda *a: integrate(field, *a))
-        counting = eqx.filter_jit(lambda *a: integrate(counter.counted(field), *a))
+        timed = eqx.filter_jit(lambda given: integrate(field, given))
+        counting = eqx.filter_jit(lambda given: integrate(counter.counted(field), given))
         return Run(
             lambda rtol: once(timed, rtol),
             lambda end: np.asarray(ravel_pytree(jax.tree.map(lambda x: x[-1], end))[0]),

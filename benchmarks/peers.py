@@ -80,9 +80,10 @@ def _search(entry: Entry, run: Run, tolerances: Sequence[float], case: Case, bar
     if low not in tried:
         attempt(low)
     entry.compile = watch.read()[0]
-    entry.error, end, seconds = tried[low]
+    error, end, seconds = tried[low]
+    entry.error = error
     entry.tolerance, entry.evaluations = tolerances[low], run.evaluations(tolerances[low], end)
-    if entry.error > bar:
+    if error > bar:
         entry.seconds, entry.reason = [seconds], f"does not reach {bar:g}; timed once"
     else:
         entry.again = lambda: run.solve(tolerances[low])

@@ -3,7 +3,7 @@
 import abc
 import concurrent.futures
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
@@ -14,7 +14,6 @@ from ._loop import each, on_device
 from ._record import EnsembleResult, Member
 from ._together import certified_together, collect_together, members_at_once, prepare_all
 
-Machinery = Literal["auto", "loop", "vmap"]
 _SETTINGS = ("solver", "rtol", "atol", "step", "max_steps")
 
 
@@ -45,7 +44,7 @@ def simulate(
     t1: float,
     certificate: bool | str = False,
     workers: int | None = None,
-    machinery: Machinery = "auto",
+    machinery: str = "auto",
     batch: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
@@ -101,7 +100,7 @@ def run(
     *,
     certified: bool = False,
     workers: int | None = None,
-    machinery: Machinery = "auto",
+    machinery: str = "auto",
     batch: int | None = None,
     shelf: Shelf | None = None,
     progress: Callable[[int, int], None] | None = None,

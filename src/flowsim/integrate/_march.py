@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -67,10 +67,10 @@ def march(
         times = save_times[before : before + count]
         rows = {name: values[:count].copy() for name, values in jax.device_get(rows).items()}
         chunk = digest(plan, carry, times, rows, max_steps)
-        carry = chunk.carry
         yield chunk
         if chunk.status is not None:
             return
+        carry = cast(Carry, chunk.carry)
 
 
 def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:

@@ -1,6 +1,7 @@
 """When the events happened in each seed of an ensemble: histograms with quantiles."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ..result import EventTimes
 from . import _frame, style
@@ -18,7 +20,8 @@ PREFIX = "event_"
 _MOST = 6  # panels
 _BARS = 30
 _COLOR, _BAND = style.BLUE, (0.05, 0.95)
-_BETWEEN, _MEDIAN = {"color": "#333333", "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}, {"color": style.VERMILION}
+_MEDIAN: dict[str, Any] = {"color": style.VERMILION, "linewidth": 1.3}
+_BETWEEN: dict[str, Any] = {"color": "#333333", "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
 
 
 def figure(
@@ -69,7 +72,12 @@ def _times(dataset: xarray.Dataset) -> list[EventTimes]:
         if str(name).startswith(PREFIX) and dataset[name].dims == ("seed",)
     ]
     there = [event for event in found if event.fired]
-    return sorted(there, key=lambda event: np.inf if event.quantile(0.5) is None else event.quantile(0.5))
+    return sorted(there, key=_median)
+
+
+def _median(event: EventTimes) -> float:
+    middle = event.quantile(0.5)
+    return np.inf if middle is None else middle
 
 
 def _bins(low: float, high: float, time_axis: TimeAxis) -> np.ndarray:
@@ -82,10 +90,10 @@ def _bins(low: float, high: float, time_axis: TimeAxis) -> np.ndarray:
 
 
 def _draw_panel(axes: Axes, event: EventTimes, bins: np.ndarray) -> None:
-    axes.hist(event.times[np.isfinite(event.times)], bins=bins, color=_COLOR, alpha=0.55, linewidth=0)
+    axes.hist(event.times[np.isfinite(event.times)], bins=bins.tolist(), color=_COLOR, alpha=0.55, linewidth=0)
     middle = event.quantile(0.5)
     if middle is not None:
-        axes.axvline(middle, linewidth=1.3, **_MEDIAN)
+        axes.axvline(middle, **_MEDIAN)
     for q in _BAND:
         edge = event.quantile(q)
         if edge is not None:
@@ -94,7 +102,7 @@ def _draw_panel(axes: Axes, event: EventTimes, bins: np.ndarray) -> None:
     title = style.plain(event.name.replace("_", " ")) + (f"  (never in {never} of {event.times.size})" if never else "")
     axes.set_title(title, loc="left")
     axes.set_ylabel("seeds")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def caption(
