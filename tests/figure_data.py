@@ -27,6 +27,8 @@ def dataset():
             "mlp_alignment_random": (("time", "statistic"), spread),
             "invariant_key_query": ("time", 1e-15 * data["times"] ** 0.5),
             "attention_entropy": (("time", "head"), 1.6 - 1e-5 * data["attention_score"][:, 0, :2]),
+            "event_phase1_end": ("seed", 0.22 * np.exp(np.linspace(-1, 1, 40) ** 3)),
+            "event_mlp_aligned": ("seed", np.where(np.arange(40) < 30, 2.0 + np.arange(40) / 10, np.nan)),
             "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
         },
         coords={

@@ -1,13 +1,23 @@
 """Many seeds at once: each the same as its own run."""
 
+import dataclasses
+import json
+import pathlib
+
 import jax
 import numpy as np
 import pytest
+import xarray
 
 import flowsim
 from flowsim import ensemble
+from flowsim.experiment import load_text
+from flowsim.experiment.members import packed, unpacked
+from flowsim.experiment.run import run_experiment
+from flowsim.store import StoreError
 
 SEEDS = (3, 1, 4, 15)
+RUN = {"t1": 30.0, "solver": "tsit5"}  # compiles in half the time of the default
 
 
 def make(seed):
@@ -18,14 +28,14 @@ def make(seed):
 
 @pytest.fixture(scope="module")
 def many():
-    return ensemble.simulate(make, SEEDS, t1=30.0, events=[flowsim.events.phase1_end()], workers=2)
+    return ensemble.simulate(make, SEEDS, **RUN, events=[flowsim.events.phase1_end()], certificate=True, workers=2)
 
 
 def test_every_member_equals_its_own_run(many):
     assert many.seeds == SEEDS
     assert many.ok
     for seed, member in zip(SEEDS[:2], many.members, strict=False):
-        alone = flowsim.simulate(make(seed), t1=30.0, events=[flowsim.events.phase1_end()], reduction="rotation")
+        alone = flowsim.simulate(make(seed), **RUN, events=[flowsim.events.phase1_end()], reduction="rotation")
         assert member.solver.vector_field_evaluations == alone.solver.vector_field_evaluations
         assert member.events["phase1_end"].time == pytest.approx(alone.events["phase1_end"].time, rel=1e-12)
         np.testing.assert_allclose(member.trajectory.values["loss"], alone.trajectory.values["loss"], rtol=1e-12)
@@ -45,7 +55,7 @@ def test_dataset_has_a_seed_dimension(many):
 
 def test_members_that_end_early_are_not_paid_for():
     stop = flowsim.events.phase1_end(terminal=True)
-    result = ensemble.simulate(make, SEEDS, t1=30.0, events=[stop], workers=2)
+    result = ensemble.simulate(make, SEEDS, **RUN, events=[stop], workers=2)
     loss = result.dataset["loss"]
     for seed, member in zip(SEEDS, result.members, strict=True):
         end = member.events["phase1_end"].time
@@ -65,25 +75,181 @@ def test_quantiles_count_seeds_without_the_event_as_later_than_all():
     assert event.quantile(0.75) is None
 
 
-def test_experiment_over_seeds(tmp_path):
-    import json
-    import pathlib
+@pytest.fixture(scope="module")
+def batched():
+    options = {**RUN, "events": [flowsim.events.phase1_end()], "certificate": True, "machinery": "vmap"}
+    return ensemble.simulate(make, SEEDS, batch=3, **options)  # the second batch holds one member and two copies
 
-    import xarray
 
-    from flowsim.experiment import load_text
-    from flowsim.experiment.run import run_experiment
+def test_members_of_a_batch_equal_their_own_runs(batched, many):
+    for member, alone in zip(batched.members, many.members, strict=True):
+        assert member.seed == alone.seed
+        assert member.status == alone.status
+        assert member.solver.steps == alone.solver.steps
+        assert member.events["phase1_end"].time == pytest.approx(alone.events["phase1_end"].time, rel=1e-11)
+        np.testing.assert_array_equal(member.trajectory.time, alone.trajectory.time)
+        for name, values in alone.trajectory.values.items():
+            scale = 1.0 if name.startswith("invariant_") else np.abs(values).max()  # a drift is an error already
+            np.testing.assert_allclose(member.trajectory.values[name], values, rtol=0, atol=1e-10 * scale)
 
-    text = (
-        "name: many\nseeds: 3\ntask: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 8}\n"
-        "model: {kind: cooccurrence_transformer, width: 20, neurons: 6}\nflow: {kind: gradient, t1: 30.0}\n"
-        "save: {points: 10}\nfigures: [loss]\n"
+
+def test_members_of_a_batch_have_the_certificates_of_their_own_runs(batched, many):
+    """The same evidence: a second run, also step by step together."""
+    assert batched.certified
+    assert many.certified
+    for member, alone in zip(batched.members, many.members, strict=True):
+        assert member.certificate.relative_error == pytest.approx(alone.certificate.relative_error, rel=0.05)
+        assert member.certificate.evaluations == alone.certificate.evaluations
+        assert member.certificate.method == alone.certificate.method
+        assert 0 < member.events["phase1_end"].uncertainty < 1e-7
+    np.testing.assert_array_equal(
+        many.dataset["relative_error"], [member.certificate.relative_error for member in many.members]
     )
+
+
+def test_a_batch_waits_at_terminal_events():
+    stop = flowsim.events.phase1_end(terminal=True)
+    result = ensemble.simulate(make, SEEDS, **RUN, events=[stop], machinery="vmap")
+    for member in result.members:
+        assert member.status.kind == "event"
+        assert member.trajectory.time[-1] == member.events["phase1_end"].time
+        assert member.trajectory.values["min_margin"][-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_members_of_other_shapes_are_refused():
+    def grows(seed):
+        keys = jax.random.split(jax.random.key(seed), 2)
+        task = flowsim.tasks.cooccurrence(samples=12 + 6 * seed, length=4, vocabulary=8, key=keys[0])
+        model = flowsim.models.CooccurrenceTransformer(vocabulary=8, width=4, neurons=6, key=keys[1])
+        return flowsim.Problem(model, task)
+
+    with pytest.raises(ValueError, match="one shape, or use machinery='loop'"):
+        ensemble.simulate(grows, (0, 1), t1=1.0, machinery="vmap", reduction="none")
+    with pytest.raises(ValueError, match="auto, loop or vmap"):
+        ensemble.simulate(make, SEEDS, t1=1.0, machinery="pmap")
+
+
+def test_a_batch_fits_the_memory():
+    from flowsim._simulate import Settings, prepare
+    from flowsim.ensemble._together import members_at_once
+
+    small = prepare(make(0), Settings(1.0))
+    assert members_at_once(small, 10) == 10
+    assert 10 < members_at_once(small, 10**9) < 10**6  # a gibibyte over some kilobytes each
+
+
+def test_a_member_survives_its_file(many):
+    member = dataclasses.replace(many.members[0], energy_identity=float("inf"))
+    arrays, about = packed(member)
+    again = unpacked(member.seed, arrays, json.loads(json.dumps(about, allow_nan=False)))
+    for name, values in member.trajectory.values.items():
+        assert again.trajectory.values[name] is values
+    assert again.events == member.events
+    assert again.solver == member.solver
+    assert again.status == member.status
+    assert again.energy_identity == float("inf")
+    assert again.trajectory.variables == member.trajectory.variables
+    for field in dataclasses.fields(member.certificate):
+        assert getattr(again.certificate, field.name) == getattr(member.certificate, field.name)
+
+
+TEXT = (
+    "name: many\nseeds: 3\ntask: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 8}\n"
+    "model: {kind: cooccurrence_transformer, width: 20, neurons: 6}\nflow: {kind: gradient, t1: 30.0}\n"
+    "solver: {kind: tsit5}\nsave: {points: 10}\nfigures: [loss, event_times]\n"
+    "discrete: [{optimizer: sgd, learning_rate: 0.1, steps: 20}]\n"
+)
+
+
+def run_into(folder, text=TEXT, **options):
     experiment = load_text(text, origin="many.yaml", folder=pathlib.Path())
-    outcome = run_experiment(experiment, source_text=text, source_folder=pathlib.Path(), folder=tmp_path / "out")
+    return run_experiment(experiment, source_text=text, source_folder=pathlib.Path(), folder=folder, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    said = []
+    outcome = run_into(tmp_path_factory.mktemp("ensemble") / "out", say=said.append)
+    return outcome, " ".join(said)
+
+
+def test_experiment_over_seeds(finished):
+    outcome, said = finished
     assert outcome.ok
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    with xarray.open_dataset(tmp_path / "out" / "trajectory.nc") as dataset:
+    summary = json.loads((outcome.folder / "summary.json").read_text())
+    event, certificate = summary["events"]["phase1_end"], summary["certificate"]
+    with xarray.open_dataset(outcome.folder / "trajectory.nc") as dataset:
         assert dict(dataset["loss"].sizes) == {"seed": 3, "time": 11}
-        assert summary["events"]["phase1_end"]["time"] == pytest.approx(float(dataset["event_phase1_end"].median()))
-    assert (tmp_path / "out" / "report.html").is_file()
+        assert event["time"] == pytest.approx(float(dataset["event_phase1_end"].median()))
+        assert certificate["relative_error"] == float(dataset["relative_error"].max())
+        assert certificate["relative_error_median"] == float(dataset["relative_error"].median())
+    assert 0 < event["uncertainty"] < 1e-7
+    assert "every seed is integrated again" in said
+    with xarray.open_dataset(outcome.folder / "discrete" / "00.nc") as descent:
+        assert descent.attrs["label"].endswith("(seed 0 only)")
+    assert "seed 0 only" in said
+    assert (outcome.folder / "report.html").is_file()
+    assert (outcome.folder / "figures" / "event_times.png").is_file()
+    assert not (outcome.folder / "segments").exists()
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
+    def kill(_t, _t1, _loss, done, _fraction):
+        if done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_into(tmp_path / "out", progress=kill)
+    files = sorted((tmp_path / "out" / "segments").glob("seed-*"))
+    assert len(files) >= 2
+    before = {file: file.stat().st_mtime_ns for file in files}
+    with pytest.raises(StoreError, match="another experiment"):
+        run_into(tmp_path / "out", TEXT.replace("30.0", "31.0"), resume=True)
+
+    def unchanged(*_):
+        assert all(file.stat().st_mtime_ns == time for file, time in before.items())
+
+    outcome = run_into(tmp_path / "out", resume=True, progress=unchanged)
+    assert outcome.ok
+    with (
+        xarray.open_dataset(outcome.folder / "trajectory.nc") as again,
+        xarray.open_dataset(finished[0].folder / "trajectory.nc") as once,
+    ):
+        xarray.testing.assert_identical(again, once)
+    first, second = finished[0].summary, outcome.summary
+    for part in ("events", "final", "certificate"):
+        assert second[part] == first[part]
+
+
+def test_a_batch_that_ended_is_not_run_again():
+    class Kept(ensemble.Shelf):
+        def __init__(self):
+            self.members = {}
+
+        def get(self, seed):
+            return self.members.get(seed)
+
+        def put(self, member):
+            self.members[member.seed] = member
+
+    from flowsim._simulate import Settings, prepare
+
+    def prepared(seed):
+        ran.append(seed)
+        return prepare(make(seed), Settings(0.1, "tsit5"), reduction="rotation", save_times=[0.0, 0.1])
+
+    shelf, ran = Kept(), []
+    options = {"machinery": "vmap", "batch": 2, "shelf": shelf}
+    whole = ensemble.run(prepared, SEEDS, **options)
+    del shelf.members[SEEDS[3]]
+    ran.clear()
+    again = ensemble.run(prepared, SEEDS, **options)
+    assert set(ran) == set(SEEDS[2:])
+    assert again.members[:2] == whole.members[:2]
+    np.testing.assert_array_equal(
+        again.members[3].trajectory.values["loss"], whole.members[3].trajectory.values["loss"]
+    )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import PyTree
 
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of event times over seeds
+
 
 @dataclasses.dataclass(frozen=True)
 class Status:
@@ -65,6 +67,34 @@ class EventRecord:
     @property
     def times(self) -> list[float]:
         return [crossing.time for crossing in self.crossings]
+
+
+@dataclasses.dataclass(frozen=True)
+class EventTimes:
+    """First times of one event over the seeds; NaN where it never happened."""
+
+    name: str
+    description: str
+    times: np.ndarray
+
+    @property
+    def fired(self) -> int:
+        """In how many seeds it happened."""
+        return int(np.isfinite(self.times).sum())
+
+    def quantile(self, q: float) -> float | None:
+        """The q-quantile over all seeds, a seed without the event counting as later than all others; None if it is
+        such a seed's."""
+        ordered = np.sort(np.where(np.isfinite(self.times), self.times, np.inf))
+        position = q * (ordered.size - 1)
+        low, high = ordered[int(np.floor(position))], ordered[int(np.ceil(position))]
+        if not np.isfinite(high):
+            return None
+        return float(low + (position - np.floor(position)) * (high - low))
+
+    @property
+    def quantiles(self) -> dict[str, float | None]:
+        return {f"{q:g}": self.quantile(q) for q in QUANTILES}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,19 @@
 """An experiment over many seeds, into one run folder."""
 
+import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ensemble, report, store
 from .._simulate import Prepared
-from ..ensemble import EnsembleResult
+from ..discrete import Descent
+from ..ensemble import EnsembleResult, Member
 from . import build
+from .members import FolderShelf
 from .schema import Experiment
 
 
@@ -27,15 +30,23 @@ def first_member(experiment: Experiment, folder: pathlib.Path) -> Experiment:
 
 
 def integrate(
-    first: Experiment, seeds: tuple[int, ...], folder: pathlib.Path, progress: Callable[[int, int], None] | None
+    first: Experiment,
+    seeds: tuple[int, ...],
+    folder: pathlib.Path,
+    run: store.RunFolder,
+    progress: Callable[[int, int], None] | None,
 ) -> EnsembleResult:
-    """Every member. **Arguments:** `first`: as `first_member` gives it."""
+    """Every member that is not in the run folder yet, each put there as it ends.
+
+    **Arguments:** `first`: as `first_member` gives it. `folder`: where paths in the experiment start.
+    """
 
     def prepared(seed: int) -> Prepared:
         one = member(first, seed)
         return build.prepared(one, build.problem(one, folder))
 
-    result = ensemble.run(prepared, seeds, progress=progress)
+    certified = first.certificate.method != "none"
+    result = ensemble.run(prepared, seeds, certified=certified, shelf=FolderShelf(run), progress=progress)
     for one in result.members:
         if not one.status.ok:
             logging.getLogger("flowsim").warning("seed %d: %s", one.seed, one.status.message)
@@ -45,15 +56,22 @@ def integrate(
 def write(
     experiment: Experiment, first: Experiment, folder: pathlib.Path, result: EnsembleResult, run: store.RunFolder
 ) -> dict[str, Any]:
-    """Trajectory, summary, figures and report. An optimiser's run is that of the first seed, and says so."""
+    """Trajectory, summary, figures and report."""
     content = summary(experiment.name, result)
     run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content["status"]))
-    descents = build.descents(first, build.problem(first, folder)) if first.discrete else []
-    run.write_descents(descents)
+    run.write_descents(descents(first, folder))
     run.write_summary(content)
     report.rebuild(run.path)
     run.finish()
     return content
+
+
+def descents(first: Experiment, folder: pathlib.Path) -> list[Descent]:
+    """An optimiser's run of the first seed alone, and labelled so: one line to hold against the flows' medians."""
+    if not first.discrete:
+        return []
+    found = build.descents(first, build.problem(first, folder))
+    return [dataclasses.replace(one, label=f"{one.label} (seed {first.seed} only)") for one in found]
 
 
 def summary(name: str, result: EnsembleResult) -> dict[str, Any]:
@@ -70,9 +88,9 @@ def summary(name: str, result: EnsembleResult) -> dict[str, Any]:
         "complete": result.ok,
         "seeds": list(result.seeds),
         "failed_seeds": failed,
-        "events": {key: _event(event) for key, event in result.events.items()},
+        "events": {key: _event(event, result) for key, event in result.events.items()},
         "final": _final(result),
-        "certificate": None,
+        "certificate": _certificate(result.members) if result.certified else None,
         "energy_identity": max(one.energy_identity for one in result.members),
         "solver": {
             "kind": solver.kind,
@@ -90,14 +108,40 @@ def summary(name: str, result: EnsembleResult) -> dict[str, Any]:
     }
 
 
-def _event(event: ensemble.EventTimes) -> dict[str, Any]:
+def _event(event: ensemble.EventTimes, result: EnsembleResult) -> dict[str, Any]:
+    bounds = [one.events[event.name].uncertainty for one in result.members if one.events[event.name].crossings]
+    known = [bound for bound in bounds if bound is not None]
     return {
         "description": f"{event.description}; median over the seeds",
         "time": event.quantile(0.5),
         "times": [],
+        "uncertainty": max(known) if known and len(known) == len(bounds) else None,  # then a median's too
         "fired": event.fired,
         "quantiles": event.quantiles,
     }
+
+
+def _certificate(members: Sequence[Member]) -> dict[str, Any]:
+    """The worst of the seeds' own certificates, and the median of their error bounds."""
+    found = [(one.seed, one.certificate) for one in members if one.certificate is not None]
+    own = [certificate for _, certificate in found]
+    errors = np.array([one.relative_error for one in own])
+    names = dict.fromkeys(name for one in own for name in one.invariants)
+    worst = {name: max(one.invariants.get(name, 0.0) for one in own) for name in names}
+    return {
+        "relative_error": _number(errors.max()),
+        "relative_error_median": _number(np.median(errors)),
+        "energy_identity": _number(max(one.energy_identity for one in own)),
+        "invariants": {name: _number(value) for name, value in worst.items()},
+        "rounding_floor": _number(max(one.rounding_floor for one in own)),
+        "method": f"the worst of {len(own)} seeds, each by its own {own[0].method}",
+        "vector_field_evaluations": sum(one.evaluations for one in own),
+        "warnings": [f"seed {seed}: {text}" for seed, one in found for text in one.warnings],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _final(result: EnsembleResult) -> dict[str, float]:

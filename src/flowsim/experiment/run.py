@@ -17,7 +17,7 @@ from ._identity import environment, git_state, identity
 from ._log import logging_to
 from ._signals import Interrupted, Stop, stopping
 from .resolved import resolved_yaml
-from .schema import Experiment
+from .schema import FIGURES, Experiment
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""
@@ -79,6 +79,7 @@ def run_experiment(
             return _done(run)
         log.info("reduction %s: %s", prepared.reduction.name, prepared.reduction.reason)
         if experiment.seeds:
+            run.segments.open_members(identity(experiment, source_folder))
             return _run_ensemble(experiment, member, prepared, source_folder, run, progress, say)
         result = _integrate(prepared, run, identity(experiment, source_folder), resume, stop, progress)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
@@ -89,14 +90,18 @@ def run_experiment(
 def _run_ensemble(
     experiment: Experiment, member: Experiment, prepared: Prepared, source_folder, run, progress: Progress | None, say
 ) -> Outcome:
-    """All seeds from the start: members are short, so that what an interruption loses is run again."""
+    """Every seed; those that an interrupted run has finished are taken from its folder."""
     t1 = prepared.settings.t1
 
     def tell(done: int, members: int) -> None:
         if progress is not None:
             progress(t1, t1, float("nan"), done, done / members)
 
-    result = ensemble_run.integrate(member, experiment.seeds, source_folder, tell)
+    if experiment.certificate.method != "none":
+        say("certificate: every seed is integrated again with another solver, about as much work once more")
+    result = ensemble_run.integrate(member, experiment.seeds, source_folder, run, tell)
+    if experiment.discrete:
+        say(f"discrete: the optimiser's run of seed {member.seed} only, beside the medians of all")
     say("figures and report")
     summary = ensemble_run.write(experiment, member, source_folder, result, run)
     return Outcome(run.path, summary, result.ok)
@@ -152,6 +157,12 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
     return summary
 
 
+def _figures(experiment: Experiment) -> list[str]:
+    """Those that are asked for; of an ensemble whose figures are the default ones, the event times as well."""
+    more = ("event_times",) if experiment.seeds and experiment.events and experiment.figures == FIGURES else ()
+    return [*experiment.figures, *more]
+
+
 def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path) -> dict[str, Any]:
     """`meta.json`: what the run ran on, and what a reader of its segments needs."""
     variables = {
@@ -166,7 +177,7 @@ def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Pat
         "seed": experiment.seed,
         "precision": experiment.precision,
         "source_folder": str(source_folder.resolve()),
-        "figures": list(experiment.figures),
+        "figures": _figures(experiment),
         "git": git_state(source_folder),
         "variables": variables,
         "coordinates": coordinates(prepared.plan.problem),

@@ -1,9 +1,23 @@
 """The loop: host-side chunks around one jitted function. The only caller of a solver's step."""
 
-from ._advance import observe, start
+from ._advance import advance, observe, start
 from ._carry import Carry, Clock, Code, Plan, State
 from ._history import History
-from ._march import Chunk, march
+from ._march import Chunk, digest, march
 from ._timing import Stopwatch
 
-__all__ = ["Carry", "Chunk", "Clock", "Code", "History", "Plan", "State", "Stopwatch", "march", "observe", "start"]
+__all__ = [
+    "Carry",
+    "Chunk",
+    "Clock",
+    "Code",
+    "History",
+    "Plan",
+    "State",
+    "Stopwatch",
+    "advance",
+    "digest",
+    "march",
+    "observe",
+    "start",
+]

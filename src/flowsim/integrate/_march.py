@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -66,15 +66,22 @@ def march(
         count = int(count)
         times = save_times[before : before + count]
         rows = {name: values[:count].copy() for name, values in jax.device_get(rows).items()}
-        crossings, spent = [], 0
-        if np.any(carry.look):
-            found, tries = find(plan, carry)
-            spent = tries * int(plan.method.evaluations(carry.solver, carry.solver) or 0)
-            carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
-        status = _status(plan, carry, crossings, max_steps)
-        yield Chunk(carry, times, rows, tuple(crossings), spent, status)
-        if status is not None:
+        chunk = digest(plan, carry, times, rows, max_steps)
+        yield chunk
+        if chunk.status is not None:
             return
+        carry = cast(Carry, chunk.carry)
+
+
+def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:
+    """What a call of `advance` gave, once the host has looked into the step that asked for it."""
+    crossings, spent = [], 0
+    if np.any(carry.look):
+        found, tries = find(plan, carry)
+        spent = tries * int(plan.method.evaluations(carry.solver, carry.solver) or 0)
+        carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
+    status = _status(plan, carry, crossings, max_steps)
+    return Chunk(carry, times, rows, tuple(crossings), spent, status)
 
 
 def _settle(plan: Plan, carry: Carry, times, rows, found):

@@ -4,7 +4,7 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, claims, invariants, loss, structure, style, work_precision
+from . import alignment, attention, balance, claims, event_times, invariants, loss, structure, style, work_precision
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
@@ -23,6 +23,7 @@ __all__ = [
     "claims",
     "draw",
     "draw_claims",
+    "event_times",
     "invariants",
     "loss",
     "rendered",

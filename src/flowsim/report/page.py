@@ -14,6 +14,7 @@ _KNOWN = ("schema_version", "name", "status", "message", "remedy", "events", "fi
 _FINAL = {"time": "time reached, t", "loss": "final loss", "min_margin": "smallest margin"}
 _CERTIFICATE = {
     "relative_error": "distance of the final parameters from the exact flow's, over the distance travelled (estimate)",
+    "relative_error_median": "the median of that over the seeds, whose largest is above",
     "energy_identity": "|loss(0) − loss(t) − ∫‖∇loss‖² dt| over the loss that was lost; 0 for the exact flow",
     "rounding_floor": "the part of the relative error that rounding alone explains; no tolerance goes below it",
     "method": "where the evidence comes from",

@@ -1,12 +1,14 @@
-"""A run in pieces: one immutable segment a chunk, and one checkpoint to go on from."""
+"""A run in pieces: one immutable segment a chunk, and one checkpoint to go on from; of an ensemble, one a member."""
 
 import dataclasses
 import json
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import numpy as np
 
 from .._files import StoreError
 from ..integrate import Chunk, History, Plan, start
@@ -96,6 +98,28 @@ class Segments:
         status = None if about["status"] is None else Status(**about["status"])
         return Chunk(None, arrays["time"], rows, crossings, about["event_evaluations"], status)
 
+    def open_members(self, identity: Identity) -> None:
+        """Make ready for an ensemble, whose pieces are whole members: started anew, or gone on with.
+
+        **Raises:** `StoreError` if the members there are of another experiment.
+        """
+        if self._checkpoint.exists():
+            identity.refuse_other(_arrays.load(self._checkpoint)[1]["identity"], self._checkpoint)
+        else:
+            _arrays.save(self._checkpoint, {}, {"segments": 0, "identity": dataclasses.asdict(identity)})
+
+    def write_member(self, seed: int, arrays: Mapping[str, np.ndarray], about: Any) -> None:
+        """One member that has ended, whole or not at all."""
+        _arrays.save(self._member(seed), arrays, about)
+
+    def member(self, seed: int) -> tuple[dict[str, np.ndarray], Any] | None:
+        """What `write_member` wrote, None if that seed has not ended.
+
+        **Raises:** `StoreError` if the file is damaged.
+        """
+        path = self._member(seed)
+        return _arrays.load(path) if path.exists() else None
+
     def readable(self) -> tuple[list[Chunk], list[str]]:
         """Every segment that can be read, up to the first that cannot, with what was wrong with it."""
         chunks, problems = [], []
@@ -121,6 +145,9 @@ class Segments:
 
     def started(self) -> bool:
         return self._checkpoint.exists()
+
+    def _member(self, seed: int) -> pathlib.Path:
+        return self._segments / f"seed-{seed}.safetensors"
 
     def _path(self, index: int) -> pathlib.Path:
         return self._segments / f"{index:06d}.safetensors"

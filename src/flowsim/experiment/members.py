@@ -1,0 +1,80 @@
+"""Members of an ensemble in the run folder, so that an interruption loses none that has ended."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..certificate import Certificate
+from ..ensemble import Member, Shelf
+from ..result import Crossing, EventRecord, SolverRecord, Status, Trajectory, Variable
+from ..store import RunFolder
+
+
+class FolderShelf(Shelf):
+    """The members of one run folder, a file for each."""
+
+    def __init__(self, run: RunFolder):
+        self._run = run
+
+    def get(self, seed: int) -> Member | None:
+        stored = self._run.segments.member(seed)
+        return None if stored is None else unpacked(seed, *stored)
+
+    def put(self, member: Member) -> None:
+        self._run.segments.write_member(member.seed, *packed(member))
+
+
+def packed(member: Member) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and a JSON document that hold a member to the last bit."""
+    trajectory = member.trajectory
+    about = {
+        "status": dataclasses.asdict(member.status),
+        "events": [dataclasses.asdict(record) for record in member.events.values()],
+        "solver": dataclasses.asdict(member.solver),
+        "energy_identity": member.energy_identity,
+        "certificate": None if member.certificate is None else dataclasses.asdict(member.certificate),
+        "variables": {name: dataclasses.asdict(variable) for name, variable in trajectory.variables.items()},
+        "coordinates": {name: list(labels) for name, labels in trajectory.coordinates.items()},
+    }
+    arrays = {"time": trajectory.time, **{f"probe.{name}": values for name, values in trajectory.values.items()}}
+    return arrays, _map(about, _written)
+
+
+def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> Member:
+    """The member of `packed`."""
+    about = _map(about, _read)
+    events = {record["name"]: _event(record) for record in about["events"]}
+    variables = {name: Variable(**{**v, "dims": tuple(v["dims"])}) for name, v in about["variables"].items()}
+    values = {name: arrays[f"probe.{name}"] for name in variables}
+    certificate = about["certificate"]
+    return Member(
+        seed,
+        Status(**about["status"]),
+        events,
+        SolverRecord(**about["solver"]),
+        Trajectory(arrays["time"], values, variables, about["coordinates"]),
+        about["energy_identity"],
+        None if certificate is None else Certificate(**{**certificate, "warnings": tuple(certificate["warnings"])}),
+    )
+
+
+def _event(record: dict[str, Any]) -> EventRecord:
+    return EventRecord(**{**record, "crossings": tuple(Crossing(**crossing) for crossing in record["crossings"])})
+
+
+def _map(tree: Any, change) -> Any:
+    if isinstance(tree, dict):
+        return change({key: _map(value, change) for key, value in tree.items()})
+    if isinstance(tree, list | tuple):
+        return [_map(value, change) for value in tree]
+    return change(tree)
+
+
+def _written(value: Any) -> Any:
+    """JSON has no infinity and no NaN."""
+    return {"float": repr(value)} if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _read(value: Any) -> Any:
+    return float(value["float"]) if isinstance(value, dict) and set(value) == {"float"} else value
