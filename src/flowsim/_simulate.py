@@ -15,12 +15,13 @@ from jaxtyping import Array, PyTree
 from . import _tree, flows, probes, reductions, saving, solvers
 from .certificate import certify
 from .events import Event
-from .integrate import Carry, Chunk, Clock, History, Plan, Stopwatch, march, observe
+from .integrate import Carry, Chunk, Clock, History, Methods, Plan, Stopwatch, march, observe
 from .moment import Lift
 from .probes import Probe
 from .problem import Problem
 from .reductions import Reduction
 from .result import Crossing, EventRecord, Result, SolverRecord, Status, Trajectory, Variable
+from .solvers import Method
 
 _ROWS = 256  # saved rows that a chunk can hold
 _WORK = 2e7  # parameters × steps of one chunk: about a second, so that progress is seen
@@ -48,12 +49,22 @@ class Prepared:
     plan: Plan
     save_times: np.ndarray
     chunk_steps: int
+    stiff: Method | None = None  # takes over where the flow is stiff
 
-    def march(self, carry: Carry | None = None) -> Iterable[Chunk]:
-        """The run, chunk by chunk."""
-        return march(
-            self.plan, self.save_times, chunk_steps=self.chunk_steps, max_steps=self.settings.max_steps, carry=carry
-        )
+    @property
+    def methods(self) -> Methods:
+        """The plan, and the same plan with the method for where the flow is stiff."""
+        return Methods(self.plan, None if self.stiff is None else dataclasses.replace(self.plan, method=self.stiff))
+
+    def history(self) -> History:
+        """Room for what the run will give."""
+        return History(len(self.save_times), self.plan.method.kind)
+
+    def march(self, history: History | None = None) -> Iterable[Chunk]:
+        """The run, chunk by chunk, from the start or from where a history ends."""
+        history = self.history() if history is None else history
+        limits = {"chunk_steps": self.chunk_steps, "max_steps": self.settings.max_steps}
+        return march(self.methods, self.save_times, **limits, carry=history.carry, solver=history.solver)
 
 
 def simulate(
@@ -149,7 +160,15 @@ def prepare(
         capacity=_ROWS,
     )
     size = _tree.size(smaller.problem.parameters)
-    return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)))
+    return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
+
+
+def _for_stiff(settings: Settings, plan: Plan) -> Method | None:
+    """The method that `auto` turns to where the flow is stiff. Only a gradient flow's spectrum is known to be real."""
+    if settings.solver != "auto" or settings.step is not None or not isinstance(plan.flow, flows.Gradient):
+        return None
+    kind = solvers.choose_stabilised(settings.rtol)
+    return solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=plan.end.high.dtype)
 
 
 def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Settings) -> Reduction:
@@ -185,7 +204,7 @@ def _check_stages(flow, events):
 
 def collect(prepared: Prepared, *, on_chunk: Callable[[Chunk], None] | None = None) -> Result:
     """Run to the end and gather what the chunks gave."""
-    watch, history = Stopwatch(), History(len(prepared.save_times))
+    watch, history = Stopwatch(), prepared.history()
     for chunk in prepared.march():
         history.add(chunk)
         if on_chunk is not None:
@@ -208,7 +227,7 @@ def assemble(prepared: Prepared, history: History, seconds_compile: float, secon
         model=model,
         crossings=_events(plan, history.crossings),
         status=status,
-        solver=_cost(prepared, carry, history.event_evaluations, seconds_compile, seconds_run),
+        solver=_cost(prepared, history, seconds_compile, seconds_run),
         trajectory=Trajectory(history.times, rows, _variables(plan, rows), probes.coordinates(plan.problem)),
         energy_identity=_energy_identity(plan, carry),
         certify=functools.partial(_certify, prepared, carry),
@@ -232,7 +251,7 @@ def _certify(prepared: Prepared, carry: Carry, result: Result):
 
 def collect_again(again: Prepared) -> tuple[Result, Carry]:
     """A second run of the same problem: the certificate's independent evidence."""
-    watch, history = Stopwatch(), History(len(again.save_times))
+    watch, history = Stopwatch(), again.history()
     for chunk in again.march():
         history.add(chunk)
     result = assemble(again, history, *watch.read())
@@ -258,8 +277,8 @@ def _variables(plan: Plan, rows) -> dict[str, Variable]:
     return found
 
 
-def _cost(prepared: Prepared, carry: Carry, event_evaluations: int, seconds_compile: float, seconds_run: float):
-    settings = prepared.settings
+def _cost(prepared: Prepared, history: History, seconds_compile: float, seconds_run: float):
+    settings, carry = prepared.settings, cast(Carry, history.carry)
     return SolverRecord(
         kind=prepared.plan.method.kind,
         rtol=settings.rtol,
@@ -267,11 +286,12 @@ def _cost(prepared: Prepared, carry: Carry, event_evaluations: int, seconds_comp
         steps=int(carry.steps),
         rejected=int(carry.rejected),
         vector_field_evaluations=int(carry.evaluations),
-        event_evaluations=event_evaluations,
+        event_evaluations=history.event_evaluations,
         reduction=prepared.reduction.name,
         reduction_reason=prepared.reduction.reason,
         seconds_compile=seconds_compile,
         seconds_run=seconds_run,
+        switches=tuple(history.switches),
     )
 
 

@@ -98,10 +98,19 @@ class EventTimes:
 
 
 @dataclasses.dataclass(frozen=True)
+class Switch:
+    """From `time` on the solver `kind` took the steps."""
+
+    time: float
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True)
 class SolverRecord:
     """What the integration cost. Seconds of compilation and of running are apart.
 
-    `event_evaluations` counts gradients spent on solving for event times, which are not part of the path.
+    `event_evaluations` counts gradients spent on solving for event times, which are not part of the path. `kind` is the
+    solver that began; `switches` are those that took over from it where the flow turned stiff, or ceased to be.
     """
 
     kind: str
@@ -115,6 +124,7 @@ class SolverRecord:
     reduction_reason: str
     seconds_compile: float
     seconds_run: float
+    switches: tuple[Switch, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from ..integrate import Carry, Plan
 from ..invariants import Product, drift, find_products, of_words
 from ..models import CooccurrenceTransformer
 from ..result import Result
+from ..solvers import Method
 from ._record import Certificate
 from ._words import frozen_directions, homogeneity
 
@@ -56,27 +57,26 @@ def certify(prepared: Any, carry: Carry, result: Result, integrate: Integrate) -
     it again as it is told.
     """
     gram = prepared.settings.certificate == "gram"
-    again = dataclasses.replace(prepared, plan=_witness_plan(prepared, result))
-    again = _as_gram(again) if gram else again
+    again = witness(prepared, result)
     plan = again.plan
-    witness, other = integrate(again)
+    there, other = integrate(again)
     points = [_start(prepared.plan), _end(prepared.plan, carry), _end(plan, other)]
     if gram:
         points = [_products(prepared.plan, points[0]), _products(prepared.plan, points[1]), points[2]]
     travelled, apart, size = map(float, _lengths(*points))
     travelled = max(travelled, float(jnp.finfo(plan.end.high.dtype).tiny))
     floor = _rounding_floor(size, carry, travelled)
-    apart = apart / travelled if witness.status.ok else math.inf
-    warnings = _warnings(result, witness)
+    apart = apart / travelled if there.status.ok else math.inf
+    warnings = _warnings(result, there)
     return Certificate(
         relative_error=float(_SAFETY * apart + floor),
         energy_identity=result.energy_identity,
         invariants=_invariants(prepared.plan, carry, result),
-        event_errors=_event_errors(result, witness),
-        probe_errors=_probe_errors(result, witness, floor),
+        event_errors=_event_errors(result, there),
+        probe_errors=_probe_errors(result, there, floor),
         rounding_floor=float(floor),
-        method=_method(prepared, plan, gram),
-        evaluations=witness.solver.vector_field_evaluations,
+        method=_method(prepared, again, gram, bool(there.solver.switches)),
+        evaluations=there.solver.vector_field_evaluations,
         warnings=warnings,
     )
 
@@ -86,18 +86,24 @@ def _times(prepared, plan):
     return "the same" if ratio < 1.01 else f"{ratio:.3g} times tighter"
 
 
-def _witness_plan(prepared: Any, result: Result) -> Plan:
-    settings, plan = prepared.settings, prepared.plan
-    dtype = plan.end.high.dtype
-    kind, factor = _WITNESS[plan.method.kind]
-    if kind in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
-        kind, factor = "dop853", 4.0
+def witness(prepared: Any, result: Result) -> Any:
+    """The run that certifies another: other solvers, a tighter tolerance, and as far as the run came."""
+    plan, dtype = prepared.plan, prepared.plan.end.high.dtype
+    end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
+    stiff = None if prepared.stiff is None else _witness_method(prepared.stiff.kind, prepared.settings, dtype)
+    method = _witness_method(plan.method.kind, prepared.settings, dtype)
+    again = dataclasses.replace(prepared, plan=dataclasses.replace(plan, method=method, end=end), stiff=stiff)
+    return _as_gram(again) if prepared.settings.certificate == "gram" else again
+
+
+def _witness_method(kind: str, settings: Any, dtype: Any) -> Method:
+    other, factor = _WITNESS[kind]
+    if other in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
+        other, factor = "dop853", 4.0
     # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
     rtol = settings.rtol if settings.step is None else min(settings.rtol, 1e-8)
     rtol = max(rtol / factor, solvers.smallest_rtol(dtype))
-    method = solvers.make(kind, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
-    end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
-    return dataclasses.replace(plan, method=method, end=end)
+    return solvers.make(other, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
 
 
 def _as_gram(prepared: Any) -> Any:
@@ -112,10 +118,12 @@ def _as_gram(prepared: Any) -> Any:
     return dataclasses.replace(prepared, plan=plan, reduction=reduction)
 
 
-def _method(prepared: Any, plan: Plan, gram: bool) -> str:
+def _method(prepared: Any, again: Any, gram: bool, switched: bool) -> str:
+    plan = again.plan
     system = "of the Gram system (inner products of words) " if gram else ""
     tolerance = _times(prepared, plan)
-    return f"second integration {system}by {plan.method.kind} at {tolerance} tolerance, distance × {_SAFETY:g}"
+    kinds = f"{plan.method.kind} and {again.stiff.kind}" if switched else plan.method.kind
+    return f"second integration {system}by {kinds} at {tolerance} tolerance, distance × {_SAFETY:g}"
 
 
 def _start(plan: Plan) -> Parameters:

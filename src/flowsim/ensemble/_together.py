@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._simulate import Prepared, assemble
-from ..certificate import certify
+from ..certificate import certify, witness
 from ..integrate import Carry, Code, History, Plan, Stopwatch, advance, digest, observe, start
 from ..result import Result
 from ._loop import each
@@ -85,7 +85,8 @@ def certified_together(
     members: Sequence[Prepared], ended: Sequence[tuple[Result, Carry]], size: int, device: Any
 ) -> list[Result]:
     """The same results with their certificates, whose second integrations are a batch as well."""
-    again = [_second(prepared, *end) for prepared, end in zip(members, ended, strict=True)]
+    with host():
+        again = [witness(prepared, result) for prepared, (result, _) in zip(members, ended, strict=True)]
     evidence = collect_together(again, size, device)
 
     def finish(item: tuple[Prepared, tuple[Result, Carry], tuple[Result, Carry]]) -> Result:
@@ -96,27 +97,11 @@ def certified_together(
     return prepare_all(finish, list(zip(members, ended, evidence, strict=True)))
 
 
-class _Asked(Exception):
-    """Carries the second run that a certificate asks for out of it, to be run in a batch."""
-
-
-def _second(prepared: Prepared, result: Result, carry: Carry) -> Prepared:
-    def integrate(again: Prepared):
-        raise _Asked(again)
-
-    try:
-        with host():
-            certify(prepared, carry, result, integrate)
-    except _Asked as asked:
-        return asked.args[0]
-    raise AssertionError("a certificate integrates again")
-
-
 def _march(members: Sequence[Prepared], real: int, device: Any) -> list[History]:
     """The histories of the first `real` members; the others stand still."""
     first, plans = members[0], [member.plan for member in members]
     together = _to(device, _stacked(plans))
-    histories = [History(len(member.save_times)) for member in members[:real]]
+    histories = [member.history() for member in members[:real]]
     carry, limit = _start(together), first.settings.max_steps
     before, tried = np.zeros(len(members), int), np.zeros(len(members), int)
     while any(history.status is None for history in histories):

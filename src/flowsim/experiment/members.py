@@ -7,7 +7,7 @@ import numpy as np
 
 from ..certificate import Certificate
 from ..ensemble import Member, Shelf
-from ..result import Crossing, EventRecord, SolverRecord, Status, Trajectory, Variable
+from ..result import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
 from ..store import RunFolder
 
 
@@ -52,11 +52,15 @@ def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
         seed,
         Status(**about["status"]),
         events,
-        SolverRecord(**about["solver"]),
+        _solver(about["solver"]),
         Trajectory(arrays["time"], values, variables, about["coordinates"]),
         about["energy_identity"],
         None if certificate is None else Certificate(**{**certificate, "warnings": tuple(certificate["warnings"])}),
     )
+
+
+def _solver(record: dict[str, Any]) -> SolverRecord:
+    return SolverRecord(**{**record, "switches": tuple(Switch(**switch) for switch in record["switches"])})
 
 
 def _event(record: dict[str, Any]) -> EventRecord:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import report, store
 from .._simulate import Prepared, assemble
-from ..integrate import Chunk, History, Stopwatch
+from ..integrate import Chunk, Stopwatch
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
@@ -110,11 +110,11 @@ def _run_ensemble(
 def _integrate(prepared: Prepared, run, who, resume: bool, stop: Stop, progress: Progress | None) -> Result:
     """To the end, one chunk after the other onto the disk."""
     watch = Stopwatch()
-    history = History(len(prepared.save_times))
+    history = prepared.history()
     if resume:
-        run.segments.restore(prepared.plan, who, history)
+        run.segments.restore(prepared.methods, who, history)
     if history.status is None:
-        march = iter(prepared.march(history.carry))
+        march = iter(prepared.march(history))
         with stop.patience():
             while (chunk := stop.run(lambda: next(march, None))) is not None:
                 run.segments.append(history.number, chunk, who)

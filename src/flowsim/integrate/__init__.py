@@ -4,6 +4,7 @@ from ._advance import advance, observe, start
 from ._carry import Carry, Clock, Code, Plan, State
 from ._history import History
 from ._march import Chunk, digest, march
+from ._stiff import Methods
 from ._timing import Stopwatch
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Clock",
     "Code",
     "History",
+    "Methods",
     "Plan",
     "State",
     "Stopwatch",

@@ -96,7 +96,8 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
     return Carry(
         clock, state, step, as_arrays(solver), as_arrays(control),
         clock, state, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
-        count, count, count, count + 2 * (method.controller is not None), count, jnp.asarray(Code.RUNNING, jnp.int32),
+        count, count, count, count + 2 * (method.controller is not None), count, zero, zero,
+        jnp.asarray(Code.RUNNING, jnp.int32),
     )  # fmt: skip
 
 
@@ -228,6 +229,8 @@ def _commit(plan: Plan, carry: Carry, tried: _Attempt, saved, commit) -> Carry:
         rejected=carry.rejected + ~tried.accept,
         evaluations=carry.evaluations + method.evaluations(carry.solver, tried.solver).astype(carry.evaluations.dtype),
         rejected_in_a_row=in_a_row,
+        pace=carry.pace,
+        patience=carry.patience,
         code=_code(method, tried, commit, in_a_row, step, end),
     )
 

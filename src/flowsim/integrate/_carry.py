@@ -97,7 +97,7 @@ class Carry(eqx.Module):
 
     The first block is the position on the path; the second is what the solver knows; the third serves the events: the
     last accepted step (to look into it again), the events' parts and signs at its end, and which of them ask for that
-    look; the fourth counts.
+    look; the fourth counts, and remembers.
     """
 
     clock: Clock
@@ -120,4 +120,6 @@ class Carry(eqx.Module):
     rejected: Int[Array, ""]
     evaluations: Int[Array, ""]
     rejected_in_a_row: Int[Array, ""]
+    pace: Scalar  # these two serve the change of methods, see `_stiff`
+    patience: Scalar
     code: Int[Array, ""]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..result import Crossing, Status
+from ..result import Crossing, Status, Switch
 from ._carry import Carry
 from ._march import Chunk
 
@@ -10,10 +10,12 @@ from ._march import Chunk
 class History:
     """Chunks, gathered: one array a probe, made when the first row comes, and the carry of the last chunk only.
 
+    **Arguments:** `save_times`: how many; `solver`: the method that begins.
+
     A list of chunks would hold a whole state for each of them, and all rows twice when they are put together.
     """
 
-    def __init__(self, save_times: int):
+    def __init__(self, save_times: int, solver: str):
         self._size, self._filled = save_times + 1, 0  # one more for the end of a run that is cut short
         self._columns: dict[str, np.ndarray] = {}
         self.number = 0
@@ -21,10 +23,15 @@ class History:
         self.status: Status | None = None
         self.crossings: list[Crossing] = []
         self.event_evaluations = 0
+        self.solver = solver
+        self.switches: list[Switch] = []
 
     def add(self, chunk: Chunk) -> None:
         self.number += 1
         self.carry, self.status = chunk.carry, chunk.status
+        if chunk.solver != self.solver:
+            self.switches.append(Switch(chunk.reached, chunk.solver))
+        self.solver = chunk.solver
         self.crossings.extend(chunk.crossings)
         self.event_evaluations += chunk.event_evaluations
         self.add_rows(chunk.times, chunk.rows)

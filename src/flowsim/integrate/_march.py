@@ -14,6 +14,7 @@ from ..result import Crossing, Status
 from ._advance import advance, restart, start
 from ._carry import Carry, Code, Plan
 from ._refine import beyond, find
+from ._stiff import CHECK, Methods, due, give_up, reconsider
 
 _REMEDY = {
     Code.STEP_SIZE_FLOOR: (
@@ -32,6 +33,7 @@ _REMEDY = {
         "use an explicit or the `stabilized` solver, or loosen solver.rtol",
     ),
 }
+FAILURES = frozenset(kind for kind, _, _ in _REMEDY.values())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Chunk:
 
     **Fields:** `carry`: where the loop stands, all that a checkpoint needs, None in a chunk that was read
     back; `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: gradients
-    spent on finding them; `status`: None while it runs.
+    spent on finding them; `status`: None while it runs; `reached`, `solver`: time at its end, and the method with which
+    the run goes on from there.
     """
 
     carry: Any
@@ -49,28 +52,47 @@ class Chunk:
     crossings: tuple[Crossing, ...]
     event_evaluations: int
     status: Status | None
+    reached: float
+    solver: str
 
 
 def march(
-    plan: Plan, save_times: np.ndarray, *, chunk_steps: int, max_steps: int, carry: Carry | None = None
+    methods: Methods,
+    save_times: np.ndarray,
+    *,
+    chunk_steps: int,
+    max_steps: int,
+    carry: Carry | None = None,
+    solver: str | None = None,
 ) -> Iterator[Chunk]:
     """Integrate, one chunk at a time, from the start or from a carry.
 
     Chunk borders depend on the plan alone: a run that goes on from a stored carry gives the same chunks.
+
+    **Arguments:** `carry`, `solver`: of the last chunk of a run that is gone on with.
     """
+    plan = methods.named(solver)
     carry = start(plan) if carry is None else carry
+    chunk_steps = chunk_steps if methods.stabilised is None else min(chunk_steps, CHECK)
     while True:
-        before = int(carry.saved)
-        budget = min(chunk_steps, max_steps - int(carry.steps) - int(carry.rejected))
+        saved, steps, before = int(carry.saved), int(carry.steps), (carry.clock.to_host(), int(carry.evaluations))
+        budget = min(chunk_steps, max_steps - steps - int(carry.rejected))
         carry, rows, count = advance(plan, carry, jnp.asarray(budget))
         count = int(count)
-        times = save_times[before : before + count]
+        times = save_times[saved : saved + count]
         rows = {name: values[:count].copy() for name, values in jax.device_get(rows).items()}
         chunk = digest(plan, carry, times, rows, max_steps)
+        carry = cast(Carry, chunk.carry)
+        # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
+        if chunk.status is None and count < plan.capacity and due(carry, steps):
+            plan, carry = reconsider(methods, plan, before, carry)
+            chunk = dataclasses.replace(chunk, carry=carry, solver=plan.method.kind)
+        elif plan is methods.stabilised and chunk.status is not None and chunk.status.kind in FAILURES:
+            plan, carry = give_up(methods, carry)
+            chunk = dataclasses.replace(chunk, carry=carry, solver=plan.method.kind, status=None)
         yield chunk
         if chunk.status is not None:
             return
-        carry = cast(Carry, chunk.carry)
 
 
 def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:
@@ -81,7 +103,7 @@ def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarr
         spent = tries * int(plan.method.evaluations(carry.solver, carry.solver) or 0)
         carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
     status = _status(plan, carry, crossings, max_steps)
-    return Chunk(carry, times, rows, tuple(crossings), spent, status)
+    return Chunk(carry, times, rows, tuple(crossings), spent, status, carry.clock.to_host(), plan.method.kind)
 
 
 def _settle(plan: Plan, carry: Carry, times, rows, found):

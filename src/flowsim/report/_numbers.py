@@ -32,6 +32,12 @@ def seconds(value: Any) -> str:
     return f"{value:.3g} s" if isinstance(value, int | float) else number(value)
 
 
+def solvers(record: Mapping[str, Any]) -> str:
+    """The solver of a summary, and those that took over from it."""
+    switches = record.get("switches") or ()
+    return ", ".join([str(record["kind"]), *(f"{s['kind']} from t = {number(s['time'], 4)} on" for s in switches)])
+
+
 def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of nested mappings, as (`outer.inner`, value); lists are joined when they are short and plain."""
     for name, value in record.items():

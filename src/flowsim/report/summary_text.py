@@ -6,7 +6,7 @@ from typing import Any
 
 from ..plot import FigureRecord
 from . import _sentences
-from ._numbers import error, measured, number, seconds
+from ._numbers import error, measured, number, seconds, solvers
 
 
 def summary_text(
@@ -64,7 +64,7 @@ def _certificate(record: Mapping[str, Any]) -> str:
 def _solver(record: Mapping[str, Any]) -> str:
     if not record.get("kind"):
         return ""
-    parts = [str(record["kind"])]
+    parts = [solvers(record)]
     if record.get("steps") is not None:
         parts.append(f"{record['steps']} steps, {number(record.get('rejected'))} rejected")
     if record.get("vector_field_evaluations") is not None:

@@ -11,7 +11,7 @@ import equinox as eqx
 import numpy as np
 
 from .._files import StoreError
-from ..integrate import Chunk, History, Plan, start
+from ..integrate import Chunk, History, Methods, start
 from ..result import Crossing, Status
 from . import _arrays
 
@@ -67,9 +67,11 @@ class Segments:
             "crossings": [dataclasses.asdict(c) for c in chunk.crossings],
             "event_evaluations": chunk.event_evaluations,
             "status": None if chunk.status is None else dataclasses.asdict(chunk.status),
+            "reached": chunk.reached,
+            "solver": chunk.solver,
         }
         _arrays.save(self._path(index), arrays, about)
-        about = {"segments": index + 1, "identity": dataclasses.asdict(identity)}
+        about = {"segments": index + 1, "identity": dataclasses.asdict(identity), "solver": chunk.solver}
         _arrays.save(self._checkpoint, _arrays.flatten(chunk.carry), about)
 
     def count(self) -> int:
@@ -78,7 +80,7 @@ class Segments:
             return 0
         return int(_arrays.load(self._checkpoint)[1]["segments"])
 
-    def restore(self, plan: Plan, identity: Identity, history: History) -> None:
+    def restore(self, methods: Methods, identity: Identity, history: History) -> None:
         """Fill a history with what is on disk.
 
         **Raises:** `StoreError` if a file is damaged or missing, or if the run is of another experiment.
@@ -87,6 +89,7 @@ class Segments:
             return
         arrays, about = _arrays.load(self._checkpoint)
         identity.refuse_other(about["identity"], self._checkpoint)
+        plan = methods.named(about["solver"])
         carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(start, plan), self._checkpoint)
         for index in range(about["segments"]):
             history.add(dataclasses.replace(self.read(index), carry=carry))
@@ -96,7 +99,8 @@ class Segments:
         rows = {k.removeprefix("probe."): v for k, v in arrays.items() if k != "time"}
         crossings = tuple(Crossing(**c) for c in about["crossings"])
         status = None if about["status"] is None else Status(**about["status"])
-        return Chunk(None, arrays["time"], rows, crossings, about["event_evaluations"], status)
+        where = (about["reached"], about["solver"])
+        return Chunk(None, arrays["time"], rows, crossings, about["event_evaluations"], status, *where)
 
     def open_members(self, identity: Identity) -> None:
         """Make ready for an ensemble, whose pieces are whole members: started anew, or gone on with.

@@ -1,0 +1,87 @@
+"""When a flow turns stiff: from an explicit method to a stabilised one, and back.
+
+Where an explicit method's step times the largest curvature λ is at the method's stability limit, stability sizes the
+step, not accuracy. Whether a stabilised method does better then is a matter of measurement: it is given some steps, and
+keeps the flow if it needs fewer evaluations for a unit of time than the explicit method did. All that is decided here
+is decided from the carry, so a run that is gone on with decides the same.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ..solvers import spectral_radius
+from ._advance import restart
+from ._carry import Carry, Code, Plan
+
+CHECK = 100  # steps between two looks at the stiffness
+_STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
+_WORTH = 5000  # evaluations still to come by the explicit method, below which compiling another does not pay
+_RETRY = 4.0  # after a try that did not pay the next one waits until the time has grown by so much
+
+
+class Methods(NamedTuple):
+    """One run by two methods: plans that differ in nothing else. `stabilised`: None to stay with the explicit one."""
+
+    explicit: Plan
+    stabilised: Plan | None
+
+    def named(self, kind: str | None) -> Plan:
+        """The plan by its method's name, the explicit one by default."""
+        stabilised = self.stabilised
+        return stabilised if stabilised is not None and kind == stabilised.method.kind else self.explicit
+
+
+def due(carry: Carry, steps_before: int) -> bool:
+    """Is it time for a look at the stiffness?"""
+    return int(carry.code) == Code.RUNNING and int(carry.steps) // CHECK > steps_before // CHECK
+
+
+def reconsider(methods: Methods, plan: Plan, before: tuple[float, int], carry: Carry) -> tuple[Plan, Carry]:
+    """The plan to go on with, and the carry in its terms.
+
+    **Arguments:** `before`: time and evaluations at the start of the last chunk.
+    """
+    explicit, stabilised = methods
+    if stabilised is None:
+        return plan, carry
+    now, step = carry.clock.to_host(), float(carry.previous_step)
+    pace = (int(carry.evaluations) - before[1]) / max(now - before[0], 1e-300)
+    if plan is stabilised:
+        stiff = step * float(carry.solver.spectrum.radius) > _STIFF
+        if stiff and pace <= float(carry.pace):
+            return plan, carry
+        return explicit, _with(explicit, carry, pace, _RETRY * now)
+    if now < float(carry.patience) or pace * (plan.end.to_host() - now) < _WORTH:
+        return plan, carry
+    radius, products = curvature(plan, carry)
+    carry = eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
+    if step * float(radius) <= _STIFF:
+        return plan, carry
+    return stabilised, _with(stabilised, carry, pace, now)
+
+
+def give_up(methods: Methods, carry: Carry) -> tuple[Plan, Carry]:
+    """Back to the explicit method for good, from the last good state of a stabilised one that failed."""
+    return methods.explicit, _with(methods.explicit, carry, 0.0, jnp.inf)
+
+
+def _with(plan: Plan, carry: Carry, pace: float, patience: float) -> Carry:
+    """The loop at the same moment by another method.
+
+    **Arguments:** `pace`: evaluations for a unit of time until here; `patience`: time before the next try.
+    """
+    fresh = restart(plan, carry, carry.clock, carry.state, carry.signs)
+    dtype = fresh.step.dtype
+    return eqx.tree_at(lambda c: (c.pace, c.patience), fresh, (jnp.asarray(pace, dtype), jnp.asarray(patience, dtype)))
+
+
+@eqx.filter_jit
+def curvature(plan: Plan, carry: Carry):
+    """The spectral radius of the flow's Jacobian where the loop stands, and the products that finding it took."""
+
+    def field(state):
+        return plan.flow.velocity(plan.problem, carry.clock.value, state)[0]
+
+    return spectral_radius(field, carry.state.flow)
