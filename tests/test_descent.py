@@ -1,6 +1,7 @@
 """Descent against the flow and the modified flow: closed forms, brute force, orders, and what is refused."""
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -8,7 +9,7 @@ import pytest
 from scipy.linalg import expm
 
 import flowsim
-from flowsim import compare, discrete, flows
+from flowsim import compare, flows
 from flowsim.compare._drift import _first_crossing
 
 from .problems import reference
@@ -49,14 +50,14 @@ def iterates(eta, steps):
 @pytest.mark.parametrize("kind", ["gradient", "modified"])
 def test_distances_and_tube_are_those_of_the_closed_form(kind):
     """Every number against a computation that looks at all steps with the matrix exponential."""
-    eta, steps, tube = 0.1, 80, 0.02 if kind == "gradient" else 0.001
+    eta, steps, tube = 0.1, 80, 0.01 if kind == "gradient" else 2e-4
     flow = flows.gradient() if kind == "gradient" else flows.modified_gradient(eta)
     drift = compare.against_flow(
         quadratic(), optax.sgd(eta), learning_rate=eta, steps=steps, flow=flow, tube=tube, edge_points=4, points=30
     )
     times = eta * np.arange(steps + 1)
     there = path(HESSIAN if kind == "gradient" else modified(eta), times)
-    relative = norm(iterates(eta, steps) - there)[1:] / norm(there - START)[1:]
+    relative = norm(iterates(eta, steps) - there)[1:] / norm(there - START).max()
     np.testing.assert_allclose(drift.distance, relative[drift.recorded - 1], rtol=1e-5)
     np.testing.assert_allclose(drift.final_distance, relative[-1], rtol=1e-6)
     np.testing.assert_allclose(drift.largest_distance, relative.max(), rtol=1e-5)
@@ -72,7 +73,7 @@ def late():
 
 
 def test_leaving_the_tube_late_is_found_at_its_step():
-    """Against steps and a flow that are computed apart; the distance falls at first, so no shortcut finds the step."""
+    """Against steps and a flow that are computed apart, where the distance rises and falls."""
     eta, steps, problem = 0.02, 500, late()
     slope = jax.grad(problem.risk)
     x, found = problem.parameters, []
@@ -82,7 +83,7 @@ def test_leaving_the_tube_late_is_found_at_its_step():
     times = eta * np.arange(steps + 1)
     flow = flowsim.simulate(problem, t1=times[-1], rtol=1e-12, atol=1e-13, save_times=times, probes={"x": lambda x: x})
     there = flow.trajectory.values["x"][1:, 0]
-    relative = np.abs(np.array(found) - there) / np.abs(there)
+    relative = np.abs(np.array(found) - there) / np.abs(there).max()
     tube = 0.98 * relative.max()
     first = 1 + int(np.argmax(relative > tube))
     drift = compare.against_flow(problem, optax.sgd(eta), learning_rate=eta, steps=steps, tube=tube, points=2)
@@ -98,6 +99,8 @@ def test_the_shift_of_an_event_is_the_closed_forms():
     k = np.argmax(values < 0)
     linear = eta * (k - 1 + values[k - 1] / (values[k - 1] - values[k]))
     shift = drift.events["falls"]
+    assert shift.flow is not None
+    assert shift.descent is not None
     np.testing.assert_allclose(shift.descent, linear, rtol=1e-12)
     np.testing.assert_allclose((expm(-shift.flow * HESSIAN) @ START)[3], 0.3, atol=1e-9)
     assert shift.shift == shift.descent - shift.flow
@@ -168,12 +171,14 @@ def test_reductions_are_exact_for_the_modified_flow(name):
     lifted, is the full one, and the energies are the same."""
     problem, flow, zero = wide(unseen=2), flows.modified_gradient(0.5), jnp.asarray(0.0)
     small = flowsim.reductions.reduce(problem, name)
+    lift = small.lift
+    assert lift is not None
 
     @jax.jit
     def both(z):
         for _ in range(2):
             z = jax.tree.map(lambda x, v: x + 0.7 * v, z, flow.velocity(small.problem, zero, z)[0])
-        lifted, moved = jax.jvp(small.lift, (z,), (flow.velocity(small.problem, zero, z)[0],))
+        lifted, moved = jax.jvp(lift, (z,), (flow.velocity(small.problem, zero, z)[0],))
         energies = flow.energy(small.problem, z), flow.energy(problem, lifted)
         return moved, flow.velocity(problem, zero, lifted)[0], problem.velocity(lifted)[0], energies
 
@@ -216,14 +221,15 @@ def test_beyond_the_edge_descent_diverges_and_says_so():
 
 
 def test_fitted_order_of_a_power_law_with_noise():
-    """Slope and standard error are SciPy's."""
-    from scipy.stats import linregress
-
+    """Slope and standard error are NumPy's."""
     steps = np.array([0.1, 0.05, 0.02, 0.01])
     errors = 3 * steps**1.5 * np.exp([0.1, -0.05, 0.02, 0.0])
-    found, expected = compare.fit_order(steps, errors), linregress(np.log(steps), np.log(errors))
-    assert found.order == pytest.approx(expected.slope)
-    assert found.standard_error == pytest.approx(expected.stderr)
+    found, (expected, covariance) = (
+        compare.fit_order(steps, errors),
+        np.polyfit(np.log(steps), np.log(errors), 1, cov=True),
+    )
+    assert found.order == pytest.approx(expected[0])
+    assert found.standard_error == pytest.approx(np.sqrt(covariance[0, 0]))
     assert compare.fit_order(steps[:2], errors[:2]).standard_error is None
 
 

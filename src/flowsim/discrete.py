@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,6 +16,8 @@ from . import probes
 from .moment import Lift, Moment
 from .problem import Problem
 from .result import Trajectory, Variable
+
+Optimiser = optax.GradientTransformation
 
 _OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam, "adagrad": optax.adagrad, "rmsprop": optax.rmsprop}
 
@@ -51,8 +54,8 @@ def optimiser(kind: str, learning_rate: float, **options: float) -> optax.Gradie
         raise ValueError(f"unknown optimizer {kind!r}; known are {', '.join(_OPTIMISERS)}.")
     base = _adjustable(kind, tuple(sorted(options.items())))
 
-    def init(parameters: PyTree) -> PyTree:
-        state = base.init(parameters)
+    def init(params: PyTree) -> PyTree:  # Optax's name for it
+        state: Any = base.init(params)
         rate = jnp.asarray(learning_rate, state.hyperparams["learning_rate"].dtype)
         return state._replace(hyperparams={**state.hyperparams, "learning_rate": rate})
 

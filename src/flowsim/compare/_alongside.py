@@ -7,7 +7,6 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, PyTree
 
 from .. import discrete
@@ -49,7 +48,7 @@ class _Setting(eqx.Module):
     problem: Problem
     lift: Lift
     events: tuple
-    edge: Probe
+    edge: Probe | None
     static: discrete.Static
     start: Array
     clock: Array  # time of one step
@@ -57,10 +56,10 @@ class _Setting(eqx.Module):
 
 def alongside(
     prepared: Prepared,
-    transformation: optax.GradientTransformation,
+    transformation: discrete.Optimiser,
     *,
     clock: float,
-    edge: Probe,
+    edge: Probe | None,
     at: np.ndarray,
     padded: int = 0,
 ) -> Steps:
@@ -68,9 +67,9 @@ def alongside(
 
     The path is used chunk by chunk, so that it is never in memory as a whole.
 
-    **Arguments:** `prepared`: the flow, whose save times are the steps'. `edge`: measured on descent at the steps `at`.
-    `padded`: runs of up to so many steps share one compiled program; the flow is read at its end over and over again
-    to fill up.
+    **Arguments:** `prepared`: the flow, whose save times are the steps'. `edge`: measured on descent at the steps `at`;
+    None spares its compilation. `padded`: runs of up to so many steps share one compiled program; the flow is read at
+    its end over and over again to fill up.
     """
     plan = prepared.plan
     start = jax.flatten_util.ravel_pytree(plan.problem.parameters)[0]
@@ -98,7 +97,8 @@ def alongside(
         for crossing in chunk.crossings:
             crossings.setdefault(crossing.event, crossing.time)
     assert status is not None
-    return Steps(*(np.concatenate(parts) for parts in zip(*found, strict=True)), status, crossings)
+    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Steps(distance, travelled, conditions, sharpness, status, crossings)
 
 
 def _filled(values: np.ndarray, length: int) -> Array:
@@ -136,11 +136,10 @@ def _measure(setting: _Setting, parameters: PyTree, there: Array, flag: Array, t
     here = jax.flatten_util.ravel_pytree(parameters)[0]
     moment = Moment(setting.problem, t, parameters, setting.lift)
     conditions = [jnp.min(event.parts(moment)).astype(here.dtype) for event in setting.events]
-    sharpness = jax.lax.cond(
-        flag,
-        lambda: jnp.asarray(setting.edge.measure(moment), here.dtype),
-        lambda: jnp.asarray(jnp.nan, here.dtype),
-    )
+    sharpness = nothing = jnp.asarray(jnp.nan, here.dtype)
+    if setting.edge is not None:
+        measure = setting.edge.measure
+        sharpness = jax.lax.cond(flag, lambda: jnp.asarray(measure(moment), here.dtype), lambda: nothing)
     return (
         jnp.linalg.norm(here - there),
         jnp.linalg.norm(there - setting.start),

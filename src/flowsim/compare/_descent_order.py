@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -131,6 +132,11 @@ class DescentOrder:
         }
         coordinates = {"against": [_FLOW, _MODIFIED], "learning_rate": list(self.learning_rates), "event": names}
         return xarray.Dataset(data, coordinates, {"t1": self.t1, "tube": self.to_flow[0].tube})
+
+    def document(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        runs = [drift.record() for drift in (*self.to_flow, *self.to_modified)]
+        return {"runs": runs, "orders": [fit.record() for fit in self.fits]}
 
     def table(self) -> str:
         """For a terminal."""

@@ -5,9 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import optax
 
-from .. import _tree, flows, probes, solvers
+from .. import _tree, discrete, flows, probes, solvers
 from .._simulate import Settings, prepare
 from ..events import Event
 from ..problem import Problem
@@ -32,7 +31,8 @@ class EventShift:
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """What `against_flow` returns. Distances are relative: ‖θ_k - θ(t_k)‖ / ‖θ(t_k) - θ(0)‖, at t_k = k · `step_time`.
+    """What `against_flow` returns. Distances are relative: ‖θ_k - θ(t_k)‖ at t_k = k · `step_time`, over the distance
+    travelled, max_k ‖θ(t_k) - θ(0)‖.
 
     **Fields:**
 
@@ -117,12 +117,12 @@ class Drift:
         }  # fmt: skip
 
 
-_DISTANCE = "distance of descent from the flow over the distance that the flow has travelled"
+_DISTANCE = "distance of descent from the flow over the distance travelled"
 
 
 def against_flow(
     problem: Problem,
-    transformation: optax.GradientTransformation,
+    transformation: discrete.Optimiser,
     *,
     learning_rate: float,
     steps: int,
@@ -153,7 +153,7 @@ def against_flow(
     The rest can be left alone:
 
     - `flow`: the gradient flow by default. `events`: whose first crossings are compared; none is terminal here.
-    - `tube`: ε of the tube around the flow, whose radius is ε × the distance that the flow has travelled.
+    - `tube`: ε of the tube around the flow, whose radius is ε × the distance travelled.
     - `step_time`: the time that a step takes, if it is not η.
     - `edge_points`: at how many steps, spaced logarithmically, to measure the sharpness (24 Hessian-vector products
       each); `edge_limit`: the largest η · sharpness at which the optimiser is stable, None if there is no such number.
@@ -187,7 +187,8 @@ def against_flow(
         reduction=reduction,
     )
     at = _spread(steps, edge_points) if edge_points else np.zeros(0, int)
-    found = alongside(prepared, transformation, clock=clock, edge=probes.sharpness(), at=at, padded=padded)
+    edge = probes.sharpness() if edge_points else None
+    found = alongside(prepared, transformation, clock=clock, edge=edge, at=at, padded=padded)
     if not found.status.ok:
         status = found.status
         raise ValueError(f"the flow ended at t = {status.time:g}, {status.message}: {status.remedy}.")
@@ -228,10 +229,13 @@ def _spread(steps: int, points: int) -> np.ndarray:
 
 
 def _relative(found: Steps) -> np.ndarray:
-    """Distance over distance travelled; nothing over nothing is 0, and what is not finite is infinite."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(found.distance == 0, 0.0, found.distance / found.travelled)
-    return np.where(np.isnan(relative), np.inf, relative)
+    """Distance over the farthest that the flow gets from its start, infinite where descent is not finite.
+
+    Not over the distance travelled so far: of the first step, of length η‖g‖, every descent misses the part η‖Hg‖/2‖g‖,
+    and would leave its tube at once. Not over that at the end: momentum may come back.
+    """
+    travelled = max(float(np.max(found.travelled)), float(np.finfo(found.travelled.dtype).tiny))
+    return np.where(np.isfinite(found.distance), found.distance / travelled, np.inf)
 
 
 def _first_crossing(times: np.ndarray, values: np.ndarray, direction: str) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import ensemble, report, store
 from .._simulate import Prepared
 from ..ensemble import EnsembleResult
-from . import build
+from . import build, descent
 from .schema import Experiment
 
 
@@ -48,8 +48,11 @@ def write(
     """Trajectory, summary, figures and report. An optimiser's run is that of the first seed, and says so."""
     content = summary(experiment.name, result)
     run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content["status"]))
-    descents = build.descents(first, build.problem(first, folder)) if first.discrete else []
-    run.write_descents(descents)
+    if first.discrete:
+        problem = build.problem(first, folder)
+        drifts = descent.drifts(first, problem, result.members[0].status)
+        run.write_descents(build.descents(first, problem), [drift and drift.dataset() for drift in drifts])
+        content |= descent.section(drifts)
     run.write_summary(content)
     report.rebuild(run.path)
     run.finish()
