@@ -61,4 +61,5 @@ def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):
         "tube": 0.01,
         "end": times[-1],
     }
-    return run.assign_attrs(label=label, final_distance=float(run["flow_distance"][-1]), edge_limit=2.0, **about)
+    about |= {"learning_rate": factor - 1, "final_distance": float(run["flow_distance"][-1]), "edge_limit": 2.0}
+    return run.assign_attrs(label=label, **about)
