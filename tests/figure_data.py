@@ -57,7 +57,6 @@ def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):
     about = {
         "optimiser": "sgd",
         "against": "gradient flow",
-        "learning_rate": factor - 1,
         "tube": 0.01,
         "end": times[-1],
     }
