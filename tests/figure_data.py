@@ -52,4 +52,15 @@ def events():
 def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):
     run = dataset.isel(time=slice(20, None)) * factor
     run["invariant_key_query"] = 1e-9 + 0 * run["time"]
-    return run.assign_attrs(label=label)
+    times = run["time"].values
+    run["flow_distance"] = ("distance_time", (factor - 1) * (1 + np.log(times / times[0])))
+    run["stability"] = ("edge_time", 250 * (factor - 1) / (1 + times[::10]))
+    run = run.assign_coords(distance_time=times, edge_time=times[::10])
+    about = {
+        "optimiser": "sgd",
+        "against": "gradient flow",
+        "tube": 0.01,
+        "end": times[-1],
+    }
+    about |= {"learning_rate": factor - 1, "final_distance": float(run["flow_distance"][-1]), "edge_limit": 2.0}
+    return run.assign_attrs(label=label, **about)

@@ -39,6 +39,17 @@ def test_one_json_document_and_the_files(experiment):
     assert again.returncode == 2
 
 
+def test_descents_order(experiment):
+    folder = experiment.parent / "order"
+    done = flowsim("compare", experiment, "compare.descent={learning_rates: [0.2, 0.1]}", "--out", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    orders = {(fit["against"], fit["quantity"]): fit["order"] for fit in document["orders"]}
+    assert abs(orders["gradient flow", "final distance"] - 1) < 0.2
+    assert abs(orders["modified flow", "final distance"] - 2) < 0.4
+    assert {f"descent_order.{form}" for form in ("nc", "png", "pdf")} < {path.name for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize("override", ["compare.solvers=[tsti5]", "compare.tolerances=[]", "compare.repeats=0"])
 def test_bad_sections_are_refused(experiment, override):
     done = flowsim("compare", experiment, override)

@@ -28,6 +28,10 @@ def test_figure_is_drawn_whole(dataset, events, name, time_axis):
     """No label, legend or tick reaches over the edge, and no two labels above the panels or in the legend overlap."""
     overlays = [discrete(dataset), discrete(dataset, "sgd, learning rate 0.1 and a long name that goes on and on", 1.1)]
     for runs in ([], overlays):
+        if name == "descent" and not runs:
+            with pytest.raises(plot.CannotDraw, match="no discrete run"):
+                plot.FIGURES[name](dataset, events, runs, time_axis=time_axis)
+            continue
         figure = plot.FIGURES[name](dataset, events, runs, time_axis=time_axis)
         with plot.style.paper():
             FigureCanvasAgg(figure).draw()

@@ -1,6 +1,9 @@
 """The same start, trained by an optimiser's steps instead of the flow, on the clock t = k·η."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,6 +16,8 @@ from . import probes
 from .moment import Lift, Moment
 from .problem import Problem
 from .result import Trajectory, Variable
+
+Optimiser = optax.GradientTransformation
 
 _OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam, "adagrad": optax.adagrad, "rmsprop": optax.rmsprop}
 
@@ -41,11 +46,25 @@ class Descent:
 def optimiser(kind: str, learning_rate: float, **options: float) -> optax.GradientTransformation:
     """An Optax optimiser by its name.
 
+    The learning rate is a part of the optimiser's state, so that runs of several rates share one compiled program.
+
     **Raises:** `ValueError` for a name that is not known.
     """
     if kind not in _OPTIMISERS:
         raise ValueError(f"unknown optimizer {kind!r}; known are {', '.join(_OPTIMISERS)}.")
-    return _OPTIMISERS[kind](learning_rate, **options)
+    base = _adjustable(kind, tuple(sorted(options.items())))
+
+    def init(params: PyTree) -> PyTree:  # Optax's name for it
+        state: Any = base.init(params)
+        rate = jnp.asarray(learning_rate, state.hyperparams["learning_rate"].dtype)
+        return state._replace(hyperparams={**state.hyperparams, "learning_rate": rate})
+
+    return optax.GradientTransformation(init, base.update)
+
+
+@functools.cache
+def _adjustable(kind: str, options: tuple[tuple[str, float], ...]) -> optax.GradientTransformation:
+    return optax.inject_hyperparams(_OPTIMISERS[kind])(learning_rate=1.0, **dict(options))
 
 
 def descend(
@@ -78,31 +97,32 @@ def descend(
     clock = learning_rate if step_time is None else step_time
     chosen = probes.standard(problem)
     parameters, memory = problem.parameters, transformation.init(problem.parameters)
-    rows = []
+    static, rows = Static(transformation.update), []
     for here, there in zip(record, [*record[1:], record[-1]], strict=True):
         rows.append(jax.device_get(_measure(problem, chosen, jnp.asarray(here * clock), parameters)))
-        parameters, memory = _steps(problem, _Static(transformation), parameters, memory, jnp.asarray(there - here))
+        parameters, memory = _steps(problem, static, parameters, memory, jnp.asarray(there - here))
     values = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     variables = {p.name: Variable(p.dims or (), p.long_name, p.units) for p in chosen}
     trajectory = Trajectory(record * clock, values, variables, probes.coordinates(problem))
     return Descent(label or f"η = {learning_rate:g}", learning_rate, parameters, trajectory, clock)
 
 
-class _Static(eqx.Module):
-    """Optax's pair of functions, kept out of what is traced."""
+class Static(eqx.Module):
+    """Optax's update, kept out of what is traced."""
 
-    transformation: optax.GradientTransformation = eqx.field(static=True)
+    update: Callable = eqx.field(static=True)
+
+
+def step(problem: Problem, static: Static, parameters: PyTree, memory: PyTree) -> tuple[PyTree, PyTree]:
+    """One step: the parameters and the optimiser's memory after it."""
+    gradient = jax.grad(problem.risk)(parameters)
+    updates, memory = static.update(gradient, memory, parameters)
+    return eqx.apply_updates(parameters, updates), memory
 
 
 @eqx.filter_jit
-def _steps(problem: Problem, static: _Static, parameters: PyTree, memory: PyTree, count: Int[Array, ""]):
-    def step(_, state):
-        parameters, memory = state
-        gradient = jax.grad(problem.risk)(parameters)
-        updates, memory = static.transformation.update(gradient, memory, parameters)
-        return eqx.apply_updates(parameters, updates), memory
-
-    return jax.lax.fori_loop(0, count, step, (parameters, memory))
+def _steps(problem: Problem, static: Static, parameters: PyTree, memory: PyTree, count: Int[Array, ""]):
+    return jax.lax.fori_loop(0, count, lambda _, state: step(problem, static, *state), (parameters, memory))
 
 
 @eqx.filter_jit

@@ -1,11 +1,9 @@
 """`flowsim compare`: work against precision of several solvers on an experiment's problem."""
 
-import dataclasses
 import datetime
-import math
 import pathlib
 import secrets
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,11 +29,14 @@ def compare(
     """Solve an experiment by several solvers at several tolerances; print what accuracy costs with each.
 
     The experiment's section `compare` says which. Errors are against a reference by a solver that is not on trial,
-    checked by another. The table goes to stdout; table, dataset and figure go into a folder.
+    checked by another. With `compare.descent` it is gradient descent at several learning rates instead, against the
+    gradient flow and the modified flow, and the orders of its distance. The table goes to stdout; table, dataset and
+    figure go into a folder.
 
     \b
     Examples:
       flowsim compare solver_accuracy.yaml
+      flowsim compare descent_order.yaml
       flowsim compare figure1.yaml 'compare.solvers=[tsit5, dopri8, scipy_rk45]' flow.t1=10.0
     """
     output = Output(json, quiet, verbose, debug)
@@ -53,20 +54,9 @@ def compare(
             output.refuse(str(error))
         output.data(found.table())
         output.say(f"table, dataset and figure: {folder}")
-        runs = [_plain(dataclasses.asdict(run)) for run in found.runs]
-        about = {"reference": found.reference, "check": found.check, "reference_error": found.reference_error}
-        output.document({"status": "done", "folder": str(folder), "t1": found.t1, **about, "runs": runs})
+        output.document({"status": "done", "folder": str(folder), "t1": found.t1, **found.document()})
 
 
 def _new_folder(name: str) -> pathlib.Path:
     started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     return pathlib.Path("runs") / name / f"compare-{started}-{secrets.token_hex(2)}"
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no numbers that are none: null instead."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -168,7 +168,7 @@ def refuse_used(folder: pathlib.Path, output: Output) -> None:
 
 def _told(summary: dict[str, Any]) -> list[str]:
     """A run in a few lines."""
-    from ..report import solvers  # heavy, and the run is over
+    from ..report import descent_lines, solvers  # loads Matplotlib, which a run has loaded by now
 
     final, solver, certificate = summary["final"], summary["solver"], summary["certificate"]
     lines = [f"{summary['status']}: {summary['message']} {summary['remedy']}".strip()]
@@ -178,6 +178,7 @@ def _told(summary: dict[str, Any]) -> list[str]:
         lines.append(f"{name}: " + ("never" if event["time"] is None else f"t = {event['time']:.10g}"))
     if certificate is not None and certificate["relative_error"] is not None:
         lines.append(f"certified relative error: {certificate['relative_error']:.1e}")
+    lines += descent_lines(summary.get("descent") or {})
     lines.append(
         f"{solvers(solver)}, reduction {solver['reduction']}: {solver['steps']} steps, {solver['rejected']} rejected, "
         f"{solver['vector_field_evaluations']} evaluations; {solver['seconds_compile']:.1f} s compiling, "

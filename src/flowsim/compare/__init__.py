@@ -1,7 +1,24 @@
-"""Which solver buys how much accuracy for how much work."""
+"""Which solver buys how much accuracy for how much work, and how far an optimiser's steps are from the flow."""
 
 from ._contestants import known
+from ._descent_order import DescentOrder, FittedOrder, descent_order, fitted_orders
+from ._drift import Drift, EventShift, against_flow
+from ._order import Order, fit_order
 from ._record import Comparison, Run
 from ._work_precision import work_precision
 
-__all__ = ["Comparison", "Run", "known", "work_precision"]
+__all__ = [
+    "Comparison",
+    "DescentOrder",
+    "Drift",
+    "EventShift",
+    "FittedOrder",
+    "Order",
+    "Run",
+    "against_flow",
+    "descent_order",
+    "fit_order",
+    "fitted_orders",
+    "known",
+    "work_precision",
+]

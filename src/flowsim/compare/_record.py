@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,11 @@ class Comparison:
         )
         return "\n".join([head, *rows, foot])
 
+    def document(self) -> dict[str, Any]:
+        """As plain data for JSON, which has no numbers that are none: null instead."""
+        about = {"reference": self.reference, "check": self.check, "reference_error": self.reference_error}
+        return {**about, "runs": [_plain(dataclasses.asdict(run)) for run in self.runs]}
+
     def cheapest(self, solver: str, error: float) -> Run | None:
         """The run of a solver with fewest evaluations whose error is at most `error`; None if there is none."""
         good = [run for run in self.runs if run.solver == solver and run.parameter_error <= error]
@@ -103,3 +109,11 @@ class Comparison:
 def _table(runs: Sequence[Run], field: str, names: Sequence[str]) -> np.ndarray:
     values = [[getattr(run, field).get(name, math.nan) for name in names] for run in runs]
     return np.array(values, float).reshape(len(runs), len(names))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,7 +13,7 @@ from .._simulate import Prepared, Settings, prepare
 from ..problem import Problem
 from . import parts
 from .arrays import load_embedding, load_task_arrays, load_weights
-from .schema import Experiment
+from .schema import DiscreteConfig, Experiment
 from .schema.checks import drawn_in_law
 from .schema.solver import DEFAULT_TOLERANCES
 
@@ -58,9 +58,22 @@ def _model(experiment: Experiment, vocabulary: int) -> models.AbstractWordModel:
 
 def prepared(experiment: Experiment, built: Problem) -> Prepared:
     """The run, ready to start."""
+    return prepare(
+        built,
+        settings(experiment),
+        events=events_of(experiment),
+        user_probes=dict(_probe(config) for config in experiment.probes),
+        save_times=save_times(experiment),
+        flow=parts.flow(experiment.flow),
+        reduction=experiment.flow.reduction,
+    )
+
+
+def settings(experiment: Experiment) -> Settings:
+    """How the flow is integrated."""
     default = DEFAULT_TOLERANCES[experiment.precision]
     solver = experiment.solver
-    settings = Settings(
+    return Settings(
         t1=experiment.flow.t1,
         solver=solver.kind,
         rtol=default[0] if solver.rtol is None else solver.rtol,
@@ -68,15 +81,6 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         step=solver.step,
         max_steps=solver.max_steps,
         certificate="gram" if experiment.certificate.method == "gram" else "solver",
-    )
-    return prepare(
-        built,
-        settings,
-        events=events_of(experiment),
-        user_probes=dict(_probe(config) for config in experiment.probes),
-        save_times=save_times(experiment),
-        flow=parts.flow(experiment.flow),
-        reduction=experiment.flow.reduction,
     )
 
 
@@ -104,23 +108,29 @@ def save_times(experiment: Experiment) -> np.ndarray:
 
 def descents(experiment: Experiment, built: Problem) -> list[discrete.Descent]:
     """Every optimiser's run of the experiment, one after the other."""
-    found = []
-    for entry in experiment.discrete:
-        options = {} if entry.momentum is None else {"momentum": entry.momentum}
-        transformation = discrete.optimiser(entry.optimizer, entry.learning_rate, **options)
-        momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
-        label = f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}"
-        found.append(
-            discrete.descend(
-                built,
-                transformation,
-                learning_rate=entry.learning_rate,
-                steps=entry.steps,
-                step_time=parts.step_time(experiment.flow, entry.learning_rate, entry.momentum),
-                label=label,
-            )
+    return [
+        discrete.descend(
+            built,
+            transformation(entry),
+            learning_rate=entry.learning_rate,
+            steps=entry.steps,
+            step_time=parts.step_time(experiment.flow, entry.learning_rate, entry.momentum),
+            label=label(entry),
         )
-    return found
+        for entry in experiment.discrete
+    ]
+
+
+def transformation(entry: DiscreteConfig) -> discrete.Optimiser:
+    """The optimiser of an entry of `discrete`."""
+    options = {} if entry.momentum is None else {"momentum": entry.momentum}
+    return discrete.optimiser(entry.optimizer, entry.learning_rate, **options)
+
+
+def label(entry: DiscreteConfig) -> str:
+    """What an entry of `discrete` is called in figures."""
+    momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
+    return f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}"
 
 
 def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:

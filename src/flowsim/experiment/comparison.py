@@ -5,24 +5,53 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import store
+from .. import plot, store
 from .._files import write_bytes, write_text
-from ..compare import Comparison, work_precision
-from ..plot import rendered
-from ..plot import work_precision as plot
+from ..compare import Comparison, DescentOrder, descent_order, work_precision
+from ..problem import Problem
 from . import build
 from .schema import Experiment
 
 
 def run_comparison(
     experiment: Experiment, *, source_folder: pathlib.Path, folder: pathlib.Path, say: Callable[[str], None]
-) -> Comparison:
-    """Run the comparison of an experiment and write `work_precision.nc`, `.png`, `.pdf` and `table.txt` into `folder`.
+) -> Comparison | DescentOrder:
+    """Run the comparison of an experiment and write its dataset, figure and `table.txt` into `folder`: of solvers as
+    `work_precision.nc`, `.png` and `.pdf`, of descent as `descent_order`.
 
-    **Raises:** `ValueError` if the reference fails or is on trial.
+    **Raises:** `ValueError` if the reference, or a flow, fails, or if the reference is on trial.
     """
     build.configure(experiment.precision)
-    problem, entry = build.problem(experiment, source_folder), experiment.compare
+    problem = build.problem(experiment, source_folder)
+    found, name, picture = (_solvers if experiment.compare.descent is None else _descent)(experiment, problem, say)
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_dataset(folder / f"{name}.nc", found.dataset())
+    for form in ("png", "pdf"):
+        write_bytes(folder / f"{name}.{form}", plot.rendered(picture, form))
+    write_text(folder / "table.txt", found.table() + "\n")
+    return found
+
+
+def _descent(experiment: Experiment, problem: Problem, say: Callable[[str], None]):
+    entry = experiment.compare.descent
+    assert entry is not None
+    found = descent_order(
+        problem,
+        entry.learning_rates,
+        experiment.flow.t1,
+        events=build.events_of(experiment),
+        tube=entry.tube,
+        edge_points=entry.edge_points,
+        solver=experiment.solver.kind,
+        max_steps=experiment.solver.max_steps,
+        progress=say,
+    )
+    runs = [drift.dataset() for drift in (*found.to_flow, *found.to_modified)]
+    return found, "descent_order", plot.descent.figure(None, {}, runs)
+
+
+def _solvers(experiment: Experiment, problem: Problem, say: Callable[[str], None]):
+    entry = experiment.compare
     comparison = work_precision(
         problem,
         solvers=entry.solvers,
@@ -37,14 +66,7 @@ def run_comparison(
         max_steps=experiment.solver.max_steps,
         progress=say,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    dataset = comparison.dataset()
-    store.write_dataset(folder / "work_precision.nc", dataset)
-    picture = plot.figure(dataset)
-    for form in ("png", "pdf"):
-        write_bytes(folder / f"work_precision.{form}", rendered(picture, form))
-    write_text(folder / "table.txt", comparison.table() + "\n")
-    return comparison
+    return comparison, "work_precision", plot.work_precision.figure(comparison.dataset())
 
 
 def _thinned(times: np.ndarray, most: int = 60) -> np.ndarray:

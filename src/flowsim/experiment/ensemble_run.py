@@ -12,7 +12,8 @@ from .. import ensemble, report, store
 from .._simulate import Prepared
 from ..discrete import Descent
 from ..ensemble import EnsembleResult, Member
-from . import build
+from ..problem import Problem
+from . import build, descent
 from .members import FolderShelf
 from .schema import Experiment
 
@@ -59,18 +60,20 @@ def write(
     """Trajectory, summary, figures and report."""
     content = summary(experiment.name, result)
     run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content["status"]))
-    run.write_descents(descents(first, folder))
+    if first.discrete:
+        problem = build.problem(first, folder)
+        drifts = descent.drifts(first, problem, result.members[0].status)
+        run.write_descents(descents(first, problem), [drift and drift.dataset() for drift in drifts])
+        content |= descent.section(drifts)
     run.write_summary(content)
     report.rebuild(run.path)
     run.finish()
     return content
 
 
-def descents(first: Experiment, folder: pathlib.Path) -> list[Descent]:
+def descents(first: Experiment, problem: Problem) -> list[Descent]:
     """An optimiser's run of the first seed alone, and labelled so: one line to hold against the flows' medians."""
-    if not first.discrete:
-        return []
-    found = build.descents(first, build.problem(first, folder))
+    found = build.descents(first, problem)
     return [dataclasses.replace(one, label=f"{one.label} (seed {first.seed} only)") for one in found]
 
 

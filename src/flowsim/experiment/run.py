@@ -12,7 +12,7 @@ from ..integrate import Chunk, Stopwatch
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
-from . import build, ensemble_run, sizes
+from . import build, descent, ensemble_run, sizes
 from ._identity import environment, git_state, identity
 from ._log import logging_to
 from ._signals import Interrupted, Stop, stopping
@@ -145,11 +145,12 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
     if experiment.discrete:
         say("discrete: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.discrete))
     descents = build.descents(experiment, problem)
-    summary = store.summary(experiment.name, result, certified=certified)
+    drifts = descent.drifts(experiment, problem, result.status)
+    summary = store.summary(experiment.name, result, certified=certified) | descent.section(drifts)
     dataset = result.dataset.assign_attrs(name=experiment.name, status=result.status.kind)
     run.write_trajectory(dataset)
     run.write_parameters(result.model)
-    run.write_descents(descents)
+    run.write_descents(descents, [drift and drift.dataset() for drift in drifts])
     run.write_summary(summary)
     say("figures and report")
     report.rebuild(run.path, dataset=dataset)

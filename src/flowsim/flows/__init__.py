@@ -4,6 +4,7 @@ from ._adaptive import Adaptive, Sign, adam, memory, rmsprop, sign
 from ._adjusted import Adjusted, clipped, frozen, normalised, projected, time_scales, weight_decay
 from ._flow import AbstractFlow
 from ._gradient import Gradient, gradient
+from ._modified import ModifiedGradient, modified_gradient
 from ._momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
 from ._staged import Stage, Staged, staged
 
@@ -12,6 +13,7 @@ __all__ = [
     "Adaptive",
     "Adjusted",
     "Gradient",
+    "ModifiedGradient",
     "Momentum",
     "Sign",
     "Stage",
@@ -24,6 +26,7 @@ __all__ = [
     "heavy_ball_friction",
     "heavy_ball_step",
     "memory",
+    "modified_gradient",
     "momentum",
     "nesterov",
     "normalised",

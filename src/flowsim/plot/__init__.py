@@ -4,7 +4,19 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, claims, event_times, invariants, loss, structure, style, work_precision
+from . import (
+    alignment,
+    attention,
+    balance,
+    claims,
+    descent,
+    event_times,
+    invariants,
+    loss,
+    structure,
+    style,
+    work_precision,
+)
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
@@ -21,6 +33,7 @@ __all__ = [
     "attention",
     "balance",
     "claims",
+    "descent",
     "draw",
     "draw_claims",
     "event_times",

@@ -12,7 +12,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from .._files import write_bytes
-from . import alignment, attention, balance, event_times, invariants, loss, structure, style
+from . import alignment, attention, balance, descent, event_times, invariants, loss, structure, style
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
 
@@ -45,6 +45,7 @@ FIGURES: Mapping[str, Kind] = MappingProxyType(
         "alignment": Kind(alignment.figure, alignment.caption),
         "balance": Kind(balance.figure, balance.caption),
         "invariants": Kind(invariants.figure, invariants.caption),
+        "descent": Kind(descent.figure, descent.caption),
         "structure": Kind(structure.figure, structure.caption),
         "event_times": Kind(event_times.figure, event_times.caption),
     }

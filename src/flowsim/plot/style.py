@@ -97,10 +97,12 @@ def paper() -> Iterator[None]:
         yield
 
 
-def new_figure(rows: int = 1, columns: int = 1, *, width: float = COLUMN, height: float) -> tuple[Figure, list[Axes]]:
-    """An empty figure with panels that share their time axis; `width` and `height` in inches."""
+def new_figure(
+    rows: int = 1, columns: int = 1, *, width: float = COLUMN, height: float, share: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with panels that `share` their time axis; `width` and `height` in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    panels = figure.subplots(rows, columns, sharex=share, squeeze=False)
     return figure, list(panels.flat)
 
 

@@ -4,13 +4,24 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import _sentences
+from . import _sentences, descent
 from ._html import Markup, element, paragraph, picture, safe, section, table
 from ._numbers import error, flat, measured, number, seconds
 from ._style import CSS
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser will load and run nothing else
-_KNOWN = ("schema_version", "name", "status", "message", "remedy", "events", "final", "certificate", "solver")
+_KNOWN = (
+    "schema_version",
+    "name",
+    "status",
+    "message",
+    "remedy",
+    "events",
+    "final",
+    "certificate",
+    "solver",
+    "descent",
+)
 _FINAL = {"time": "time reached, t", "loss": "final loss", "min_margin": "smallest margin"}
 _CERTIFICATE = {
     "relative_error": "distance of the final parameters from the exact flow's, over the distance travelled (estimate)",
@@ -73,6 +84,7 @@ def page(
         section("The paper's claims", claims or ""),
         section("Figures", _figures(figures)),
         section("Events", _events(summary.get("events") or {})),
+        section("Descent against the flow", descent.section(summary.get("descent") or {})),
         section("Certificate: how exact this is", _certificate(summary)),
         section("Solver", _solver(summary.get("solver") or {})),
         section("State at the end", _plain(summary.get("final") or {})),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plot import FigureRecord
-from . import _sentences
+from . import _sentences, descent
 from ._numbers import error, measured, number, seconds, solvers
 
 
@@ -21,6 +21,7 @@ def summary_text(
     lines += [(name, _event(record)) for name, record in (summary.get("events") or {}).items()]
     lines += [("final", _final(summary.get("final") or {}))]
     lines += [("certificate", _certificate(summary.get("certificate") or {}))] if summary.get("final") else []
+    lines += [("descent", text) for text in descent.lines(summary.get("descent") or {})]
     lines += [("solver", _solver(summary.get("solver") or {}))]
     lines += [("figures", _figures(figures, directory))] if figures else []
     lines += [("report", str(Path(directory) / "report.html"))] if directory is not None else []

@@ -87,9 +87,13 @@ class RunFolder:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         write_json(self.path / "summary.json", summary)
 
-    def write_descents(self, descents: Sequence[Descent]) -> None:
+    def write_descents(self, descents: Sequence[Descent], drifts: Sequence[Any] = ()) -> None:
+        """**Arguments:** `drifts`: for each descent a dataset of its distance to the flow, or None."""
         for index, descent in enumerate(descents):
             dataset = descent.trajectory.dataset().assign_attrs(label=descent.label, clock=descent.clock)
+            drift = drifts[index] if drifts else None
+            if drift is not None:
+                dataset = dataset.merge(drift).assign_attrs({**dataset.attrs, **drift.attrs})
             self.write_trajectory(dataset, f"discrete/{index:02d}.nc")
 
     def finish(self) -> None:

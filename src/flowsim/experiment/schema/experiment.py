@@ -23,7 +23,7 @@ from .task import TaskConfig
 FIGURES = ("loss", "attention", "alignment", "balance")  # drawn unless the experiment lists others
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$", max_length=100)]
-Figure = Literal["loss", "attention", "alignment", "balance", "invariants", "structure", "event_times"]
+Figure = Literal["loss", "attention", "alignment", "balance", "invariants", "structure", "event_times", "descent"]
 
 
 class Experiment(Section):

@@ -58,6 +58,14 @@ class GradientFlow(_Flow):
     reduction: Literal["auto", "none", "readout", "rotation", "vocabulary", "gram"] = "auto"
 
 
+class ModifiedGradientFlow(_Flow):
+    """dθ/dt = -∇(loss + step/4 ‖∇loss‖²), which descent of learning rate `step` follows to second order."""
+
+    kind: Literal["modified_gradient"] = "modified_gradient"
+    step: Positive
+    reduction: Literal["auto", "none", "readout", "rotation", "vocabulary"] = "auto"
+
+
 class MomentumFlow(_Flow):
     """Heavy ball from rest: θ'' + friction θ' = -∇loss."""
 
@@ -124,7 +132,15 @@ def _gradient(value: Any) -> Any:
 
 
 FlowConfig = Annotated[
-    GradientFlow | MomentumFlow | HeavyBallFlow | NesterovFlow | AdamFlow | RmspropFlow | SignFlow | PluginFlow,
+    GradientFlow
+    | ModifiedGradientFlow
+    | MomentumFlow
+    | HeavyBallFlow
+    | NesterovFlow
+    | AdamFlow
+    | RmspropFlow
+    | SignFlow
+    | PluginFlow,
     Field(discriminator="kind"),
     BeforeValidator(_gradient),
     ShortKind,

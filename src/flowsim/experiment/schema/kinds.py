@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from ... import plugin
 from ._remark import Remark
 from .certificate import Certificate
+from .compare import whole_steps
 from .events import (
     AttentionMoves,
     CommonWordTurns,
@@ -215,4 +216,5 @@ KIND_CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _reduction,
     _width_of_other_flows,
     _registered,
+    whole_steps,
 )
