@@ -57,7 +57,7 @@ def figure(
         _frame.finish(panels, {}, time_axis, "first time $t$")
         handles = [
             Patch(facecolor=_COLOR, alpha=0.55, label="seeds"),
-            Line2D([], [], linewidth=1.3, label="median", **_MEDIAN),
+            Line2D([], [], label="median", **_MEDIAN),
             Line2D([], [], label="5 % and 95 %", **_BETWEEN),
         ]
         _frame.legend(plot, handles, columns=3)
