@@ -89,6 +89,8 @@ def _probe(config: Any) -> tuple[str, Any]:
     """Name and function of a probe beyond the standard set."""
     if config.kind == "sharpness":
         return config.kind, probes.sharpness(config.count, steps=config.steps)
+    if config.kind == "attention_map":
+        return config.kind, probes.attention_map(config.sample)
     return config.use, plugin.get("probe", config.use)
 
 

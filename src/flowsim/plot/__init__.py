@@ -4,7 +4,7 @@
 for a notebook or for changes by hand.
 """
 
-from . import alignment, attention, balance, claims, invariants, loss, structure, style, work_precision
+from . import alignment, attention, attention_maps, balance, claims, invariants, loss, structure, style, work_precision
 from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
@@ -19,6 +19,7 @@ __all__ = [
     "TimeAxis",
     "alignment",
     "attention",
+    "attention_maps",
     "balance",
     "claims",
     "draw",

@@ -4,6 +4,7 @@ from .. import invariants
 from ..models import InfiniteWidthTransformer
 from ..problem import Problem
 from ._any import EVERY_PROBLEM
+from ._attention import attention_map
 from ._heads import effective_rank, labels_of_structure, of_structure
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
@@ -43,6 +44,7 @@ def coordinates(problem: Problem) -> dict[str, list]:
 __all__ = [
     "Probe",
     "a_squared",
+    "attention_map",
     "coordinates",
     "drift_probe",
     "effective_rank",

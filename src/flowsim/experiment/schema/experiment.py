@@ -20,10 +20,16 @@ from .scaling import ScalingConfig
 from .solver import Solver, SolverConfig, filled
 from .task import TaskConfig
 
-FIGURES = ("loss", "attention", "alignment", "balance")  # drawn unless the experiment lists others
+FIGURES = ("loss", "attention", "alignment", "balance")  # drawn, with what `probes` asks for, unless others are listed
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$", max_length=100)]
-Figure = Literal["loss", "attention", "alignment", "balance", "invariants", "structure"]
+Figure = Literal["loss", "attention", "attention_maps", "alignment", "balance", "invariants", "structure"]
+
+
+def _figures(sections: dict[str, Any]) -> tuple[str, ...]:
+    """Where attention maps are saved they are drawn."""
+    maps = any(probe.kind == "attention_map" for probe in sections.get("probes", ()))
+    return (*FIGURES, "attention_maps") if maps else FIGURES
 
 
 class Experiment(Section):
@@ -53,7 +59,7 @@ class Experiment(Section):
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
     scaling: ScalingConfig = ()
     compare: Compare = Compare()
-    figures: Annotated[tuple[Figure, ...], Listed] = FIGURES
+    figures: Annotated[tuple[Figure, ...], Listed, Field(default_factory=_figures)]
 
     @field_validator("notes")
     @classmethod

@@ -26,7 +26,7 @@ from .model import (
     TransformerModel,
     parameter_names,
 )
-from .probes import ProbeConfig
+from .probes import AttentionMap, PluginProbe, ProbeConfig
 from .task import (
     CooccurrenceLanguageTask,
     CooccurrenceTask,
@@ -110,6 +110,26 @@ def _events_of_model(events: tuple[EventConfig, ...], task: TaskConfig, model: M
             why = "numbers are not right or wrong"
             yield Remark(("events", i), f"must not be {event.kind} for the task {task.kind}: {why}",
                          "take loss_below or gradient_below, or write `events: []`")  # fmt: skip
+
+
+def _probes_of_model(probes: tuple[ProbeConfig, ...], model: ModelConfig, task: TaskConfig) -> Iterator[Remark]:
+    known = isinstance(model, CooccurrenceTransformer | TransformerModel)
+    for i, probe in enumerate(probes):
+        if not isinstance(probe, AttentionMap):
+            continue
+        if not known:
+            yield Remark(("probes", i), f"must not be {probe.kind}: attention of the model {model.kind} is not known",
+                         "take a model with heads, or a plugin's probe")  # fmt: skip
+        samples = getattr(task, "samples", None)
+        if probe.sample is not None and samples is not None and probe.sample >= samples:
+            yield Remark(("probes", i, "sample"), f"must be below task.samples = {samples}: samples count from 0")
+
+
+def _probe_names(probes: tuple[ProbeConfig, ...]) -> Iterator[Remark]:
+    names = [probe.use if isinstance(probe, PluginProbe) else probe.kind for probe in probes]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield Remark(("probes", i), f"must be listed once, and {name} is there already")
 
 
 def _chain(task: NextTokenTask) -> Iterator[Remark]:
@@ -207,6 +227,8 @@ KIND_CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _start_of_model,
     _transformer,
     _events_of_model,
+    _probes_of_model,
+    _probe_names,
     _chain,
     _language_groups,
     _regression,

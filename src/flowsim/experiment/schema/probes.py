@@ -15,6 +15,13 @@ class Sharpness(Section):
     steps: Annotated[Whole, Field(ge=24, le=1000)] = 24
 
 
+class AttentionMap(Section):
+    """What every head attends to: of training sample number `sample`, or their mean."""
+
+    kind: Literal["attention_map"] = "attention_map"
+    sample: Annotated[Whole, Field(ge=0)] | None = None
+
+
 class PluginProbe(Section):
     """A probe whose function a plugin registers under `use`."""
 
@@ -26,7 +33,8 @@ def _named(value: Any) -> Any:
     """A name alone is that of a probe of ours, or else of a plugin's."""
     if not isinstance(value, str):
         return value
-    return {"kind": "sharpness"} if value == "sharpness" else {"kind": "plugin", "use": value}
+    return {"kind": value} if value in KINDS else {"kind": "plugin", "use": value}
 
 
-ProbeConfig = Annotated[Sharpness | PluginProbe, Field(discriminator="kind"), BeforeValidator(_named)]
+KINDS = ("sharpness", "attention_map")
+ProbeConfig = Annotated[Sharpness | AttentionMap | PluginProbe, Field(discriminator="kind"), BeforeValidator(_named)]
