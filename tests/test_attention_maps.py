@@ -3,6 +3,7 @@
 import dataclasses
 import io
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +58,8 @@ def test_map_is_the_models_attention():
 def measured(problem, sample=None):
     """The probe at the start, without a run."""
     probe = flowsim.probes.attention_map(sample)
-    return probe.measure(Moment(problem, jnp.zeros(()), problem.parameters, Lift(problem, None)))
+    moment = Moment(problem, jnp.zeros(()), problem.parameters, Lift(problem, None))
+    return eqx.filter_jit(lambda probe, moment: probe.measure(moment))(probe, moment)
 
 
 @pytest.mark.parametrize("reduction", ["rotation", "gram", "none"])

@@ -22,7 +22,12 @@ def transformer(**options):
 
 
 def measured(probe, built):
-    return np.asarray(probe.measure(Moment(built, jnp.zeros(()), built.parameters, Lift(built, None))))
+    return np.asarray(measure(probe, Moment(built, jnp.zeros(()), built.parameters, Lift(built, None))))
+
+
+@eqx.filter_jit
+def measure(probe, moment):
+    return probe.measure(moment)
 
 
 def of_model(probe, model):
@@ -33,7 +38,7 @@ def test_induction_score_is_the_attention_at_the_pairs():
     pairs = [(0, 1, 3), (0, 2, 4)]  # sample, key, query: 0 1 2 *0* *1*; 3 3 and 0 0 stand side by side, no third 0
     model = transformer()
     found = of_model(probes.induction_score(WORDS), model)
-    maps = np.array([model.attention(jnp.asarray(words)) for words in WORDS]).reshape(2, 4, 8, 8)
+    maps = np.array(eqx.filter_jit(jax.vmap(model.attention))(jnp.asarray(WORDS))).reshape(2, 4, 8, 8)
     np.testing.assert_allclose(found, np.mean([maps[i, :, key, query] for i, key, query in pairs], axis=0), rtol=1e-12)
 
 
@@ -72,9 +77,11 @@ def test_fresh_samples_see_the_users_model(reduction):
     reduced = flowsim.reductions.reduce(built, reduction)
     lift = Lift(built, reduced.lift, reduced.recoverable)
     moment = Moment(reduced.problem, jnp.zeros(()), reduced.problem.parameters, lift)
-    margins = np.asarray(fresh.labels) * np.asarray(jax.vmap(model)(fresh.tokens))
-    np.testing.assert_allclose(probes.fresh_loss(fresh).measure(moment), np.mean(np.log1p(np.exp(-margins))), rtol=1e-9)
-    np.testing.assert_allclose(probes.fresh_accuracy(fresh).measure(moment), np.mean(margins > 0), rtol=1e-12)
+    margins = np.asarray(fresh.labels) * np.asarray(jax.vmap(model)(jnp.asarray(fresh.tokens)))
+    np.testing.assert_allclose(
+        measure(probes.fresh_loss(fresh), moment), np.mean(np.log1p(np.exp(-margins))), rtol=1e-9
+    )
+    np.testing.assert_allclose(measure(probes.fresh_accuracy(fresh), moment), np.mean(margins > 0), rtol=1e-12)
 
 
 def test_inner_products_hold_no_model():
@@ -112,6 +119,8 @@ def test_a_draw_keeps_the_teacher():
 def test_norms_ranks_and_margins_of_the_model():
     model = transformer()
     block = model.blocks[1]
+    assert block.W is not None
+    assert block.heads[0].W_K is not None
     total = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(block)))
     np.testing.assert_allclose(of_model(probes.norm("blocks.1"), model), total, rtol=1e-12)
     np.testing.assert_allclose(
