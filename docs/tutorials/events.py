@@ -1,0 +1,22 @@
+"""Events: when the model first knows every sample, and when a neuron of yours does what. Run me: python events.py"""
+
+import jax
+
+import flowsim
+
+jax.config.update("jax_enable_x64", True)
+
+task = flowsim.tasks.cooccurrence(samples=24, length=4, vocabulary=12, key=jax.random.key(0))
+model = flowsim.models.CooccurrenceTransformer(vocabulary=12, width=16, neurons=16, key=jax.random.key(1))
+model = flowsim.init.gaussian(sigma0=0.1, sigma1=0.1)(model, key=jax.random.key(2))
+problem = flowsim.Problem(model, task, loss=flowsim.losses.logistic)
+
+start = (model.W_V**2).sum()
+doubled = flowsim.events.crossing("values_doubled", lambda t, m: (m.W_V**2).sum() - 2 * start, direction="up")
+stop = flowsim.events.loss_below(0.1, terminal=True)
+events = [flowsim.events.phase1_end(), doubled, stop]
+result = flowsim.simulate(problem, t1=300.0, rtol=1e-6, atol=1e-8, events=events, certificate=True)
+
+for name, event in result.events.items():
+    print(f"{name}: t = {event.time} ± {event.uncertainty}")
+print(result.status.message, "with loss", result.final["loss"])
