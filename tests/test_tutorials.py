@@ -25,7 +25,7 @@ def test_events(tmp_path, monkeypatch):
     result = run("events", tmp_path, monkeypatch)["result"]
     assert result.status.kind == "event"
     assert result.final["loss"] == pytest.approx(0.1, rel=1e-6)
-    first, second, third = (result.events[name].time for name in ("phase1_end", "values_doubled", "loss_below"))
+    first, second, third = (result.events[name].time for name in ("phase1_end", "word_learned", "loss_below"))
     assert 0 < first < third
     assert 0 < second < third
 

@@ -1,4 +1,4 @@
-"""Events: when the model first knows every sample, and when a neuron of yours does what. Run me: python events.py"""
+"""Events: when the model first knows every sample, and when its neurons know the first word. Run me: python events.py"""
 
 import jax
 
@@ -11,10 +11,9 @@ model = flowsim.models.CooccurrenceTransformer(vocabulary=12, width=16, neurons=
 model = flowsim.init.gaussian(sigma0=0.1, sigma1=0.1)(model, key=jax.random.key(2))
 problem = flowsim.Problem(model, task, loss=flowsim.losses.logistic)
 
-start = (model.W_V**2).sum()
-doubled = flowsim.events.crossing("values_doubled", lambda t, m: (m.W_V**2).sum() - 2 * start, direction="up")
+learned = flowsim.events.crossing("word_learned", lambda t, m: m.alignment()[0] - 0.5, direction="up")
 stop = flowsim.events.loss_below(0.1, terminal=True)
-events = [flowsim.events.phase1_end(), doubled, stop]
+events = [flowsim.events.phase1_end(), learned, stop]
 result = flowsim.simulate(problem, t1=300.0, rtol=1e-6, atol=1e-8, events=events, certificate=True)
 
 for name, event in result.events.items():

@@ -17,7 +17,7 @@ def prefer_first_target(model, *, key):
 task = flowsim.tasks.cooccurrence(samples=24, length=4, vocabulary=12, key=jax.random.key(0))
 model = flowsim.models.CooccurrenceTransformer(vocabulary=12, width=16, neurons=16, key=jax.random.key(1))
 problem = flowsim.Problem(prefer_first_target(model, key=jax.random.key(2)), task)
-moves = flowsim.events.attention_moves(0.01)
+moves = flowsim.events.attention_moves(0.001)
 result = flowsim.simulate(problem, t1=50.0, rtol=1e-6, atol=1e-8, events=[flowsim.events.phase1_end(), moves])
 
 for name, event in result.events.items():
