@@ -1,4 +1,4 @@
-"""Events: when the model first knows every sample, and when its neurons know the first word. Run me: python events.py"""
+"""Events: when every sample is known, and when the neurons know the first word. Run me: python events.py"""
 
 import jax
 

@@ -41,7 +41,7 @@ def load_text(
         found.extend(explain.problems(error, document))
     for name, field in Experiment.model_fields.items():
         if name not in document.data and not field.is_required():
-            sound.setdefault(name, field.get_default(call_default_factory=True, validated_data=sound))
+            sound.setdefault(name, field.get_default())
     found.extend(_remarks(sound, document))
     if folder is not None:
         found.extend(_files(sound, document, pathlib.Path(folder)))
