@@ -16,6 +16,8 @@ def dataset():
     """The paper's Figure 1 of the reference file. Σ g as if all losses of a group were equal: g = 1 - exp(-loss)."""
     with np.load(REFERENCE) as file:
         data = {name: file[name] for name in ("times", "loss", "loss_by_group", "attention_score", "mlp_alignment")}
+    weight = (data["times"] / (1 + data["times"]))[:, None, None, None]
+    maps = (1 - weight) / 5 + weight * np.stack([np.eye(5), np.roll(np.eye(5), 1, axis=0)])
     spread = np.outer(np.log1p(data["times"]), np.linspace(-1, 1, 5))
     return xarray.Dataset(
         {
@@ -29,6 +31,11 @@ def dataset():
             "attention_entropy": (("time", "head"), 1.6 - 1e-5 * data["attention_score"][:, 0, :2]),
             "event_phase1_end": ("seed", 0.22 * np.exp(np.linspace(-1, 1, 40) ** 3)),
             "event_mlp_aligned": ("seed", np.where(np.arange(40) < 30, 2.0 + np.arange(40) / 10, np.nan)),
+            "attention_map": (
+                ("time", "head", "key_position", "query_position"),
+                maps,
+                {"long_name": "attention of each head, sample 0"},
+            ),
             "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
         },
         coords={
@@ -40,6 +47,8 @@ def dataset():
             "statistic": list(plot.alignment.STATISTICS),
             "head": ["1.1", "1.2"],
             "block": [1, 2],
+            "key_position": range(5),
+            "query_position": range(5),
         },
     )
 

@@ -15,6 +15,7 @@ _MODULES = (
 _NAMES = {
     "Problem": "problem",
     "Result": "result",
+    "langevin": "_langevin",
     "load": "store",
     "simulate": "_simulate",
 }
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from . import (
         tasks as tasks,
     )
+    from ._langevin import langevin
     from ._simulate import simulate
     from .problem import Problem
     from .result import Result
@@ -86,4 +88,4 @@ def __dir__() -> list[str]:
     return sorted([*_MODULES, *_NAMES, "__version__"])
 
 
-__all__ = ["Problem", "Result", "__version__", "load", "simulate"]
+__all__ = ["Problem", "Result", "__version__", "langevin", "load", "simulate"]

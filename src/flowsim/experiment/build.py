@@ -62,7 +62,7 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         built,
         settings(experiment),
         events=events_of(experiment),
-        user_probes=dict(_probe(config) for config in experiment.probes),
+        user_probes=dict(pair for config in experiment.probes for pair in _probes(config, experiment, built)),
         save_times=save_times(experiment),
         flow=parts.flow(experiment.flow),
         reduction=experiment.flow.reduction,
@@ -89,11 +89,27 @@ def events_of(experiment: Experiment) -> list[events.Event]:
     return [_event(event) for event in experiment.events]
 
 
-def _probe(config: Any) -> tuple[str, Any]:
-    """Name and function of a probe beyond the standard set."""
-    if config.kind == "sharpness":
-        return config.kind, probes.sharpness(config.count, steps=config.steps)
-    return config.use, plugin.get("probe", config.use)
+def _probes(config: Any, experiment: Experiment, built: Problem) -> list[tuple[str, Any]]:
+    """Names and functions of what an entry of `probes` measures."""
+    match config.kind:
+        case "plugin":
+            return [(config.use, plugin.get("probe", config.use))]
+        case "sharpness":
+            made = [probes.sharpness(config.count, steps=config.steps)]
+        case "attention_map":
+            made = [probes.attention_map(config.sample)]
+        case "induction_score":
+            made = [probes.induction_score(built.samples.tokens)]
+        case "fresh":
+            task = parts.fresh(
+                experiment.task, config.samples, *(stream(experiment.seed, s) for s in ("task", "fresh"))
+            )
+            made = [probes.fresh_loss(task)] + [probes.fresh_accuracy(task)] * (task.target != "value")
+        case "margins":
+            made = [probes.margins()]
+        case _:
+            made = [{"norm": probes.norm, "rank": probes.rank}[config.kind](config.of)]
+    return [(probe.name, probe) for probe in made]
 
 
 def save_times(experiment: Experiment) -> np.ndarray:

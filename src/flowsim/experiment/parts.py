@@ -19,6 +19,15 @@ def task(config: TaskConfig, key: jax.Array) -> Task:
     return getattr(tasks, config.kind)(**config.model_dump(exclude={"kind"}), key=key)
 
 
+def fresh(config: TaskConfig, samples: int, key: jax.Array, draw: jax.Array) -> Task:
+    """Other samples of the law that `key` gave the training samples. They are drawn freely: in no exact groups."""
+    given: dict[str, Any] = config.model_dump(exclude={"kind", "embedding"}) | {"samples": samples}
+    free = {"exact_groups": False, "distinct_words": False, "whitened": False}
+    given |= {name: value for name, value in free.items() if name in given}
+    drawn = {"key": key, "draw": draw} if config.kind in ("next_token", "regression") else {"key": draw}
+    return getattr(tasks, config.kind)(**given, **drawn)
+
+
 def loss(config: LossConfig) -> Callable:
     """The per-example loss."""
     if isinstance(config, PluginLoss):

@@ -7,6 +7,7 @@ for a notebook or for changes by hand.
 from . import (
     alignment,
     attention,
+    attention_maps,
     balance,
     claims,
     descent,
@@ -31,6 +32,7 @@ __all__ = [
     "TimeAxis",
     "alignment",
     "attention",
+    "attention_maps",
     "balance",
     "claims",
     "descent",

@@ -12,7 +12,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from .._files import write_bytes
-from . import alignment, attention, balance, descent, event_times, invariants, loss, structure, style
+from . import alignment, attention, attention_maps, balance, descent, event_times, invariants, loss, structure, style
 from ._need import CannotDraw
 from ._types import Events, TimeAxis
 
@@ -21,11 +21,13 @@ from ._types import Events, TimeAxis
 class Kind:
     """A figure that can be asked for by name. Calling it gives the figure.
 
-    **Fields:** `figure` and `caption`, both `(dataset, events, overlays=(), *, time_axis="log")`.
+    **Fields:** `figure` and `caption`, both `(dataset, events, overlays=(), *, time_axis="log")`; `animation`:
+    `(dataset, events, *, time_axis="log") -> bytes` of a GIF, None for a figure that does not move.
     """
 
     figure: Callable[..., Figure]
     caption: Callable[..., str]
+    animation: Callable[..., bytes] | None = None
 
     def __call__(
         self,
@@ -42,6 +44,7 @@ FIGURES: Mapping[str, Kind] = MappingProxyType(
     {
         "loss": Kind(loss.figure, loss.caption),
         "attention": Kind(attention.figure, attention.caption),
+        "attention_maps": Kind(attention_maps.figure, attention_maps.caption, attention_maps.animation),
         "alignment": Kind(alignment.figure, alignment.caption),
         "balance": Kind(balance.figure, balance.caption),
         "invariants": Kind(invariants.figure, invariants.caption),
@@ -57,11 +60,15 @@ _DRAWN = 4000  # times in one line of a figure
 
 @dataclasses.dataclass(frozen=True)
 class FigureRecord:
-    """What became of one figure: two files and a caption, or the reason why it was skipped."""
+    """What became of one figure: its files and a caption, or the reason why it was skipped.
+
+    **Fields:** `gif`: None for a figure that does not move.
+    """
 
     name: str
     png: Path | None = None
     pdf: Path | None = None
+    gif: Path | None = None
     skipped_reason: str | None = None
     caption: str = ""
 
@@ -75,7 +82,7 @@ def draw(
     *,
     time_axis: TimeAxis = "log",
 ) -> list[FigureRecord]:
-    """Draw figures as PNG and PDF.
+    """Draw figures as PNG and PDF, and as GIF what moves.
 
     The same data gives the same bytes: no time stamps, no random names.
 
@@ -109,16 +116,19 @@ def _thinned(dataset: xarray.Dataset) -> xarray.Dataset:
 
 def _draw_one(name, dataset, events, overlays, directory: Path, time_axis: TimeAxis) -> FigureRecord:
     kind = FIGURES[name]
-    png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
+    png, pdf, gif = (directory / f"{name}.{form}" for form in ("png", "pdf", "gif"))
     try:
         figure = kind.figure(dataset, events, overlays, time_axis=time_axis)
     except CannotDraw as reason:
-        for stale in (png, pdf):  # of an earlier drawing: it would show other data than the record
+        for stale in (png, pdf, gif):  # of an earlier drawing: it would show other data than the record
             stale.unlink(missing_ok=True)
         return FigureRecord(name, skipped_reason=str(reason))
     write_bytes(png, rendered(figure, "png"))
     write_bytes(pdf, rendered(figure, "pdf"))
-    return FigureRecord(name, png, pdf, caption=kind.caption(dataset, events, overlays, time_axis=time_axis))
+    if kind.animation is not None:
+        write_bytes(gif, kind.animation(dataset, events, time_axis=time_axis))
+    moving = None if kind.animation is None else gif
+    return FigureRecord(name, png, pdf, moving, caption=kind.caption(dataset, events, overlays, time_axis=time_axis))
 
 
 def rendered(figure: Figure, form: str) -> bytes:

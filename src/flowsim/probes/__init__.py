@@ -4,13 +4,16 @@ from .. import invariants
 from ..models import InfiniteWidthTransformer
 from ..problem import Problem
 from ._any import EVERY_PROBLEM
+from ._arrays import norm, rank, variable
+from ._attention import attention_map, induction_score
+from ._fresh import fresh_accuracy, fresh_loss
 from ._heads import effective_rank, labels_of_structure, of_structure
 from ._invariants import drift_probe
 from ._probe import Probe, measure_all, user
-from ._samples import CLASSIFIED, GROUPS, sample_weights
+from ._samples import CLASSIFIED, GROUPS, STATISTICS, margins, sample_weights
 from ._sharpness import largest_eigenvalues, sharpness
 from ._theory import a_squared, of_claims
-from ._words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, STATISTICS, WORDS
+from ._words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, WORDS
 
 
 def standard(problem: Problem) -> tuple[Probe, ...]:
@@ -43,14 +46,22 @@ def coordinates(problem: Problem) -> dict[str, list]:
 __all__ = [
     "Probe",
     "a_squared",
+    "attention_map",
     "coordinates",
     "drift_probe",
     "effective_rank",
+    "fresh_accuracy",
+    "fresh_loss",
+    "induction_score",
     "largest_eigenvalues",
+    "margins",
     "measure_all",
+    "norm",
     "of_claims",
+    "rank",
     "sample_weights",
     "sharpness",
     "standard",
     "user",
+    "variable",
 ]

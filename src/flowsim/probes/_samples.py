@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from ._probe import Probe
 
+STATISTICS = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
+
 
 def group_mean(values, groups, count):
     """Mean over the samples of each group; an empty group counts 0."""
@@ -29,6 +31,21 @@ def sample_weights(problem, parameters):
 
 def _gradient_sum(moment):
     return moment.gradient_sums()
+
+
+def _margins(moment):
+    margins = moment.problem.margins(moment.parameters)
+    return jnp.quantile(margins, jnp.linspace(0.0, 1.0, len(STATISTICS), dtype=margins.dtype))
+
+
+def margins() -> Probe:
+    """How the margins of the training samples lie, `margin(time, statistic)`: minimum, quartiles, maximum.
+
+    With labels ±1 a margin is y_i F(x_i); with words, the right word's logit less the largest other one.
+
+    **Raises:** `ValueError` at the start of a run for a task of numbers, which knows no right and wrong.
+    """
+    return Probe("margin", ("statistic",), "quartiles over the training samples of the margins", "1", _margins)
 
 
 min_margin = Probe("min_margin", (), "smallest margin, min_i y_i F(x_i)", "1", _min_margin)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from ._probe import Probe
+from ._samples import STATISTICS
 
 SHOWN = 3  # words 0-2: first target, second target, common
-STATISTICS = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
 
 
 def _attention_score(moment):

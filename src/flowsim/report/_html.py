@@ -48,6 +48,14 @@ def picture(png: bytes, alternative: str) -> Markup:
     return Markup(f'<img src="{source}" alt="{safe(alternative)}" width="{width}" height="{height}">')
 
 
+def film(gif: bytes, alternative: str) -> Markup:
+    """An animation inside the page, folded away: nothing moves before the reader asks for it."""
+    width, height = (int.from_bytes(gif[at : at + 2], "little") for at in (6, 8))
+    source = "data:image/gif;base64," + base64.b64encode(gif).decode("ascii")
+    image = f'<img src="{source}" alt="{safe(alternative)}" width="{width}" height="{height}">'
+    return element("details", element("summary", "Show it in motion"), Markup(image))
+
+
 def section(title: str, *content: object) -> Markup:
     """A heading with what belongs to it; nothing where there is no content."""
     return element("section", element("h2", title), *content) if any(content) else Markup("")

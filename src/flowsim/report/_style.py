@@ -24,6 +24,7 @@ figure.single img { max-width: 38rem; }
 figure.wide { grid-column: 1 / -1; }
 figure img { display: block; width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
   border-radius: .4rem; }
+figure details img { width: auto; max-width: 100%; }
 figcaption { margin-top: .45rem; color: var(--soft); font-size: .85rem; line-height: 1.45; }
 figcaption b { color: var(--text); }
 .scroll { overflow-x: auto; }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _sentences, descent
-from ._html import Markup, element, paragraph, picture, safe, section, table
+from ._html import Markup, element, film, paragraph, picture, safe, section, table
 from ._numbers import error, flat, measured, number, seconds
 from ._style import CSS
 
@@ -52,12 +52,13 @@ _SOLVER = {
 
 @dataclasses.dataclass(frozen=True)
 class Illustration:
-    """One figure of the page: a PNG with its caption, or the reason why it is not there."""
+    """One figure of the page: a PNG with its caption, or the reason why it is not there; `gif` shows it in motion."""
 
     name: str
     caption: str = ""
     png: bytes | None = None
     skipped_reason: str | None = None
+    gif: bytes | None = None
 
 
 def page(
@@ -136,7 +137,9 @@ def _figures(figures: Sequence[Illustration]) -> Markup:
         assert figure.png is not None
         wide = int.from_bytes(figure.png[16:20], "big") > 1000  # pixels: a figure for the whole page, not one column
         caption = element("figcaption", element("b", f"Figure {index}, {figure.name}. "), figure.caption)
-        content = (picture(figure.png, f"Figure {index}: {figure.name}"), caption)
+        title = f"Figure {index}: {figure.name}"
+        moving = film(figure.gif, f"{title}, animated") if figure.gif is not None else ""
+        content = (picture(figure.png, title), caption, moving)
         drawn.append(element("figure", *content, class_="wide" if wide else "single"))
     for figure in figures:
         if figure.png is None:

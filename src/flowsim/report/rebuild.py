@@ -43,7 +43,14 @@ def write(
     """
     path = Path(directory) / "report.html"
     pictures = [
-        Illustration(f.name, f.caption, f.png.read_bytes() if f.png else None, f.skipped_reason) for f in figures
+        Illustration(
+            f.name,
+            f.caption,
+            f.png.read_bytes() if f.png else None,
+            f.skipped_reason,
+            f.gif.read_bytes() if f.gif else None,
+        )
+        for f in figures
     ]
     text = page(summary, pictures, experiment_text, resolved_text, meta, _claims(Path(directory)))
     write_text(path, text)

@@ -23,6 +23,7 @@ def next_token(
     concentration: float = 0.3,
     transitions: Float[Array | np.ndarray, "contexts vocabulary"] | None = None,
     predict: Literal["each", "last"] = "each",
+    draw: Key | None = None,
     key: Key,
 ) -> Task:
     """Sequences of a Markov chain; the label of a position is the word that follows it.
@@ -35,12 +36,15 @@ def next_token(
       the smaller, the more predictable the language.
     - `transitions`: (vocabulary**order, vocabulary) probabilities instead; row Σ_k w_k vocabulary**(order-1-k) is that
       of the context w_0 … w_{order-1}, oldest first.
+    - `draw`: key of the sequences, where these are to be others of the language that `key` stands for.
     - `predict`: labels for `each` position, (samples, length), or for the `last` one, (samples,).
 
     **Raises:** `ValueError` for sizes or a table that cannot be meant.
     """
     _check(samples, length, vocabulary, order, concentration, transitions)
     key_table, key_start, key_words = jax.random.split(key, 3)
+    if draw is not None:
+        key_start, key_words = jax.random.split(draw)
     contexts = vocabulary**order
     if transitions is None:
         table = jax.random.dirichlet(key_table, jnp.full(vocabulary, concentration), (contexts,))

@@ -22,6 +22,7 @@ def regression(
     teacher: Teacher = "linear",
     noise: float = 0.0,
     whitened: bool = False,
+    draw: Key | None = None,
     key: Key,
 ) -> Task:
     """y = f(A x) + noise with x ~ N(0, I) and f the identity or tanh; labels are vectors.
@@ -34,6 +35,7 @@ def regression(
     - `noise`: standard deviation.
     - `whitened`: make (1/samples) Σ x xᵀ the identity exactly, as closed forms of deep linear flows assume; it needs
       samples ≥ features.
+    - `draw`: key of inputs and noise, where these are to be others for the teacher A that `key` stands for.
 
     **Raises:** `ValueError` for sizes that do not fit.
     """
@@ -41,6 +43,8 @@ def regression(
     if whitened and samples < features:
         raise ValueError(f"whitened needs at least as many samples as features, got {samples} and {features}.")
     key_x, key_left, key_right, key_noise = jax.random.split(key, 4)
+    if draw is not None:
+        key_x, key_noise = jax.random.split(draw)
     x = jax.random.normal(key_x, (samples, features))
     if whitened:
         x = jnp.linalg.qr(x)[0] * jnp.sqrt(samples)

@@ -20,10 +20,12 @@ from .scaling import ScalingConfig
 from .solver import Solver, SolverConfig, filled
 from .task import TaskConfig
 
-FIGURES = ("loss", "attention", "alignment", "balance")  # drawn unless the experiment lists others
+FIGURES = ("loss", "attention", "alignment", "balance")  # drawn, with what `probes` asks for, unless others are listed
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$", max_length=100)]
-Figure = Literal["loss", "attention", "alignment", "balance", "invariants", "structure", "event_times", "descent"]
+Figure = Literal[
+    "loss", "attention", "attention_maps", "alignment", "balance", "invariants", "structure", "event_times", "descent"
+]
 
 
 class Experiment(Section):
@@ -53,7 +55,7 @@ class Experiment(Section):
     discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
     scaling: ScalingConfig = ()
     compare: Compare = Compare()
-    figures: Annotated[tuple[Figure, ...], Listed] = FIGURES
+    figures: Annotated[tuple[Figure, ...], Listed, Field(validate_default=True)] = FIGURES
 
     @field_validator("notes")
     @classmethod
@@ -83,6 +85,13 @@ class Experiment(Section):
         if not isinstance(save, LogTimes) or save.first is not None or "flow" not in info.data:
             return save
         return save.model_copy(update={"first": min(1e-3, info.data["flow"].t1 * 1e-3)})
+
+    @field_validator("figures", mode="before")
+    @classmethod
+    def _maps_that_are_saved(cls, value: Any, info: Any) -> Any:
+        """Where attention maps are saved they are drawn, unless the experiment lists its figures itself."""
+        maps = any(probe.kind == "attention_map" for probe in info.data.get("probes", ()))
+        return (*FIGURES, "attention_maps") if value is FIGURES and maps else value
 
     @field_validator("*", mode="after")
     @classmethod

@@ -27,7 +27,7 @@ from .model import (
     TransformerModel,
     parameter_names,
 )
-from .probes import ProbeConfig
+from .probes import AttentionMap, Fresh, InductionScore, Margins, Norm, PluginProbe, ProbeConfig, Rank
 from .task import (
     CooccurrenceLanguageTask,
     CooccurrenceTask,
@@ -113,6 +113,53 @@ def _events_of_model(events: tuple[EventConfig, ...], task: TaskConfig, model: M
                          "take loss_below or gradient_below, or write `events: []`")  # fmt: skip
 
 
+def _probes_of_model(probes: tuple[ProbeConfig, ...], model: ModelConfig, task: TaskConfig) -> Iterator[Remark]:
+    known = isinstance(model, CooccurrenceTransformer | TransformerModel)
+    for i, probe in enumerate(probes):
+        if isinstance(probe, AttentionMap | InductionScore) and not known:
+            yield Remark(("probes", i), f"must not be {probe.kind}: attention of the model {model.kind} is not known",
+                         "take a model with heads, or a plugin's probe")  # fmt: skip
+        samples = getattr(task, "samples", None)
+        if (
+            isinstance(probe, AttentionMap)
+            and probe.sample is not None
+            and samples is not None
+            and probe.sample >= samples
+        ):
+            yield Remark(("probes", i, "sample"), f"must be below task.samples = {samples}: samples count from 0")
+
+
+def _probes_of_task(probes: tuple[ProbeConfig, ...], task: TaskConfig) -> Iterator[Remark]:
+    for i, probe in enumerate(probes):
+        if isinstance(probe, Fresh) and isinstance(task, FileTask | PluginTask):
+            yield Remark(("probes", i), f"must not be fresh for the task {task.kind}, whose law is not known",
+                         "take a plugin's probe that holds samples of its own")  # fmt: skip
+        if isinstance(probe, Margins) and isinstance(task, InContextRegressionTask | RegressionTask):
+            yield Remark(("probes", i), f"must not be margins for the task {task.kind}: numbers are not right or wrong")
+        if isinstance(probe, InductionScore) and isinstance(task, InContextRegressionTask | RegressionTask):
+            yield Remark(("probes", i), f"must not be induction_score for the task {task.kind}, which has no words")
+
+
+def _probes_of_matrices(probes: tuple[ProbeConfig, ...], flow: FlowConfig) -> Iterator[Remark]:
+    for i, probe in enumerate(probes):
+        if flow.reduction == "gram" and isinstance(probe, Fresh | Norm | Rank | InductionScore):
+            yield Remark(("probes", i), f"must not be {probe.kind} with the reduction gram, which forms no matrices",
+                         "set flow.reduction: auto")  # fmt: skip
+
+
+def _probe_name(probe: ProbeConfig) -> str:
+    if isinstance(probe, PluginProbe):
+        return probe.use
+    return f"{probe.kind} of {probe.of}" if isinstance(probe, Norm | Rank) else probe.kind
+
+
+def _probe_names(probes: tuple[ProbeConfig, ...]) -> Iterator[Remark]:
+    names = [_probe_name(probe) for probe in probes]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield Remark(("probes", i), f"must be listed once, and {name} is there already")
+
+
 def _chain(task: NextTokenTask) -> Iterator[Remark]:
     if task.vocabulary ** (task.order + 1) > LARGEST_TABLE:
         yield Remark(
@@ -133,6 +180,21 @@ def _regression(task: RegressionTask) -> Iterator[Remark]:
     if task.spectrum is not None and len(task.spectrum) > min(task.features, task.outputs):
         limit = min(task.features, task.outputs)
         yield Remark(("task", "spectrum"), f"must have at most {limit} values, the smaller of features and outputs")
+
+
+def _names_in_probes(probes: tuple[ProbeConfig, ...], model: ModelConfig) -> Iterator[Remark]:
+    if isinstance(model, PluginModel):
+        return
+    known = parameter_names(model)
+    for i, probe in enumerate(probes):
+        if not isinstance(probe, Norm | Rank):
+            continue
+        if isinstance(probe, Rank) and probe.of not in known:
+            yield Remark(("probes", i, "of"), f"must name one matrix of the model, and {probe.of} is none",
+                         _meant(probe.of, known))  # fmt: skip
+        elif not any(full == probe.of or full.startswith(f"{probe.of}.") for full in known):
+            yield Remark(("probes", i, "of"), f"must name trained parameters of the model, and {probe.of} is none",
+                         _meant(probe.of, known))  # fmt: skip
 
 
 def _names_of_parameters(flow: FlowConfig, model: ModelConfig) -> Iterator[Remark]:
@@ -208,6 +270,11 @@ KIND_CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _start_of_model,
     _transformer,
     _events_of_model,
+    _probes_of_model,
+    _probe_names,
+    _probes_of_task,
+    _probes_of_matrices,
+    _names_in_probes,
     _chain,
     _language_groups,
     _regression,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ._base import Identifier, Section, Whole
+from .flow import ParameterName
 
 
 class Sharpness(Section):
@@ -13,6 +14,46 @@ class Sharpness(Section):
     kind: Literal["sharpness"] = "sharpness"
     count: Annotated[Whole, Field(ge=1, le=24)] = 1
     steps: Annotated[Whole, Field(ge=24, le=1000)] = 24
+
+
+class AttentionMap(Section):
+    """What every head attends to: of training sample number `sample`, or their mean."""
+
+    kind: Literal["attention_map"] = "attention_map"
+    sample: Annotated[Whole, Field(ge=0)] | None = None
+
+
+class InductionScore(Section):
+    """How much every head looks, from a word's second occurrence, at the place after its first; training samples."""
+
+    kind: Literal["induction_score"] = "induction_score"
+
+
+class Fresh(Section):
+    """Loss, and accuracy where there is one, on `samples` fresh samples of the task's law."""
+
+    kind: Literal["fresh"] = "fresh"
+    samples: Annotated[Whole, Field(ge=1, le=10**6)] = 1000
+
+
+class Margins(Section):
+    """Quartiles of the training samples' margins."""
+
+    kind: Literal["margins"] = "margins"
+
+
+class Norm(Section):
+    """Norm of the trained array, or of the block of arrays, that `of` names."""
+
+    kind: Literal["norm"] = "norm"
+    of: ParameterName
+
+
+class Rank(Section):
+    """Effective rank of the trained matrix that `of` names."""
+
+    kind: Literal["rank"] = "rank"
+    of: ParameterName
 
 
 class PluginProbe(Section):
@@ -26,7 +67,12 @@ def _named(value: Any) -> Any:
     """A name alone is that of a probe of ours, or else of a plugin's."""
     if not isinstance(value, str):
         return value
-    return {"kind": "sharpness"} if value == "sharpness" else {"kind": "plugin", "use": value}
+    return {"kind": value} if value in KINDS else {"kind": "plugin", "use": value}
 
 
-ProbeConfig = Annotated[Sharpness | PluginProbe, Field(discriminator="kind"), BeforeValidator(_named)]
+KINDS = ("sharpness", "attention_map", "induction_score", "fresh", "margins", "norm", "rank")
+ProbeConfig = Annotated[
+    Sharpness | AttentionMap | InductionScore | Fresh | Margins | Norm | Rank | PluginProbe,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]

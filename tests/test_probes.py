@@ -1,0 +1,198 @@
+"""Probes that are asked for: induction, generalisation, margins, norms and ranks, each against plain NumPy."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flowsim
+from flowsim import probes, tasks
+from flowsim.experiment import ExperimentErrors
+from flowsim.experiment.build import prepared, problem
+from flowsim.experiment.load import load_text
+from flowsim.moment import Lift, Moment
+
+WORDS = np.array([[0, 1, 2, 0, 1, 0, 3, 3], [3, 3, 1, 2, 0, 0, 0, 4]])
+
+
+def transformer(**options):
+    options = {"vocabulary": 5, "layers": 2, "heads": 2, "width": 4, "neurons": 6, "residual": True} | options
+    return flowsim.models.Transformer(**options, key=jax.random.key(1))
+
+
+def measured(probe, built):
+    return np.asarray(measure(probe, Moment(built, jnp.zeros(()), built.parameters, Lift(built, None))))
+
+
+@eqx.filter_jit
+def measure(probe, moment):
+    return probe.measure(moment)
+
+
+def of_model(probe, model):
+    return measured(probe, flowsim.Problem(model, tasks.from_arrays(WORDS, np.array([1, -1]), vocabulary=5)))
+
+
+def test_induction_score_is_the_attention_at_the_pairs():
+    pairs = [(0, 1, 3), (0, 2, 4)]  # sample, key, query: 0 1 2 *0* *1*; 3 3 and 0 0 stand side by side, no third 0
+    model = transformer()
+    found = of_model(probes.induction_score(WORDS), model)
+    maps = np.array(eqx.filter_jit(jax.vmap(model.attention))(jnp.asarray(WORDS))).reshape(2, 4, 8, 8)
+    np.testing.assert_allclose(found, np.mean([maps[i, :, key, query] for i, key, query in pairs], axis=0), rtol=1e-12)
+
+
+def test_induction_score_of_even_attention_is_one_over_length():
+    model = transformer(layers=1, heads=1)
+    even = eqx.tree_at(lambda m: m.blocks[0].heads[0].W_K, model, replace_fn=jnp.zeros_like)
+    np.testing.assert_allclose(of_model(probes.induction_score(WORDS), even), [1 / 8], rtol=1e-12)
+
+
+def test_a_perfect_induction_head_scores_one():
+    """Scores that ask for the position after, on one-hot positions, for a sequence that repeats after 4 words."""
+    words = np.array([[0, 1, 2, 3, 0, 1, 2]])
+    model = transformer(
+        layers=1, heads=1, width=12, neurons=2, residual=False, position="one_hot", length=7, merged=True
+    )
+    wanted = np.zeros((12, 12))
+    wanted[5 + 1 : 5 + 4, 5 + 4 : 5 + 7] = 1e3 * np.eye(3)  # key position p + 1 for query position p + 4
+    model = eqx.tree_at(lambda m: m.blocks[0].heads[0].W_KQ, model, jnp.asarray(wanted))
+    np.testing.assert_allclose(of_model(probes.induction_score(words), model), [1.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("words", [np.array([[0, 0, 1, 2]]), np.array([[0.5, 0.5]]), np.array([0, 1, 0])])
+def test_induction_needs_pairs(words):
+    with pytest.raises(ValueError, match="induction_score"):
+        probes.induction_score(words)
+
+
+@pytest.mark.parametrize("reduction", ["vocabulary", "readout", "none"])
+def test_fresh_samples_see_the_users_model(reduction):
+    """Also where the training samples lack words that the fresh ones hold."""
+    task = tasks.cooccurrence(samples=6, length=4, vocabulary=20, key=jax.random.key(0))
+    fresh = tasks.cooccurrence(samples=50, length=4, vocabulary=20, exact_groups=False, key=jax.random.key(5))
+    assert not set(np.unique(fresh.tokens)) <= set(np.unique(task.tokens))
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=20, width=12, neurons=6, key=jax.random.key(1))
+    built = flowsim.Problem(model, task)
+    reduced = flowsim.reductions.reduce(built, reduction)
+    lift = Lift(built, reduced.lift, reduced.recoverable)
+    moment = Moment(reduced.problem, jnp.zeros(()), reduced.problem.parameters, lift)
+    margins = np.asarray(fresh.labels) * np.asarray(jax.vmap(model)(jnp.asarray(fresh.tokens)))
+    np.testing.assert_allclose(
+        measure(probes.fresh_loss(fresh), moment), np.mean(np.log1p(np.exp(-margins))), rtol=1e-9
+    )
+    np.testing.assert_allclose(measure(probes.fresh_accuracy(fresh), moment), np.mean(margins > 0), rtol=1e-12)
+
+
+def test_inner_products_hold_no_model():
+    task = tasks.cooccurrence(samples=6, length=4, vocabulary=20, key=jax.random.key(0))
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=20, width=12, neurons=6, key=jax.random.key(1))
+    built = flowsim.Problem(model, task)
+    gram = flowsim.reductions.reduce(built, "gram")
+    moment = Moment(gram.problem, jnp.zeros(()), gram.problem.parameters, Lift(built, gram.lift, gram.recoverable))
+    for probe in (probes.fresh_loss(task), probes.norm("W_K"), probes.rank("W_K")):
+        with pytest.raises(ValueError, match="another reduction"):
+            probe.measure(moment)
+
+
+def test_a_draw_keeps_the_language():
+    options = {"samples": 40, "length": 20, "vocabulary": 6, "concentration": 1e-4, "key": jax.random.key(3)}
+    first, second = tasks.next_token(**options), tasks.next_token(**options, draw=jax.random.key(4))
+    assert not np.array_equal(first.tokens, second.tokens)
+    follows = [
+        dict(zip(np.ravel(t.tokens).tolist(), np.ravel(t.labels).tolist(), strict=True)) for t in (first, second)
+    ]
+    shared = set(follows[0]) & set(follows[1])  # words that were met; each has one successor at this concentration
+    assert shared
+    assert all(follows[0][word] == follows[1][word] for word in shared)
+
+
+def test_a_draw_keeps_the_teacher():
+    options = {"samples": 10, "features": 3, "outputs": 2, "key": jax.random.key(3)}
+    teachers = [
+        np.linalg.lstsq(t.tokens, t.labels)[0]
+        for t in (tasks.regression(**options), tasks.regression(**options, draw=jax.random.key(4)))
+    ]
+    np.testing.assert_allclose(*teachers, rtol=1e-10)
+
+
+def test_norms_ranks_and_margins_of_the_model():
+    model = transformer()
+    block = model.blocks[1]
+    assert block.W is not None
+    assert block.heads[0].W_K is not None
+    total = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(block)))
+    np.testing.assert_allclose(of_model(probes.norm("blocks.1"), model), total, rtol=1e-12)
+    np.testing.assert_allclose(
+        of_model(probes.norm("blocks.1.heads.0.W_K"), model), np.linalg.norm(block.heads[0].W_K), rtol=1e-12
+    )
+    spectrum = np.linalg.svd(block.W, compute_uv=False)
+    share = spectrum / spectrum.sum()
+    np.testing.assert_allclose(of_model(probes.rank("blocks.1.W"), model), np.exp(-share @ np.log(share)), rtol=1e-12)
+    margins = np.array([1, -1]) * np.asarray(jax.vmap(model)(jnp.asarray(WORDS)))
+    quartiles = np.quantile(margins, [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(of_model(probes.margins(), model), quartiles, rtol=1e-12)
+    assert probes.norm("blocks.1.W").name == "norm_blocks_1_W"
+    with pytest.raises(ValueError, match=r"'block' names no trained array; they are embedding"):
+        of_model(probes.norm("block"), model)
+    with pytest.raises(ValueError, match="no single matrix"):
+        of_model(probes.rank("blocks.1"), model)
+
+
+EXPERIMENT = """name: probes
+task: {TASK}
+model: {kind: transformer, layers: 1, heads: 2, width: 4, neurons: 4, residual: true, READOUT}
+loss: {LOSS}
+events: []
+flow: {t1: 1.0}
+probes: {PROBES}
+"""
+SIGNS = "{kind: cooccurrence, samples: 12, length: 6, vocabulary: 6}"
+CHAIN = "{kind: next_token, samples: 12, length: 8, vocabulary: 4}"
+
+
+def experiment(task, wanted, loss="logistic", readout="causal: false"):
+    text = EXPERIMENT.replace("{TASK}", task).replace("{PROBES}", wanted).replace("{LOSS}", loss)
+    return load_text(text.replace("READOUT", readout), origin="x.yaml")
+
+
+def test_probes_of_an_experiment(tmp_path):
+    wanted = "[induction_score, {kind: fresh, samples: 7}, margins, {kind: norm, of: blocks.0}, " + (
+        "{kind: norm, of: embedding}, {kind: rank, of: blocks.0.heads.1.W_V}]"
+    )
+    asked = experiment(CHAIN, wanted, "cross_entropy", "causal: true, readout: each, train_readout: true")
+    built = problem(asked, tmp_path)
+    plan = prepared(asked, built).plan
+    own = {probe.name: probe for probe in plan.probes[-7:]}
+    assert list(own) == [
+        "induction_score", "fresh_loss", "fresh_accuracy", "margin",
+        "norm_blocks_0", "norm_embedding", "rank_blocks_0_heads_1_W_V",
+    ]  # fmt: skip
+    again = prepared(asked, built).plan
+    np.testing.assert_array_equal(own["fresh_loss"].measure.task.tokens, again.probes[-6].measure.task.tokens)
+    assert own["fresh_loss"].measure.task.samples == 7
+    assert all(np.all(np.isfinite(measured(probe, built))) for probe in own.values())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (
+            "[{kind: norm, of: block.0}]",
+            r"probes\[0\].of: must name trained parameters of the model, and block.0 is none",
+        ),
+        ("[{kind: rank, of: blocks.0}]", r"must name one matrix of the model"),
+        ("[{kind: norm, of: embedding}, {kind: norm, of: embedding}]", "norm of embedding is there already"),
+        ("[norm]", r"probes\[0\]"),
+    ],
+)
+def test_what_an_experiment_may_not_ask(wanted, said):
+    with pytest.raises(ExperimentErrors, match=said):
+        experiment(SIGNS, wanted)
+
+
+@pytest.mark.parametrize("wanted", ["margins", "induction_score"])
+def test_numbers_have_no_words_and_no_margins(wanted):
+    with pytest.raises(ExperimentErrors, match=rf"must not be {wanted} for the task in_context_regression"):
+        experiment("{kind: in_context_regression, samples: 4, examples: 3, features: 2}", f"[{wanted}]", "squared",
+                   "readout: last")  # fmt: skip
