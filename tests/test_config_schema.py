@@ -104,6 +104,8 @@ def test_infinite_width(text):
         ("precision=float16", "precision", "one of float64, float32, got float16"),
         ("task.samples=0", "task.samples", "must be >= 1"),
         ("task.samples=13", "task.samples", "divisible by 6 for groups of exact size, got 13: take 12"),
+        ("task.group_sizes=[6, 3, 3]", "task.group_sizes", "4 numbers with sum 12"),
+        ("task.group_sizes=[6, 3, 3, -1]", "task.group_sizes[3]", "must be >= 0"),
         ("task.length=2", "task.length", "must be at least 3"),
         ("task.vocabulary=3", "task.vocabulary", "must be at least 4"),
         ("task.targets=1", "task.targets", "must be >= 2"),
@@ -200,10 +202,10 @@ def test_distinct_words_need_a_vocabulary_for_every_random_position():
 
 def test_distinct_words_ask_for_what_the_task_asks_for():
     """The rule is written twice, here without JAX and in the task itself; both must say the same."""
-    from flowsim.tasks import random_positions
+    from flowsim.tasks import exact_sizes, random_positions
 
     for samples, length, targets in ((12, 5, 2), (60, 5, 2), (16, 7, 3)):
-        need = random_positions(samples, length, targets) + targets + 1
+        need = random_positions(exact_sizes(samples, targets), length) + targets + 1
         sizes = (
             f"task.samples={samples}",
             f"task.length={length}",

@@ -33,11 +33,22 @@ def test_drawn_groups_have_the_papers_probabilities():
 
 
 def test_distinct_words_are_distinct():
-    need = flowsim.tasks.random_positions(12, 4) + 3
+    need = flowsim.tasks.random_positions(flowsim.tasks.exact_sizes(12), 4) + 3
     task = make(samples=12, length=4, vocabulary=need, distinct_words=True, key=jax.random.key(3))
     words = np.asarray(task.tokens)
     words = words[words > 2]
     assert len(words) == need - 3 == len(set(words.tolist()))
+
+
+def test_groups_of_other_sizes():
+    need = flowsim.tasks.random_positions((4, 5, 0, 3), 4) + 3
+    options = {"samples": 12, "length": 4, "distinct_words": True, "group_sizes": (4, 5, 0, 3)}
+    task = make(**options, vocabulary=need, key=jax.random.key(3))
+    assert np.bincount(np.asarray(task.groups), minlength=4).tolist() == [4, 5, 0, 3]
+    words = np.asarray(task.tokens)
+    assert (words > 2).sum() == need - 3 == len(set(words[words > 2].tolist()))
+    with pytest.raises(ValueError, match="vocabulary of at least"):
+        make(**options, vocabulary=need - 1, key=jax.random.key(3))
 
 
 def test_three_targets():
@@ -57,6 +68,8 @@ def test_three_targets():
         ({"vocabulary": 3}, "vocabulary must be at least"),
         ({"distinct_words": True}, "vocabulary of at least"),
         ({"targets": 1}, "targets"),
+        ({"group_sizes": (30, 10, 10)}, "group_sizes must be 4"),
+        ({"group_sizes": (30, 10, 10, 11)}, "group_sizes must be 4"),
     ],
 )
 def test_impossible_tasks_are_refused(change, match):

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray
-from scipy.stats import norm
 
 import flowsim
 from flowsim import theory
@@ -234,14 +233,6 @@ def test_judge(margins, errors, word):
     assert theory.judge([theory.positive(margins, errors)]) == word
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (97, 100)])
-def test_wilson_interval_solves_its_equation(successes, trials):
-    """Its ends are the probabilities p with |successes/trials - p| = z √(p(1-p)/trials)."""
-    z, share = norm.ppf(0.975), successes / trials
-    for end in theory.wilson(successes, trials):
-        np.testing.assert_allclose((share - end) ** 2, z**2 * end * (1 - end) / trials, atol=1e-12)
-
-
 def test_tally(sound):
     claim = theory.CLAIMS[0]
     holds, fails = claim.verdict(sound), claim.verdict(changed(sound, **BREAKS["Theorem 3.1.1"]))
@@ -251,16 +242,6 @@ def test_tally(sound):
     assert found.measured["G(0) at T1"][1] == -found.measured["G(0) at T1"][2]
     with pytest.raises(ValueError, match="one claim"):
         theory.tally([holds, theory.CLAIMS[1].verdict(sound)])
-
-
-def test_common_slope_finds_an_exponent_through_shifts():
-    rng = np.random.default_rng(0)
-    x = np.tile(np.log([1.0, 10.0, 100.0, 1e3]), 5)
-    group = np.repeat(np.arange(5), 4)
-    y = -1.5 * x + 3.0 * group + 0.01 * rng.normal(size=20)
-    slope, half = scaling.common_slope(x, y, group)
-    assert abs(slope + 1.5) < 3 * half
-    assert half < 0.01
 
 
 def test_t1_falls_with_the_width():

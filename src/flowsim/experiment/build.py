@@ -166,6 +166,7 @@ def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
         targets=config.targets,
         distinct_words=config.distinct_words,
         exact_groups=config.exact_groups,
+        group_sizes=config.group_sizes,
         embedding=embedding,
         key=stream(experiment.seed, "task"),
     )

@@ -1,7 +1,7 @@
 """What is learned: batches of tokens and labels."""
 
 from ._arrays import from_arrays
-from ._cooccurrence import cooccurrence, random_positions
+from ._cooccurrence import cooccurrence, exact_sizes, random_positions
 from ._language import cooccurrence_language, next_token
 from ._regression import in_context_regression, regression
 from ._task import GROUPS, Task
@@ -11,6 +11,7 @@ __all__ = [
     "Task",
     "cooccurrence",
     "cooccurrence_language",
+    "exact_sizes",
     "from_arrays",
     "in_context_regression",
     "next_token",

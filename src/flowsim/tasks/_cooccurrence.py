@@ -1,5 +1,7 @@
 """The paper's task (Definition 2.1): do all target words occur?"""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,7 @@ def cooccurrence(
     targets: int = 2,
     distinct_words: bool = False,
     exact_groups: bool = True,
+    group_sizes: Sequence[int] | None = None,
     embedding: Float[Array | np.ndarray, "vocabulary vocabulary"] | None = None,
     key: Key,
 ) -> Task:
@@ -35,6 +38,7 @@ def cooccurrence(
     - `targets`: number of target words k ≥ 2.
     - `distinct_words`: all random words in the whole training set differ (Assumption 2.3 ii).
     - `exact_groups`: group sizes are exactly n/2 and n/(2(k+1)) each (Assumption 2.3 i); otherwise they are drawn.
+    - `group_sizes`: how many samples of each group, all targets first, instead of the sizes that the paper has.
     - `embedding`: (vocabulary, vocabulary), one column for each word; one-hot if None.
     - `key`: random key.
 
@@ -42,9 +46,10 @@ def cooccurrence(
 
     **Reference:** Yang, Kailkhura, Wang, Liang (2024), Definition 2.1 and Assumption 2.3.
     """
-    _check(samples, length, vocabulary, targets, distinct_words, exact_groups)
+    sizes = tuple(group_sizes) if group_sizes is not None else exact_sizes(samples, targets) if exact_groups else None
+    _check(samples, length, vocabulary, targets, distinct_words, sizes)
     key_groups, key_words, key_order = jax.random.split(key, 3)
-    groups = _groups(samples, targets, exact_groups, key_groups)
+    groups = _drawn(samples, targets, key_groups) if sizes is None else np.repeat(np.arange(targets + 2), sizes)
     present = _present(groups, targets)
     first_random = targets + 1
     # Column 0 is the common word, columns 1 … k the targets; a target that is absent leaves its place to a random word.
@@ -68,7 +73,7 @@ def cooccurrence(
     )
 
 
-def _check(samples, length, vocabulary, targets, distinct_words, exact_groups):
+def _check(samples, length, vocabulary, targets, distinct_words, sizes):
     if targets < 2:
         raise ValueError(f"targets must be at least 2, got {targets}.")
     if samples < 1:
@@ -79,29 +84,35 @@ def _check(samples, length, vocabulary, targets, distinct_words, exact_groups):
         )
     if vocabulary < targets + 2:
         raise ValueError(f"vocabulary must be at least targets + 2 = {targets + 2}, got {vocabulary}.")
-    if exact_groups and samples % (2 * (targets + 1)):
-        unit = 2 * (targets + 1)
-        raise ValueError(
-            f"exact groups need samples divisible by {unit}, got {samples}: take {max(samples // unit, 1) * unit} "
-            "or set exact_groups=False."
-        )
-    if distinct_words and exact_groups:
-        need = random_positions(samples, length, targets) + targets + 1
+    if sizes is not None and (len(sizes) != targets + 2 or min(sizes) < 0 or sum(sizes) != samples):
+        raise ValueError(f"group_sizes must be {targets + 2} numbers >= 0 with sum {samples}, got {list(sizes)}.")
+    if distinct_words and sizes is not None:
+        need = random_positions(sizes, length) + targets + 1
         if vocabulary < need:
             raise ValueError(f"distinct_words needs a vocabulary of at least {need}, got {vocabulary}.")
 
 
-def random_positions(samples: int, length: int, targets: int = 2) -> int:
-    """How many positions hold random words when the groups are exact."""
-    alone = samples // (2 * (targets + 1))
-    return samples * (length - 1) - targets * (samples // 2) - targets * alone
+def exact_sizes(samples: int, targets: int = 2) -> tuple[int, ...]:
+    """The sizes of the groups in Assumption 2.3 (i): half of the samples, and equal parts of the other half.
+
+    **Raises:** `ValueError` if the samples cannot be divided so.
+    """
+    unit = 2 * (targets + 1)
+    if samples % unit:
+        raise ValueError(
+            f"exact groups need samples divisible by {unit}, got {samples}: take {max(samples // unit, 1) * unit} "
+            "or set exact_groups=False."
+        )
+    return (samples // 2, *(samples // unit,) * (targets + 1))
 
 
-def _groups(samples, targets, exact, key):
-    unit = samples // (2 * (targets + 1))
-    if exact:
-        counts = [samples // 2] + [unit] * (targets + 1)
-        return np.repeat(np.arange(targets + 2), counts)
+def random_positions(sizes: Sequence[int], length: int) -> int:
+    """How many positions hold random words, with groups of these sizes."""
+    targets = len(sizes) - 2
+    return sum(sizes) * (length - 1) - targets * sizes[0] - sum(sizes[1:-1])
+
+
+def _drawn(samples, targets, key):
     probabilities = jnp.array([0.5] + [0.5 / (targets + 1)] * (targets + 1))
     return np.sort(np.asarray(jax.random.choice(key, targets + 2, (samples,), p=probabilities)))
 

@@ -66,7 +66,14 @@ def _task_sizes(task: TaskConfig) -> Iterator[Remark]:
 
 
 def _groups(task: TaskConfig) -> Iterator[Remark]:
-    if not isinstance(task, CooccurrenceTask) or not task.exact_groups:
+    if not isinstance(task, CooccurrenceTask):
+        return
+    if task.group_sizes is not None:
+        if len(task.group_sizes) != task.targets + 2 or sum(task.group_sizes) != task.samples:
+            what = f"must be {task.targets + 2} numbers with sum {task.samples}, samples of each group"
+            yield Remark(("task", "group_sizes"), what, "all targets first, then each alone, then none")
+        return
+    if not task.exact_groups:
         return
     unit = 2 * (task.targets + 1)
     if task.samples % unit:
@@ -83,13 +90,16 @@ def _distinct_words(task: TaskConfig) -> Iterator[Remark]:
         return
     n, k = task.samples, task.targets
     positions = n * (task.length - 1)
-    if task.exact_groups:
-        if n % (2 * (k + 1)):
-            return
-        positions -= k * (n // 2) + k * (n // (2 * (k + 1)))
+    sizes = task.group_sizes
+    if sizes is None and task.exact_groups and n % (2 * (k + 1)) == 0:
+        sizes = (n // 2, *(n // (2 * (k + 1)),) * (k + 1))
+    if sizes is not None and len(sizes) == k + 2:
+        positions -= k * sizes[0] + sum(sizes[1:-1])
+    elif task.exact_groups:
+        return  # said already: the samples cannot be divided so
     need = positions + k + 1
     if task.vocabulary < need:
-        upto = "" if task.exact_groups else "up to "
+        upto = "up to " if sizes is None else ""
         yield Remark(
             ("task", "vocabulary"),
             f"must be at least {need} for distinct_words ({upto}{positions} random positions, {k + 1} signal words)",

@@ -11,7 +11,8 @@ class CooccurrenceTask(Section):
     """The paper's task, drawn (specification section 1).
 
     **Fields:** `samples`, `length`, `vocabulary`: n, L, d; `targets`: number of target words; `distinct_words`: all
-    random words of the training set differ; `exact_groups`: group sizes are exact rather than drawn; `embedding`: an
+    random words of the training set differ; `exact_groups`: group sizes are exact rather than drawn;
+    `group_sizes`: other sizes than the paper's, all targets first; `embedding`: an
     `.npz` file whose array `embedding` has one column for each word, one-hot words if None.
     """
 
@@ -22,6 +23,7 @@ class CooccurrenceTask(Section):
     targets: Annotated[Count, Field(ge=2)] = 2
     distinct_words: bool = False
     exact_groups: bool = True
+    group_sizes: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Listed] | None = None
     embedding: FilePath | None = None
 
 
