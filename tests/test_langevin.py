@@ -34,8 +34,12 @@ def test_law_is_that_of_ornstein_and_uhlenbeck():
     np.testing.assert_allclose(x[-1], path.parameters["x"], rtol=1e-12, atol=1e-14)
 
 
+def _well(p):
+    return jnp.sum((p**2 - 1) ** 2) / 4
+
+
 def double_well():
-    return flowsim.Problem.from_loss(lambda p: jnp.sum((p**2 - 1) ** 2) / 4, jnp.linspace(-1.5, 1.5, 50))
+    return flowsim.Problem.from_loss(_well, jnp.linspace(-1.5, 1.5, 50))  # one function: one compiled program
 
 
 def test_strong_order():

@@ -11,10 +11,13 @@ from matplotlib.image import imread
 from flowsim import plot
 from flowsim._files import StoreError, write_bytes
 
+from .figure_data import discrete
+
 
 def test_draw_writes_files_and_records(dataset, events, tmp_path):
     before = dict(matplotlib.rcParams)
-    records = plot.draw(list(plot.FIGURES), dataset, {"events": events}, [], tmp_path / "figures")
+    runs = [discrete(dataset)]
+    records = plot.draw(list(plot.FIGURES), dataset, {"events": events}, runs, tmp_path / "figures")
     assert dict(matplotlib.rcParams) == before
     assert [record.name for record in records] == list(plot.FIGURES)
     for record in records:

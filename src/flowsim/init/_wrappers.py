@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Key
-from ..models import CooccurrenceTransformer
+from ..models import AbstractWordModel, CooccurrenceTransformer
 from ._any import split
 from ._draws import Initialiser
 
@@ -30,7 +30,9 @@ def balanced(base: Initialiser) -> Initialiser:
     stays balanced for ever.
     """
 
-    def initialise(model: CooccurrenceTransformer, *, key: Key) -> CooccurrenceTransformer:
+    def initialise(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
+        if not isinstance(model, CooccurrenceTransformer):
+            raise ValueError("balanced needs W_K and W_Q, which are never formed at this width: leave it out.")
         key_base, key_rotation = jax.random.split(key)
         model = base(model, key=key_base)
         rotation = _rotation(key_rotation, model.vocabulary, model.W_K.dtype)

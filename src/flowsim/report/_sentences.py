@@ -85,7 +85,7 @@ def solver(summary: Mapping[str, Any]) -> str | None:
     record = summary.get("solver") or {}
     if not record.get("kind"):
         return None
-    parts = [f"The solver ({solvers(record)}) took {number(record.get('steps'))} steps"]
+    parts = [f"The solver {solvers(record)} took {number(record.get('steps'))} steps"]
     if record.get("rejected") is not None:
         parts[0] += f" ({number(record['rejected'])} more were rejected)"
     if record.get("vector_field_evaluations") is not None:
