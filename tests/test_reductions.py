@@ -8,6 +8,7 @@ import pytest
 
 import flowsim
 from flowsim import reductions
+from flowsim.reductions._factored import _orthonormal
 
 from .problems import distance, reference
 
@@ -114,3 +115,12 @@ def test_reference(name):
     if name != "gram":
         assert distance(result.model, arrays) < 1e-11
     np.testing.assert_allclose(result.trajectory.values["loss"], arrays["loss"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_tall_bases_are_orthonormal_and_hold_the_columns(dependent):
+    x = jax.random.normal(jax.random.key(0), (5000, 7))
+    x = x.at[:, 3].set(x[:, 1] - 2 * x[:, 2]) if dependent else x * jnp.logspace(0, -3, 7)
+    basis = jax.jit(_orthonormal)(x)
+    np.testing.assert_allclose(basis.T @ basis, jnp.eye(7), atol=2e-15)
+    np.testing.assert_allclose(basis @ (basis.T @ x), x, atol=1e-13)

@@ -91,8 +91,13 @@ def collect(prepared: Prepared, *, on_chunk: Callable[[Chunk], None] | None = No
     return assemble(prepared, history, *watch.read())
 
 
-def assemble(prepared: Prepared, history: History, seconds_compile: float, seconds_run: float) -> Result:
-    """The result of a history that ran to a status."""
+def assemble(
+    prepared: Prepared, history: History, seconds_compile: float, seconds_run: float, *, lifted: bool = True
+) -> Result:
+    """The result of a history that ran to a status.
+
+    **Arguments:** `lifted`: give final parameters as the user knows them, rather than those that were integrated.
+    """
     plan, status, carry = prepared.plan, history.status, history.carry
     if status is None or carry is None:
         raise ValueError("the run is not over: its last chunk has no status.")
@@ -100,7 +105,7 @@ def assemble(prepared: Prepared, history: History, seconds_compile: float, secon
         now = jax.device_get(observe(plan, carry))
         history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
     rows = history.rows
-    final, model = _final(prepared, plan.flow.parameters(carry.state.flow))
+    final, model = _final(prepared, plan.flow.parameters(carry.state.flow), lifted=lifted)
     return Result(
         parameters=final,
         model=model,
@@ -113,15 +118,14 @@ def assemble(prepared: Prepared, history: History, seconds_compile: float, secon
     )
 
 
-def _final(prepared: Prepared, parameters: PyTree) -> tuple[PyTree, PyTree]:
+def _final(prepared: Prepared, parameters: PyTree, *, lifted: bool) -> tuple[PyTree, PyTree]:
     """Final parameters and model as the user knows them; the reduced ones where single parameters cannot be had."""
-    reduction, lift = prepared.reduction, prepared.plan.lift
-    if not reduction.recoverable:
+    reduction, original = prepared.reduction, prepared.plan.lift.original
+    if not (reduction.recoverable and lifted):
         return parameters, reduction.problem.model(parameters)
-    model = lift(parameters)
-    if lift.original.task is None:
-        return model, model
-    return (parameters if reduction.lift is None else eqx.filter_jit(reduction.lift)(parameters)), model
+    whole = parameters if reduction.lift is None else eqx.filter_jit(reduction.lift)(parameters)
+    model = original.model(whole)
+    return (model if original.task is None else whole), model
 
 
 def _certify(prepared: Prepared, carry: Carry, result: Result):
@@ -133,7 +137,7 @@ def collect_again(again: Prepared) -> tuple[Result, Carry]:
     watch, history = Stopwatch(), again.history()
     for chunk in again.march():
         history.add(chunk)
-    result = assemble(again, history, *watch.read())
+    result = assemble(again, history, *watch.read(), lifted=False)
     return result, cast(Carry, history.carry)
 
 

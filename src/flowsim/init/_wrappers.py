@@ -1,5 +1,7 @@
 """Initialisers made of other initialisers."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -30,7 +32,7 @@ def balanced(base: Initialiser) -> Initialiser:
     stays balanced for ever.
     """
 
-    def initialise(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
+    def initialise(model: Any, *, key: Key) -> AbstractWordModel:
         if not isinstance(model, CooccurrenceTransformer):
             raise ValueError("balanced needs W_K and W_Q, which are never formed at this width: leave it out.")
         key_base, key_rotation = jax.random.split(key)

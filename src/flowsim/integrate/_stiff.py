@@ -6,6 +6,7 @@ keeps the flow if it needs fewer evaluations for a unit of time than the explici
 is decided from the carry, so a run that is gone on with decides the same.
 """
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -17,7 +18,7 @@ from ._carry import Carry, Code, Plan
 
 CHECK = 100  # steps between two looks at the stiffness
 _STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
-_WORTH = 5000  # evaluations still to come by the explicit method, below which compiling another does not pay
+_WORTH = 2000  # evaluations still to come by the explicit method, below which compiling another does not pay
 _RETRY = 4.0  # after a try that did not pay the next one waits until the time has grown by so much
 
 
@@ -53,7 +54,9 @@ def reconsider(methods: Methods, plan: Plan, before: tuple[float, int], carry: C
         if stiff and pace <= float(carry.pace):
             return plan, carry
         return explicit, _with(explicit, carry, pace, _RETRY * now)
-    if now < float(carry.patience) or pace * (plan.end.to_host() - now) < _WORTH:
+    # At the least: if steps go on to grow in proportion to the time. Those that stability holds do not.
+    to_come = pace * now * math.log(plan.end.to_host() / now)
+    if now < float(carry.patience) or to_come < _WORTH:
         return plan, carry
     radius, products = curvature(plan, carry)
     carry = eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)

@@ -5,6 +5,7 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.scipy
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -13,6 +14,7 @@ from ..models import CooccurrenceTransformer, FactoredTransformer
 from ..problem import Problem
 from ._reduction import Reduction
 
+_TALL = 4096  # rows from which orthonormalising costs enough to be worth another way
 _GATHER = 8  # a gathered multiply-add costs about this many dense ones
 
 
@@ -125,8 +127,27 @@ def _bases(model: CooccurrenceTransformer, u_hat, *, rotate: bool):
         return None, None
     value = jnp.concatenate([u_hat[:, None], model.W_V], axis=1)
     attention = jnp.concatenate([model.W_K, model.W_Q], axis=1)
-    # Householder's Q is orthonormal also where columns are dependent, and its span then only is larger than needed.
-    return tuple(jnp.linalg.qr(x)[0] if x.shape[0] > x.shape[1] else None for x in (value, attention))
+    return tuple(_orthonormal(x) if x.shape[0] > x.shape[1] else None for x in (value, attention))
+
+
+def _orthonormal(x: Float[Array, "rows columns"]) -> Float[Array, "rows columns"]:
+    """An orthonormal basis that holds the columns of x.
+
+    Householder's Q is orthonormal also where columns are dependent; its span then only is larger than needed. Of a tall
+    x whose columns are far from that, as random ones are, two rounds of Cholesky give one as exact in a third of the
+    time (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015, ETNA 44, 306-326).
+    """
+    if x.shape[0] < _TALL:
+        return jnp.linalg.qr(x)[0]
+    once = _cholesky_round(x, x.T @ x)
+    gram = once.T @ once
+    near = jnp.max(jnp.abs(gram - jnp.eye(len(gram), dtype=x.dtype))) < 0.1  # False also where it is not a number
+    return jax.lax.cond(near, lambda: _cholesky_round(once, gram), lambda: jnp.linalg.qr(x)[0])
+
+
+def _cholesky_round(x, gram):
+    upper = jnp.linalg.cholesky(gram, upper=True)
+    return x @ jax.scipy.linalg.solve_triangular(upper, jnp.eye(len(gram), dtype=x.dtype))
 
 
 def _into(basis, x):
