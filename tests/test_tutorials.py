@@ -45,7 +45,7 @@ def test_own_model(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("mkdocstrings") is None,
-    reason="the dependency group `docs` is not installed",
+    reason="the extra `docs` is not installed",
 )
 def test_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
