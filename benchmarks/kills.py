@@ -25,7 +25,7 @@ def main(kills: int = 200) -> None:
         reference, seconds = uninterrupted(root, environment)
         chains = [root / "a", root / "b"]
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda c: kill_often(c, kills // 2, 10 * kills, environment, c.name, 1.2 * seconds), chains))
+            list(pool.map(lambda c: kill_often(c, kills // 2, environment, c.name, 1.2 * seconds), chains))
         runs = [run for chain in chains for run in chain.iterdir()]
         for run in runs:
             assert_same(run, reference)
