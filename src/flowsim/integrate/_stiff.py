@@ -18,7 +18,7 @@ from ._carry import Carry, Code, Plan
 
 CHECK = 100  # steps between two looks at the stiffness
 _STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
-_WORTH = 2000  # evaluations still to come by the explicit method, below which compiling another does not pay
+_WORTH = 4000  # evaluations still to come by the explicit method, below which compiling another does not pay
 _RETRY = 4.0  # after a try that did not pay the next one waits until the time has grown by so much
 
 
