@@ -141,7 +141,8 @@ def _orthonormal(x: Float[Array, "rows columns"]) -> Float[Array, "rows columns"
         return jnp.linalg.qr(x)[0]
     once = _cholesky_round(x, x.T @ x)
     gram = once.T @ once
-    near = jnp.max(jnp.abs(gram - jnp.eye(len(gram), dtype=x.dtype))) < 0.1  # False also where it is not a number
+    # Entry by entry: False where one is not a number, which XLA's maximum on a CPU passes over.
+    near = jnp.all(jnp.abs(gram - jnp.eye(len(gram), dtype=x.dtype)) < 0.1)
     return jax.lax.cond(near, lambda: _cholesky_round(once, gram), lambda: jnp.linalg.qr(x)[0])
 
 
