@@ -119,7 +119,7 @@ def stabilised_carry(methods, *, step, pace):
 
 def test_the_explicit_method_takes_over_again():
     methods = run_of(stiff()).methods
-    before = (0.5, 100)  # 500 evaluations for half a unit of time: a pace of 1000
+    before = (0.5, 100, 0)  # 500 evaluations for half a unit of time: a pace of 1000
     kept, _ = reconsider(methods, methods.stabilised, before, stabilised_carry(methods, step=1.0, pace=2000.0))
     assert kept is methods.stabilised
     # It does not pay: more evaluations for a unit of time than the explicit method needed. The next try waits.

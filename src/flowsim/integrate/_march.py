@@ -75,7 +75,8 @@ def march(
     carry = start(plan) if carry is None else carry
     chunk_steps = chunk_steps if methods.stabilised is None else min(chunk_steps, CHECK)
     while True:
-        saved, steps, before = int(carry.saved), int(carry.steps), (carry.clock.to_host(), int(carry.evaluations))
+        saved, steps = int(carry.saved), int(carry.steps)
+        before = (carry.clock.to_host(), int(carry.evaluations), steps)
         budget = min(chunk_steps, max_steps - steps - int(carry.rejected))
         carry, rows, count = advance(plan, carry, jnp.asarray(budget))
         count = int(count)

@@ -39,10 +39,10 @@ def due(carry: Carry, steps_before: int) -> bool:
     return int(carry.code) == Code.RUNNING and int(carry.steps) // CHECK > steps_before // CHECK
 
 
-def reconsider(methods: Methods, plan: Plan, before: tuple[float, int], carry: Carry) -> tuple[Plan, Carry]:
+def reconsider(methods: Methods, plan: Plan, before: tuple[float, int, int], carry: Carry) -> tuple[Plan, Carry]:
     """The plan to go on with, and the carry in its terms.
 
-    **Arguments:** `before`: time and evaluations at the start of the last chunk.
+    **Arguments:** `before`: time, evaluations and steps at the start of the last chunk.
     """
     explicit, stabilised = methods
     if stabilised is None:
@@ -55,7 +55,8 @@ def reconsider(methods: Methods, plan: Plan, before: tuple[float, int], carry: C
             return plan, carry
         return explicit, _with(explicit, carry, pace, _RETRY * now)
     # At the least: if steps go on to grow in proportion to the time. Those that stability holds do not.
-    to_come = pace * now * math.log(plan.end.to_host() / now)
+    steps_to_come = now / step * math.log(plan.end.to_host() / now)
+    to_come = steps_to_come * (int(carry.evaluations) - before[1]) / max(int(carry.steps) - before[2], 1)
     if now < float(carry.patience) or to_come < _WORTH:
         return plan, carry
     radius, products = curvature(plan, carry)
