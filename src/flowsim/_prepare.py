@@ -14,6 +14,7 @@ from .moment import Lift
 from .probes import Probe
 from .problem import Problem
 from .reductions import Reduction
+from .solver_names import SYMMETRIC
 from .solvers import Method
 
 _ROWS = 256  # saved rows that a chunk can hold
@@ -92,6 +93,9 @@ def prepare(
         end=Clock.at(settings.t1, dtype),
         capacity=_ROWS,
     )
+    if settings.solver in SYMMETRIC and not _symmetric(flow, smaller.problem):
+        what = "the Gram system" if smaller.problem.metric is not None else type(flow).__name__
+        raise ValueError(f"{settings.solver} needs a symmetric Jacobian, which {what} has not: use stabilized.")
     size = _tree.size(smaller.problem.parameters)
     return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
 
@@ -100,8 +104,13 @@ def _for_stiff(settings: Settings, plan: Plan) -> Method | None:
     """The method that `auto` turns to where the flow is stiff. Only a gradient flow's spectrum is known to be real."""
     if settings.solver != "auto" or settings.step is not None or not isinstance(plan.flow, flows.Gradient):
         return None
-    kind = solvers.choose_stabilised(settings.rtol)
+    kind = solvers.choose_stabilised(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem))
     return solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=plan.end.high.dtype)
+
+
+def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:
+    """Is the velocity the gradient of something, so that its Jacobian is symmetric?"""
+    return isinstance(flow, flows.Gradient | flows.ModifiedGradient) and problem.metric is None
 
 
 def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Settings) -> Reduction:

@@ -38,6 +38,7 @@ _WITNESS = {
     "kvaerno5": ("kvaerno4", 4.0),
     "stabilized": ("stabilized4", 4.0),
     "stabilized4": ("stabilized", 4.0),
+    "exponential": ("stabilized4", 4.0),
 }
 _TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
 # The witness has an error of its own, and errors of two runs may partly cancel. On 200 random problems

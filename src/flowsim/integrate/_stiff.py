@@ -50,7 +50,7 @@ def reconsider(methods: Methods, plan: Plan, before: tuple[float, int, int], car
     now, step = carry.clock.to_host(), float(carry.previous_step)
     pace = (int(carry.evaluations) - before[1]) / max(now - before[0], 1e-300)
     if plan is stabilised:
-        stiff = step * float(carry.solver.spectrum.radius) > _STIFF
+        stiff = step * float(stabilised.method.radius(carry.solver)) > _STIFF
         if stiff and pace <= float(carry.pace):
             return plan, carry
         return explicit, _with(explicit, carry, pace, _RETRY * now)

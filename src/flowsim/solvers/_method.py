@@ -24,6 +24,7 @@ class Method(eqx.Module):
     - `fixed_step`: the step size of a fixed-step run, else None.
     - `evaluations`: `(state_before, state_after) -> int`, vector-field evaluations of one attempted step.
     - `after_rejection`: `(state_before, attempted_state) -> state` with which the step is tried again.
+    - `radius`: `state -> ` the Jacobian's spectral radius as the solver last knew it, for a method of stiff flows.
     """
 
     kind: str = eqx.field(static=True)
@@ -32,6 +33,7 @@ class Method(eqx.Module):
     fixed_step: Float[Array, ""] | None
     evaluations: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
     after_rejection: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
+    radius: Callable[[PyTree], Array] | None = eqx.field(static=True, default=None)
 
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:
@@ -41,6 +43,12 @@ def flow_rms(state: PyTree) -> Float[Array, ""]:
     hardly does. The integrals that ride along are left out.
     """
     return functools.reduce(jnp.maximum, [_tree.rms(leaf) for leaf in jax.tree.leaves(state.flow)])
+
+
+def flow_weights(state: PyTree) -> PyTree:
+    """1 for the flow's own state and 0 for the integrals that ride along."""
+    nothing = jax.tree.map(jnp.zeros_like, state)
+    return eqx.tree_at(lambda s: s.flow, nothing, jax.tree.map(jnp.ones_like, state.flow))
 
 
 def controller(rtol: float, atol: float, dtype) -> diffrax.PIDController:

@@ -12,7 +12,9 @@ import optimistix
 from jaxtyping import PyTree
 
 from ._dop853 import Dop853
-from ._method import Method, controller, flow_rms, keep_before
+from ._exponential import Exponential, quotients_do
+from ._exponential import evaluations as exponential_evaluations
+from ._method import Method, controller, flow_rms, flow_weights, keep_before
 from ._stabilized import Stabilized, affordable_stages, doubt, evaluations
 from ._stabilized4 import Stabilized4
 
@@ -40,7 +42,7 @@ _STABILIZED: dict[str, Callable[..., diffrax.AbstractSolver]] = {
 
 def kinds() -> tuple[str, ...]:
     """Names that `make` knows, besides `auto`."""
-    return (*_EXPLICIT, *_STABILIZED, *_IMPLICIT)
+    return (*_EXPLICIT, *_STABILIZED, "exponential", *_IMPLICIT)
 
 
 def choose(rtol: float) -> str:
@@ -48,8 +50,13 @@ def choose(rtol: float) -> str:
     return "dopri8" if rtol <= 1e-5 else "tsit5"
 
 
-def choose_stabilised(rtol: float) -> str:
-    """What `auto` turns to where the flow is stiff: fourth order pays at the tighter tolerances only."""
+def choose_stabilised(rtol: float, *, symmetric: bool = True) -> str:
+    """What `auto` turns to where the flow is stiff: fourth order pays at the tighter tolerances only.
+
+    **Arguments:** `symmetric`: is the flow's Jacobian? That of a gradient flow is, but not in the Gram system.
+    """
+    if symmetric:
+        return "exponential" if rtol >= 1e-5 else "stabilized4"
     return "stabilized" if rtol >= 1e-5 else "stabilized4"
 
 
@@ -70,19 +77,32 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         raise ValueError("euler has no error estimate: give it a fixed step size (solver.step).")
     if step is not None and not (math.isfinite(step) and step > 0):
         raise ValueError(f"step must be > 0 and finite, got {step}.")
-    cost, retry = None, keep_before
+    cost, retry, radius = None, keep_before, None
     if kind in _EXPLICIT:
         solver = _EXPLICIT[kind]()
     elif kind in _STABILIZED:
         solver = _STABILIZED[kind](max_stages=affordable_stages(rtol, dtype))
-        cost, retry = evaluations, doubt
+        cost, retry, radius = evaluations, doubt, _of_spectrum
+    elif kind == "exponential":
+        tolerances = jnp.asarray(rtol, dtype), jnp.asarray(atol, dtype)
+        exact = not quotients_do(rtol, dtype)
+        solver = Exponential(*tolerances, norm=flow_rms, seen=flow_weights, exact=exact)
+        cost, radius = exponential_evaluations, _of_ritz_values
     elif kind in _IMPLICIT:
         solver = _IMPLICIT[kind](root_finder=_matrix_free_newton(rtol, atol))
     else:
         raise ValueError(f"unknown solver {kind!r}; known are auto, {', '.join(kinds())}.")
     control = None if step is not None else controller(rtol, atol, dtype)
     fixed = None if step is None else jnp.asarray(step, dtype)
-    return Method(kind, solver, control, fixed, cost or ConstantCost(_stages(solver)), retry)
+    return Method(kind, solver, control, fixed, cost or ConstantCost(_stages(solver)), retry, radius)
+
+
+def _of_spectrum(memory: PyTree) -> jax.Array:
+    return memory.spectrum.radius
+
+
+def _of_ritz_values(memory: PyTree) -> jax.Array:
+    return memory.radius
 
 
 def _stages(solver: diffrax.AbstractSolver) -> int:

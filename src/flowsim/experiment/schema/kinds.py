@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterator
 
 from ... import plugin
+from ...solver_names import SYMMETRIC
 from ._remark import Remark
 from .certificate import Certificate
 from .compare import whole_steps
@@ -15,7 +16,7 @@ from .events import (
     MlpAligned,
     Phase1End,
 )
-from .flow import FlowConfig, GradientFlow, _Flow
+from .flow import FlowConfig, GradientFlow, ModifiedGradientFlow, _Flow
 from .init import AsMade, InitConfig, KaimingNormal, KaimingUniform, PluginInit
 from .loss import LossConfig, PluginLoss
 from .model import (
@@ -28,6 +29,7 @@ from .model import (
     parameter_names,
 )
 from .probes import AttentionMap, Fresh, InductionScore, Margins, Norm, PluginProbe, ProbeConfig, Rank
+from .solver import Solver
 from .task import (
     CooccurrenceLanguageTask,
     CooccurrenceTask,
@@ -238,6 +240,15 @@ def _reduction(flow: FlowConfig, certificate: Certificate) -> Iterator[Remark]:
         yield Remark(("certificate", "method"), "must be solver: the Gram system is one of the plain gradient flow")
 
 
+def _symmetric_jacobian(solver: Solver, flow: FlowConfig) -> Iterator[Remark]:
+    plain = isinstance(flow, GradientFlow | ModifiedGradientFlow) and not flow.adjusted and flow.reduction != "gram"
+    if solver.kind in SYMMETRIC and not plain:
+        yield Remark(
+            ("solver", "kind"), f"must not be {solver.kind} here: it is for flows whose Jacobian is symmetric, which "
+            "are plain gradient and modified_gradient flows in any reduction but gram", "take stabilized",
+        )  # fmt: skip
+
+
 def _registered(
     task: TaskConfig,
     model: ModelConfig,
@@ -281,6 +292,7 @@ KIND_CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _names_of_parameters,
     _stages,
     _reduction,
+    _symmetric_jacobian,
     _width_of_other_flows,
     _registered,
     whole_steps,
