@@ -18,8 +18,8 @@ from scipy.optimize import brentq, minimize_scalar
 from ..events import FINE, crossings, nodes
 from ..probes import measure_all
 from ..result import Crossing
-from ._advance import TERMS, _Attempt, _interpolant, moment
 from ._carry import Carry, Clock, Plan, State
+from ._inside import TERMS, Attempt, finished, interpolant, moment
 
 
 class Peek(eqx.Module):
@@ -44,8 +44,8 @@ def peek(plan: Plan, clock: Clock, state: State, size) -> Peek:
 @eqx.filter_jit
 def _fine_parts(plan: Plan, clock: Clock, state: State, size, low, high):
     """Every event's parts at `FINE` Chebyshev points of a piece of a step."""
-    tried = _fresh_step(plan, clock, state, size)
-    inside = _interpolant(plan, state, tried)
+    tried, _ = finished(plan, clock, _fresh_step(plan, clock, state, size), jnp.ones((), bool))
+    inside = interpolant(plan, state, tried)
 
     def measure(s):
         now = moment(plan, clock.advance(s), inside(s))
@@ -54,13 +54,13 @@ def _fine_parts(plan: Plan, clock: Clock, state: State, size, low, high):
     return jax.lax.map(measure, size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype)))
 
 
-def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> _Attempt:
+def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> Attempt:
     """A step that trusts nothing stored: after a root find the stored slope would be that of another time."""
     solver, args, zero = plan.method.solver, (plan, clock), jnp.zeros_like(size)
     memory = solver.init(TERMS, zero, size, state, args)
     end, _, dense, _, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
-    return _Attempt(size, yes, end, yes, yes, yes, dense, (), (), size)
+    return Attempt(size, yes, end, yes, yes, yes, dense, (), (), size)
 
 
 def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:

@@ -24,6 +24,8 @@ class Method(eqx.Module):
     - `fixed_step`: the step size of a fixed-step run, else None.
     - `evaluations`: `(state_before, state_after) -> int`, vector-field evaluations of one attempted step.
     - `after_rejection`: `(state_before, attempted_state) -> state` with which the step is tried again.
+    - `finish`: evaluations of the solver's method `finish`, which completes a step's dense output; None if every step
+      gives it.
     - `radius`: `state -> ` the Jacobian's spectral radius as the solver last knew it, for a method of stiff flows.
     """
 
@@ -34,6 +36,7 @@ class Method(eqx.Module):
     evaluations: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
     after_rejection: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
     radius: Callable[[PyTree], Array] | None = eqx.field(static=True, default=None)
+    finish: int | None = eqx.field(static=True, default=None)
 
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:

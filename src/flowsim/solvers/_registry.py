@@ -27,7 +27,7 @@ _EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "tsit5": diffrax.Tsit5,
     "dopri5": diffrax.Dopri5,
     "dopri8": diffrax.Dopri8,
-    "dop853": Dop853,
+    "dop853": lambda: Dop853(finishes=False),
 }
 _IMPLICIT: dict[str, Callable[..., diffrax.AbstractSolver]] = {
     "kvaerno3": diffrax.Kvaerno3,
@@ -47,7 +47,7 @@ def kinds() -> tuple[str, ...]:
 
 def choose(rtol: float) -> str:
     """What `auto` stands for: eighth order pays once the tolerance asks for more than about five digits."""
-    return "dopri8" if rtol <= 1e-5 else "tsit5"
+    return "dop853" if rtol <= 1e-5 else "tsit5"
 
 
 def choose_stabilised(rtol: float, *, symmetric: bool = True) -> str:
@@ -77,9 +77,10 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         raise ValueError("euler has no error estimate: give it a fixed step size (solver.step).")
     if step is not None and not (math.isfinite(step) and step > 0):
         raise ValueError(f"step must be > 0 and finite, got {step}.")
-    cost, retry, radius = None, keep_before, None
+    cost, retry, radius, finish = None, keep_before, None, None
     if kind in _EXPLICIT:
         solver = _EXPLICIT[kind]()
+        finish = solver.finishing if isinstance(solver, Dop853) else None
     elif kind in _STABILIZED:
         solver = _STABILIZED[kind](max_stages=affordable_stages(rtol, dtype))
         cost, retry, radius = evaluations, doubt, _of_spectrum
@@ -94,7 +95,7 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         raise ValueError(f"unknown solver {kind!r}; known are auto, {', '.join(kinds())}.")
     control = None if step is not None else controller(rtol, atol, dtype)
     fixed = None if step is None else jnp.asarray(step, dtype)
-    return Method(kind, solver, control, fixed, cost or ConstantCost(_stages(solver)), retry, radius)
+    return Method(kind, solver, control, fixed, cost or ConstantCost(_stages(solver)), retry, radius, finish)
 
 
 def _of_spectrum(memory: PyTree) -> jax.Array:
@@ -108,7 +109,7 @@ def _of_ritz_values(memory: PyTree) -> jax.Array:
 def _stages(solver: diffrax.AbstractSolver) -> int:
     """Vector-field evaluations of one attempted step; a first stage carried over from the last step costs nothing."""
     if isinstance(solver, Dop853):
-        return 15
+        return solver.evaluations
     tableau = getattr(solver, "tableau", None)
     return 1 if tableau is None else tableau.num_stages - int(tableau.fsal)
 
