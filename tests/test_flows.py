@@ -233,6 +233,23 @@ def test_momentum_runs_in_reduced_coordinates():
     assert apart(small.parameters, full.parameters) < 1e-8 * apart(full.parameters, problem.parameters)
 
 
+def test_what_a_velocity_costs():
+    modified = flowsim.flows.modified_gradient(step=0.1)
+    for flow, gradients in (
+        (flowsim.flows.gradient(), 1),
+        (modified, 3),
+        (flowsim.flows.weight_decay(modified, strength=0.1), 3),
+        (flowsim.flows.weight_decay(strength=0.1), 1),
+    ):
+        assert flowsim.flows.gradients_per_velocity(flow) == gradients
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum(p**4) / 4, jnp.asarray([1.0, -0.5]))
+    plain, dear = (
+        flowsim.simulate(problem, t1=1.0, solver="tsit5", step=0.1, flow=flow).solver.vector_field_evaluations
+        for flow in (flowsim.flows.gradient(), modified)
+    )
+    assert dear == 3 * plain
+
+
 def test_reductions_that_a_flow_lacks_are_refused():
     problem, _ = reference()
     with pytest.raises(ValueError, match="tells coordinates apart"):

@@ -162,14 +162,15 @@ def _variables(plan: Plan, rows) -> dict[str, Variable]:
 
 def _cost(prepared: Prepared, history: History, seconds_compile: float, seconds_run: float):
     settings, carry = prepared.settings, cast(Carry, history.carry)
+    price = flows.gradients_per_velocity(prepared.plan.flow)
     return SolverRecord(
         kind=prepared.plan.method.kind,
         rtol=settings.rtol,
         atol=settings.atol,
         steps=int(carry.steps),
         rejected=int(carry.rejected),
-        vector_field_evaluations=int(carry.evaluations),
-        event_evaluations=history.event_evaluations,
+        vector_field_evaluations=price * int(carry.evaluations),
+        event_evaluations=price * history.event_evaluations,
         reduction=prepared.reduction.name,
         reduction_reason=prepared.reduction.reason,
         seconds_compile=seconds_compile,

@@ -2,6 +2,7 @@
 
 from ._adaptive import Adaptive, Sign, adam, memory, rmsprop, sign
 from ._adjusted import Adjusted, clipped, frozen, normalised, projected, time_scales, weight_decay
+from ._cost import gradients_per_velocity
 from ._flow import AbstractFlow
 from ._gradient import Gradient, gradient
 from ._modified import ModifiedGradient, modified_gradient
@@ -22,6 +23,7 @@ __all__ = [
     "clipped",
     "frozen",
     "gradient",
+    "gradients_per_velocity",
     "heavy_ball",
     "heavy_ball_friction",
     "heavy_ball_step",

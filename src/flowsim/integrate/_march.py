@@ -100,8 +100,7 @@ def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarr
     """What a call of `advance` gave, once the host has looked into the step that asked for it."""
     crossings, spent = [], 0
     if np.any(carry.look):
-        found, tries = find(plan, carry)
-        spent = tries * int(plan.method.evaluations(carry.solver, carry.solver) or 0)
+        found, spent = find(plan, carry)
         carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
     status = _status(plan, carry, crossings, max_steps)
     return Chunk(carry, times, rows, tuple(crossings), spent, status, carry.clock.to_host(), plan.method.kind)

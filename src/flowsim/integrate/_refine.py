@@ -7,6 +7,7 @@ the tolerance.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -29,51 +30,67 @@ class Peek(eqx.Module):
     clock: Clock
     values: jax.Array  # of every event
     probes: dict
+    evaluations: jax.Array  # that the step took
 
 
 @eqx.filter_jit
 def peek(plan: Plan, clock: Clock, state: State, size) -> Peek:
     """Step from `state` by exactly `size`, and look around."""
-    end = _fresh_step(plan, clock, state, size).state
+    tried, evaluations = _fresh_step(plan, clock, state, size)
+    end = tried.state
     now = clock.advance(size)
     here = moment(plan, now, end)
     values = jnp.array([jnp.min(event.parts(here)) for event in plan.events])
-    return Peek(end, now, values, measure_all(plan.probes, here))
+    return Peek(end, now, values, measure_all(plan.probes, here), evaluations)
 
 
 @eqx.filter_jit
 def _fine_parts(plan: Plan, clock: Clock, state: State, size, low, high):
-    """Every event's parts at `FINE` Chebyshev points of a piece of a step."""
-    tried, _ = finished(plan, clock, _fresh_step(plan, clock, state, size), jnp.ones((), bool))
+    """Every event's parts at `FINE` Chebyshev points of a piece of a step; and the evaluations of the step."""
+    tried, evaluations = _fresh_step(plan, clock, state, size)
+    tried, finishing = finished(plan, clock, tried, jnp.ones((), bool))
     inside = interpolant(plan, state, tried)
 
     def measure(s):
         now = moment(plan, clock.advance(s), inside(s))
         return tuple(event.parts(now) for event in plan.events)
 
-    return jax.lax.map(measure, size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype)))
+    parts = jax.lax.map(measure, size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype)))
+    return parts, evaluations + finishing
 
 
-def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> Attempt:
-    """A step that trusts nothing stored: after a root find the stored slope would be that of another time."""
+def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> tuple[Attempt, jax.Array]:
+    """A step that trusts nothing stored: after a root find the stored slope would be that of another time.
+
+    And the evaluations that it took.
+    """
     solver, args, zero = plan.method.solver, (plan, clock), jnp.zeros_like(size)
     memory = solver.init(TERMS, zero, size, state, args)
-    end, _, dense, _, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
+    end, _, dense, after, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
-    return Attempt(size, yes, end, yes, yes, yes, dense, (), (), size)
+    spent = 1 + plan.method.evaluations(memory, after)
+    return Attempt(size, yes, end, yes, yes, yes, dense, (), (), size), spent
 
 
 def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
-    """Every crossing of the last accepted step that counts, in order of time, and the steps it took to find them."""
+    """Every crossing of the last accepted step that counts, in order of time; and the evaluations spent on them."""
     clock, state, size = carry.previous_clock, carry.previous_state, carry.previous_step
-    dtype = size.dtype
+    dtype, spent = size.dtype, 0
+
+    def look(time: float) -> Peek:
+        nonlocal spent
+        there = peek(plan, clock, state, jnp.asarray(time, dtype))
+        spent += int(there.evaluations)
+        return there
 
     @functools.cache
     def fine(low, high):
-        parts = _fine_parts(plan, clock, state, size, jnp.asarray(low, dtype), jnp.asarray(high, dtype))
+        nonlocal spent
+        parts, evaluations = _fine_parts(plan, clock, state, size, jnp.asarray(low, dtype), jnp.asarray(high, dtype))
+        spent += int(evaluations)
         return [np.asarray(part, np.float64) for part in jax.device_get(parts)]
 
-    found, tries = [], 0
+    found = []
     for i, event in enumerate(plan.events):
         if not bool(carry.look[i]):
             continue
@@ -81,13 +98,12 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
         for low, high, direction in brackets:
             if not _counts(event.direction, direction):
                 continue
-            time, refined, evaluations = _solve(plan, carry, i, low, high, direction)
-            tries += evaluations + 1
-            there = peek(plan, clock, state, jnp.asarray(time, size.dtype))
+            time, refined = _solve(lambda s, i=i: float(look(s).values[i]), carry, low, high, direction)
+            there = look(time)
             scalars = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
             start = clock.to_host()
             found.append((Crossing(event.name, start + time, direction, refined, resolved, scalars), there))
-    return sorted(found, key=lambda pair: pair[0].time), tries + fine.cache_info().misses
+    return sorted(found, key=lambda pair: pair[0].time), spent
 
 
 def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> Peek:
@@ -109,18 +125,13 @@ def _counts(wanted: str, direction: int) -> bool:
     return wanted == "both" or (wanted == "up") == (direction > 0)
 
 
-def _solve(plan: Plan, carry: Carry, i: int, low: float, high: float, direction: int) -> tuple[float, bool, int]:
-    """The root of event i inside the step, as a local time; was it found on the flow; evaluations."""
+def _solve(
+    value: Callable[[float], float], carry: Carry, low: float, high: float, direction: int
+) -> tuple[float, bool]:
+    """The root of an event's value inside the step, as a local time; and was it found on the flow?"""
     size = float(carry.previous_step)
     if high == 0.0:
-        return 0.0, True, 0  # exactly 0 since the start
-    calls = 0
-
-    def value(s):
-        nonlocal calls
-        calls += 1
-        return float(peek(plan, carry.previous_clock, carry.previous_state, jnp.asarray(s, carry.step.dtype)).values[i])
-
+        return 0.0, True  # exactly 0 since the start
     width = (high - low) * size
     resolution = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(carry.previous_clock.to_host(), size)
     for widen in (0.0, 1.0, 8.0, 64.0):
@@ -132,9 +143,9 @@ def _solve(plan: Plan, carry: Carry, i: int, low: float, high: float, direction:
                 dip: Any = minimize_scalar(lambda s: direction * value(s), bounds=(a, b), method="bounded",
                                       options={"xatol": 1e-9 * (b - a)})  # fmt: skip
                 if dip.fun >= 0:
-                    return a, True, calls
+                    return a, True
                 a = float(dip.x)
             tolerances: Any = {"xtol": max(resolution, 1e-300), "rtol": 8.9e-16}
             root: Any = brentq(value, a, b, **tolerances)
-            return float(root), True, calls
-    return (low + high) / 2 * size, False, calls
+            return float(root), True
+    return (low + high) / 2 * size, False
