@@ -12,7 +12,7 @@ task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 8}
 model: {kind: cooccurrence_transformer, width: 4, neurons: 4}
 flow: {t1: 2.0}
 events: [{kind: loss_below, value: 0.5}]
-compare: {solvers: [bosh3], tolerances: [1.0e-3, 1.0e-4], repeats: 1}
+compare: {solvers: [bosh3], tolerances: [1.0e-3, 1.0e-4], reference: [tsit5, dopri5], repeats: 1}
 """
 
 

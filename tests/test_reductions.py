@@ -27,7 +27,7 @@ def wide(width=40, vocabulary=10, unseen=0, embedding=None, seed=0):
 
 
 def solve(problem, name):
-    return flowsim.simulate(problem, t1=20.0, rtol=1e-11, atol=1e-13, reduction=name)
+    return flowsim.simulate(problem, t1=20.0, rtol=1e-11, atol=1e-13, solver="dopri8", reduction=name)
 
 
 @pytest.mark.parametrize("case", ["wide", "unseen", "embedding", "rank deficient"])

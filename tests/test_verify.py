@@ -16,7 +16,7 @@ task: {kind: cooccurrence, samples: 6, length: 3, vocabulary: 10, distinct_words
 model: {kind: cooccurrence_transformer, width: 64, neurons: 8}
 init: {kind: theory}
 flow: {kind: gradient, t1: 50.0}
-solver: {rtol: 1.0e-6, atol: 1.0e-8}
+solver: {kind: tsit5, rtol: 1.0e-6, atol: 1.0e-8}
 save: {points: 40}
 certificate: false
 figures: [loss]

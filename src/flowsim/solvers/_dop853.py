@@ -87,7 +87,7 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         h = t1 - t0
         first = jax.lax.cond(made_jump, lambda: terms.vf(t0, y0, args), lambda: solver_state)
-        slopes = jax.tree.map(lambda k: jnp.zeros((_STAGES, *k.shape), k.dtype).at[0].set(k), first)
+        slopes = jax.tree.map(lambda k: jnp.zeros((13, *k.shape), k.dtype).at[0].set(k), first)
         y1, slopes = _stages(terms, t0, h, y0, args, slopes, 1, 13)  # the step's end is the last stage's state
         error = jax.tree.map(lambda k: h * _error(k), slopes)
         last = jax.tree.map(lambda k: k[12], slopes)
@@ -99,7 +99,8 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
     def finish(self, terms, t0, t1, args, unfinished):
         """The dense output of a step that was taken without it."""
         h, y0, y1 = t1 - t0, unfinished["y0"], unfinished["y1"]
-        _, slopes = _stages(terms, t0, h, y0, args, unfinished["slopes"], 13, _STAGES)
+        room = jax.tree.map(lambda k: jnp.pad(k, [(0, _STAGES - 13), *[(0, 0)] * (k.ndim - 1)]), unfinished["slopes"])
+        _, slopes = _stages(terms, t0, h, y0, args, room, 13, _STAGES)
         return {"y0": y0, "terms": jax.tree.map(lambda a, b, k: _dense(a, b, k, h), y0, y1, slopes)}
 
 
