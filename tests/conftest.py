@@ -14,8 +14,9 @@ if _OURS:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
-# Most of the suite's time is XLA compiling programs that run once: its costly passes do not pay here. The source is the
-# same; what depends on speed is in `benchmarks/`.
+# Most of the suite's time is XLA compiling programs that run once: its costly passes do not pay there. Modules that look
+# at the last bit, at what is not finite, or at what other processes wrote are compiled as users compile.
+_AS_USERS = ("test_kill", "test_status", "test_auto", "test_events", "test_exponential", "test_reference", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 jaxtyping.install_import_hook("flowsim", "beartype.beartype")
@@ -34,7 +35,20 @@ def pytest_unconfigure():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _forget_programs():
+def _compile_as_users_do(request):
+    if request.module.__name__.split(".")[-1] not in _AS_USERS:
+        yield
+        return
+    before, name = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"], "jax_disable_most_optimizations"
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "0"  # for the processes that these tests start
+    jax.config.update(name, False)
+    yield
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = before
+    jax.config.update(name, before == "1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs(_compile_as_users_do):
     """Drop a module's compiled programs after it.
 
     Each maps some memory pages of its own. A worker that keeps all of them comes to the kernel's limit of 65 530

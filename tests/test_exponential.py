@@ -56,13 +56,13 @@ def test_lanczos_finds_outliers_in_few_products():
             weights=jnp.ones_like(b), most=64, first=jnp.asarray(0),
         )
     )(jnp.asarray(b))  # fmt: skip
-    value, image = found.apply(lambda z: phi(1, z))
+    value, image = found.apply(lambda z: phi(1, z), lambda z: phi(2, z))
     exact = np.linalg.solve(-matrix, expm(-matrix) @ b - b)
     assert bool(found.converged)
     assert int(found.size) < 20
     np.testing.assert_allclose(value, exact, atol=1e-8)
     np.testing.assert_allclose(image, -matrix @ exact, atol=1e-6)
-    np.testing.assert_allclose(found.radius, 1e5, rtol=1e-6)
+    np.testing.assert_allclose(np.max(np.abs(found.values)), 1e5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("h", [0.1, 10.0, 1e4])
@@ -113,6 +113,8 @@ def test_diffrax_drives_it():
     solution = run(jnp.asarray(start))
     np.testing.assert_allclose(solution.ys[-1], expm(-3 * matrix) @ start, atol=1e-5)
     assert int(solution.stats["num_steps"]) < 30
+    for t in (1e-4, 3e-3, 0.02, 0.7, 2.5):  # most of them inside steps that are far longer than 1/λ
+        np.testing.assert_allclose(solution.evaluate(t), expm(-t * matrix) @ start, atol=1e-4)
     falls = diffrax.Event(lambda t, y, args, **kw: y @ y - 0.25 * start @ start, optimistix.Newton(1e-8, 1e-8))
     stop = solve(jnp.asarray(start), 3.0, event=falls)
     assert abs(float(jnp.sum(stop.ys[-1] ** 2)) - 0.25 * start @ start) < 1e-3
@@ -120,18 +122,49 @@ def test_diffrax_drives_it():
     np.testing.assert_allclose(many, np.outer([1, 2, -1], expm(-matrix) @ start), atol=1e-5)
 
 
-def test_integrals_ride_along():
-    """An entry that no entry depends on makes the Jacobian asymmetric; with weight 0 it does no harm."""
-    matrix, start = hessian([0.5, 2.0, 300.0])
+@pytest.mark.parametrize("size", [1, 3])
+def test_integrals_ride_along(size):
+    """An entry that no entry depends on makes the Jacobian asymmetric; with weight 0 it does no harm.
+
+    Here it is ∫ 1 + Σ y, whose slope has a part that J takes to 0: the space of y alone knows nothing of it.
+    """
+    matrix, start = hessian([0.5, 2.0, 300.0][:size])
     weighing = solver(1e-8, seen=lambda s: {"y": jnp.ones_like(s["y"]), "sum": jnp.zeros_like(s["sum"])})
 
     def field(s):
-        return {"y": -jnp.asarray(matrix) @ s["y"], "sum": jnp.sum(s["y"])}
+        return {"y": -jnp.asarray(matrix) @ s["y"], "sum": 1 + jnp.sum(s["y"])}
 
     y1, *_ = one_step(weighing, field, {"y": jnp.asarray(start), "sum": jnp.asarray(0.0)}, 2.0)
     np.testing.assert_allclose(y1["y"], expm(-2 * matrix) @ start, atol=1e-6)
     integral = np.linalg.solve(matrix, start - expm(-2 * matrix) @ start)
-    np.testing.assert_allclose(y1["sum"], integral.sum(), atol=1e-6)
+    np.testing.assert_allclose(y1["sum"], 2 + integral.sum(), atol=1e-6)
+
+
+def test_energy_identity_falls_with_the_tolerance():
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.asarray([0.7, 3.0]) * p**4) / 4, jnp.asarray([1.0, -2.0]))
+    errors = [
+        flowsim.simulate(problem, t1=5.0, solver="exponential", rtol=rtol, atol=rtol).energy_identity
+        for rtol in (1e-3, 1e-6)
+    ]
+    assert errors[0] < 0.2
+    assert errors[1] < errors[0] / 30
+
+
+def test_rows_and_events_inside_a_transient():
+    """Rows and events within steps far longer than the fastest time scale are those of the flow."""
+    rates, start = np.array([1.0, 1e4]), np.array([1.0, 1.0])
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.asarray(rates) * p**2) / 2, jnp.asarray(start))
+    times = np.geomspace(1e-6, 1.0, 60)
+    event = flowsim.events.crossing("fast", lambda t, p: p[1] - 0.01)
+    result = flowsim.simulate(
+        problem, t1=1.0, solver="exponential", rtol=1e-4, atol=1e-6, save_times=times, events=[event],
+        probes={"p": lambda p: p},
+    )  # fmt: skip
+    saved = result.dataset["time"].values
+    np.testing.assert_allclose(result.dataset["p"], start * np.exp(-np.outer(saved, rates)), atol=1e-4)
+    assert result.solver.steps < 20
+    assert result.events["fast"].time == pytest.approx(np.log(100) / 1e4, rel=1e-3)
+    assert len(result.events["fast"].times) == 1
 
 
 def test_counted_evaluations_are_the_calls_that_were_made():
@@ -173,12 +206,57 @@ def test_fewest_evaluations_on_a_stiff_transformer():
 
 def test_float32_takes_exact_products():
     problem = jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, squared_problem())
-    options = {"t1": 3.0, "rtol": 1e-4, "atol": 1e-6, "save_times": [0.0, 3.0], "certificate": True}
+    options = {"t1": 3.0, "rtol": 1e-5, "atol": 1e-7, "save_times": [0.0, 3.0], "certificate": True}
     result = flowsim.simulate(problem, solver="exponential", **options)
     assert result.status.ok
     assert result.parameters.W.dtype == jnp.float32
-    assert result.solver.rejected <= 2
+    assert result.solver.rejected <= 0.1 * result.solver.steps + 2
     assert result.certificate.relative_error < 1e-2
+
+
+def test_a_fixed_step_out_of_reach_says_so():
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.logspace(-2, 8, 300) * p**2) / 2, jnp.ones(300))
+    result = flowsim.simulate(problem, t1=1.0, solver="exponential", step=1.0, save_times=[0.0, 1.0])
+    assert result.status.kind == "beyond_reach"
+    assert "solver.step" in result.status.remedy
+
+
+def test_auto_stays_with_it_while_the_flow_is_stiff():
+    """Once what is stiff has decayed, the Krylov space is of slow directions alone: that must not pass for slowness."""
+    problem = flowsim.Problem.from_loss(
+        lambda p: jnp.sum(jnp.asarray([0.02, 0.5, 900.0]) * p**2 + 1e-3 * p**4) / 2, jnp.asarray([1.0, -2.0, 1.0])
+    )
+    result = flowsim.simulate(problem, t1=400.0, rtol=1e-5, atol=1e-9, save_times=[0.0, 400.0])
+    assert [switch.kind for switch in result.solver.switches] == ["exponential"]
+
+
+def test_evaluations_of_events_are_the_calls_that_were_made():
+    calls = []
+
+    @jax.custom_jvp
+    def risk(p):
+        return jnp.sum(p**2) / 2
+
+    @risk.defjvp
+    def _slope(primals, tangents):
+        jax.debug.callback(lambda: calls.append(1))
+        return risk(primals[0]), jnp.sum(primals[0] * tangents[0])
+
+    event = flowsim.events.crossing("half", lambda t, p: p[0] - 0.5)
+    problem = flowsim.Problem.from_loss(risk, jnp.asarray([1.0]))
+    counted = {}
+    for solver, step in (("heun", 0.01), ("bosh3", None)):
+        options = {"t1": 1.0, "solver": solver, "step": step, "rtol": 1e-6, "atol": 1e-8, "save_times": [0.0, 1.0]}
+        for events in ((), (event,)):
+            flowsim.simulate(problem, events=events, probes={}, **options)
+            jax.effects_barrier()
+            calls.clear()
+            record = flowsim.simulate(problem, events=events, **options).solver
+            jax.effects_barrier()
+            counted[solver, len(events)] = len(calls), record.event_evaluations
+        more = counted[solver, 1][0] - counted[solver, 0][0]
+        assert more >= counted[solver, 1][1] > 0
+        assert counted[solver, 0][1] == 0
 
 
 def test_asymmetric_jacobians_are_refused():

@@ -16,7 +16,7 @@ class Status:
     """How a run ended, and what to do about it.
 
     `kind` is one of `done`, `event` (a terminal event stopped it), `interrupted`, `step_limit`, `step_size_floor`,
-    `not_finite`, `implicit_failed`.
+    `not_finite`, `implicit_failed`, `beyond_reach`.
     """
 
     kind: str

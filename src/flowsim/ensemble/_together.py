@@ -23,7 +23,6 @@ from ._loop import each
 
 T = TypeVar("T")
 S = TypeVar("S")
-_STATES = 24  # copies of the state that a step of the widest method holds: its stages, and the carry
 _SHARE = 0.25  # of the device's memory
 _MEMORY = 2**30  # bytes for a batch on a device that does not tell how much it has
 
@@ -35,7 +34,7 @@ def members_at_once(prepared: Prepared, members: int) -> int:
     plan = prepared.plan
     state = jax.eval_shape(lambda: plan.flow.init(plan.problem))
     row = jax.eval_shape(lambda: observe(plan, start(plan)))
-    one = _STATES * _bytes(state) + plan.capacity * _bytes(row) + _bytes(eqx.filter(plan, eqx.is_array))
+    one = plan.method.states * _bytes(state) + plan.capacity * _bytes(row) + _bytes(eqx.filter(plan, eqx.is_array))
     return max(1, min(-(-members // len(devices)), int(limit // one)))
 
 

@@ -57,8 +57,8 @@ def modified_gradient(step: float) -> ModifiedGradient:
     symmetries of the first, and the reductions `readout`, `rotation` and `vocabulary` are exact for it; it lacks the
     others, so W_K W_Kᵀ - W_Q W_Qᵀ and its like drift along it, as they do along descent; and there is no Gram system.
 
-    A velocity costs a gradient and a Hessian-vector product, about three gradients; `vector_field_evaluations`
-    counts it as one.
+    A velocity costs a gradient and a Hessian-vector product, and `vector_field_evaluations` counts it
+    as three gradients.
 
     **Arguments:** `step`: η > 0.
 

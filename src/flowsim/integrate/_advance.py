@@ -112,12 +112,12 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
         TERMS, zero, size, carry.state, args, carry.solver, jnp.zeros((), bool)
     )
     solved = outcome == diffrax.RESULTS.successful
-    finite = _all_finite(state) if error is None else _all_finite((state, error))
+    finite, reached = _all_finite(state), jnp.ones((), bool) if error is None else _all_finite(error)
+    good = finite & solved & reached
     if method.controller is None:
-        accept, next_size, control = finite & solved, method.fixed_step, carry.controller
+        accept, next_size, control = good, method.fixed_step, carry.controller
     else:
         # The controller cannot size a step whose error is NaN; infinite is "far too large" to it.
-        good = finite & solved
         error = jax.tree.map(lambda e: jnp.where(good, e, jnp.inf), error)
         order: Any = method.solver.error_order(TERMS)
         accept, new_start, new_end, _, control, _ = method.controller.adapt_step_size(
@@ -125,14 +125,14 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
         )
         next_size = new_end - new_start
     return Attempt(
-        size, last, state, jnp.asarray(accept), finite, solved, dense, solver, control, jnp.asarray(next_size)
+        size, last, state, jnp.asarray(accept), finite, solved, reached, dense, solver, control, jnp.asarray(next_size)
     )
 
 
 def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> Carry:
     """The carry after a step that was taken, refused by the error test, or put off because the rows were full.
 
-    A step that is put off leaves everything but `saved` as it was: the next chunk takes the very same step again.
+    A step that is put off leaves the position on the path as it was: the next chunk takes the very same step again.
     """
     method = plan.method
     off = tried.accept & ~commit
@@ -169,9 +169,9 @@ def _code(method, tried: Attempt, commit, in_a_row, step, clock: Clock):
     patience = 1 if method.controller is None else _REJECTIONS
     floor = 0.01 * jnp.finfo(step.dtype).eps * jnp.abs(clock.value)
     stuck = (in_a_row >= patience) | (~tried.last & (step < floor))
-    why = jnp.where(
-        ~tried.finite, Code.NOT_FINITE, jnp.where(~tried.solved, Code.IMPLICIT_FAILED, Code.STEP_SIZE_FLOOR)
-    )
+    why = jnp.where(~tried.reached, Code.BEYOND_REACH, Code.STEP_SIZE_FLOOR)
+    why = jnp.where(~tried.solved, Code.IMPLICIT_FAILED, why)
+    why = jnp.where(~tried.finite, Code.NOT_FINITE, why)
     code = jnp.where(commit & tried.last, Code.DONE, jnp.where(stuck, why, Code.RUNNING))
     return code.astype(jnp.int32)
 

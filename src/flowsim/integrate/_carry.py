@@ -28,6 +28,7 @@ class Code(IntEnum):
     NOT_FINITE = 3
     IMPLICIT_FAILED = 4
     EVENT = 5
+    BEYOND_REACH = 6
 
 
 class State(eqx.Module):

@@ -43,6 +43,7 @@ class Attempt(eqx.Module):
     accept: Array
     finite: Array
     solved: Array  # did the solver's own iteration converge?
+    reached: Array  # is there an estimate of the error? Some solvers refuse steps that would take too much work
     dense: PyTree
     solver: PyTree
     controller: PyTree

@@ -32,6 +32,11 @@ _REMEDY = {
         "the implicit solver's Newton iteration failed, however small the step",
         "use an explicit or the `stabilized` solver, or loosen solver.rtol",
     ),
+    Code.BEYOND_REACH: (
+        "beyond_reach",
+        "a step asks for more work than the solver takes for one (or its error overflows)",
+        "shorten solver.step or leave it out, loosen solver.rtol, or use another solver",
+    ),
 }
 FAILURES = frozenset(kind for kind, _, _ in _REMEDY.values())
 
@@ -41,7 +46,7 @@ class Chunk:
     """What one chunk gave.
 
     **Fields:** `carry`: where the loop stands, all that a checkpoint needs, None in a chunk that was read
-    back; `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: gradients
+    back; `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: velocities
     spent on finding them; `status`: None while it runs; `reached`, `solver`: time at its end, and the method with which
     the run goes on from there.
     """
@@ -133,13 +138,14 @@ def _settle(plan: Plan, carry: Carry, times, rows, found):
 def _next_stage(plan: Plan, carry: Carry, crossings, there) -> Carry:
     """The loop just past the crossing that ended a stage, in the next stage."""
     assert isinstance(plan.flow, Staged)
-    there = beyond(plan, carry, crossings[-1], there)
+    there, spent = beyond(plan, carry, crossings[-1], there)
     signs = carry.previous_signs
     for crossing in crossings:
         number = [event.name for event in plan.events].index(crossing.event)
         signs = signs.at[number].set(crossing.direction)
     state = eqx.tree_at(lambda s: s.flow, there.state, plan.flow.following(there.state.flow))
-    return restart(plan, carry, there.clock, state, signs)
+    fresh = restart(plan, carry, there.clock, state, signs)
+    return eqx.tree_at(lambda c: c.evaluations, fresh, fresh.evaluations + spent)
 
 
 def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | None:

@@ -68,8 +68,8 @@ def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> tuple[Attempt, 
     memory = solver.init(TERMS, zero, size, state, args)
     end, _, dense, after, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
-    spent = 1 + plan.method.evaluations(memory, after)
-    return Attempt(size, yes, end, yes, yes, yes, dense, (), (), size), spent
+    spent = plan.method.beginning + plan.method.evaluations(memory, after)
+    return Attempt(size, yes, end, yes, yes, yes, yes, dense, (), (), size), spent
 
 
 def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
@@ -106,19 +106,24 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
     return sorted(found, key=lambda pair: pair[0].time), spent
 
 
-def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> Peek:
-    """The flow a hair after a crossing, where its event has the new sign for good: it must not fire once more."""
+def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> tuple[Peek, int]:
+    """The flow a hair after a crossing, where its event has the new sign for good: it must not fire once more.
+
+    And the evaluations that it took.
+    """
     number = [event.name for event in plan.events].index(crossing.event)
     start = carry.previous_clock.to_host()
     hair = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(crossing.time, float(carry.previous_step))
+    spent = 0
     for _ in range(20):
         passed = float(there.values[number]) * crossing.direction > 0
         size = jnp.asarray(crossing.time + hair - start, carry.step.dtype)
         there = peek(plan, carry.previous_clock, carry.previous_state, size)
+        spent += int(there.evaluations)
         if passed:  # one hair more than was needed: the value is evaluated again, with other rounding
             break
         hair *= 2
-    return there
+    return there, spent
 
 
 def _counts(wanted: str, direction: int) -> bool:

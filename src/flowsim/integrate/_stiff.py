@@ -50,8 +50,8 @@ def reconsider(methods: Methods, plan: Plan, before: tuple[float, int, int], car
     now, step = carry.clock.to_host(), float(carry.previous_step)
     pace = (int(carry.evaluations) - before[1]) / max(now - before[0], 1e-300)
     if plan is stabilised:
-        stiff = step * float(stabilised.method.radius(carry.solver)) > _STIFF
-        if stiff and pace <= float(carry.pace):
+        radius, carry = _radius(plan, carry)
+        if step * radius > _STIFF and pace <= float(carry.pace):
             return plan, carry
         return explicit, _with(explicit, carry, pace, _RETRY * now)
     # At the least: if steps go on to grow in proportion to the time. Those that stability holds do not.
@@ -59,11 +59,18 @@ def reconsider(methods: Methods, plan: Plan, before: tuple[float, int, int], car
     to_come = steps_to_come * (int(carry.evaluations) - before[1]) / max(int(carry.steps) - before[2], 1)
     if now < float(carry.patience) or to_come < _WORTH:
         return plan, carry
-    radius, products = curvature(plan, carry)
-    carry = eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
-    if step * float(radius) <= _STIFF:
+    radius, carry = _radius(plan, carry)
+    if step * radius <= _STIFF:
         return plan, carry
     return stabilised, _with(stabilised, carry, pace, now)
+
+
+def _radius(plan: Plan, carry: Carry) -> tuple[float, Carry]:
+    """The spectral radius where the loop stands, and the carry with what finding it took."""
+    if plan.method.radius is not None:
+        return float(plan.method.radius(carry.solver)), carry
+    radius, products = curvature(plan, carry)
+    return float(radius), eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
 
 
 def give_up(methods: Methods, carry: Carry) -> tuple[Plan, Carry]:

@@ -14,6 +14,7 @@ _ENDINGS = {
     "step_size_floor": "The run stopped early because its steps became too small to go on.",
     "not_finite": "The run stopped early because the loss or a parameter was no longer finite.",
     "implicit_failed": "The run stopped early because the solver's implicit equations could not be solved.",
+    "beyond_reach": "The run stopped early because a step asked for more work than the solver takes for one.",
 }
 INCOMPLETE = "incomplete"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 _TERMS = 18  # of Taylor's series: below |z| = 1 the rest is under one unit of rounding
 
@@ -17,44 +17,48 @@ Function = Callable[[Float[Array, "size"]], Float[Array, "size"]]
 class Krylov(NamedTuple):
     """The space of b, J b, J² b, … in an orthonormal basis, and J in it: J V = V T + rest · v eᵀ.
 
-    **Fields:** `basis`: rows are the vectors, the one after the last used among them; `start`: ‖b‖; `diagonal`,
-    `off`: of T, `off` with the rest as its last entry; `values`, `vectors`: eigenvalues (Ritz values) and eigenvectors
-    of T; `size`: vectors in use; `converged`: was the tolerance reached?
+    **Fields:** `basis`: rows are the vectors (the first is b itself where ‖b‖ = 0); `rest`: what J makes of the last
+    vector in use beyond the space, rest · v above; `start`: ‖b‖; `diagonal`, `off`: of T; `values`, `vectors`:
+    eigenvalues (Ritz values) and eigenvectors of T; `size`: vectors in use; `passengers`: 1 for entries of weight 0;
+    `converged`: was the tolerance reached?
     """
 
-    basis: Float[Array, "_ entries"]
+    basis: Float[Array, "most entries"]
+    rest: Float[Array, "entries"]
     start: Float[Array, ""]
     diagonal: Float[Array, "most"]
     off: Float[Array, "most"]
     values: Float[Array, "most"]
     vectors: Float[Array, "most most"]
-    size: Int[Array, ""]
-    converged: Bool[Array, ""]
+    size: Num[Array, ""]
+    passengers: Float[Array, "entries"]
+    converged: Array
 
-    @property
-    def radius(self) -> Float[Array, ""]:
-        """The largest Ritz value in modulus: a lower bound of the spectral radius, and close to it."""
-        return jnp.max(jnp.abs(self.values))
+    def apply(self, g: Function, divided: Function) -> tuple[Float[Array, "entries"], Float[Array, "entries"]]:
+        """(g(J) b, J g(J) b).
 
-    def apply(self, g: Function) -> tuple[Float[Array, "entries"], Float[Array, "entries"]]:
-        """(g(J) b, J g(J) b)."""
-        weights = self.start * (self.vectors @ (g(self.values) * self.vectors[0]))
-        images = _tridiagonal(self.diagonal, self.off, weights)
-        none = jnp.zeros_like(self.basis[0])
+        **Arguments:** `divided`: (g(z) - g(0))/z. For a passenger J has an eigenvalue 0 that the space does not know;
+        with this much of the rest added, g is right there too (Saad's corrected scheme).
+        """
+        last = self.size - 1
+        weights = self._weights(g)
+        images = self.diagonal * weights
+        images = images.at[1:].add(self.off[:-1] * weights[:-1]).at[:-1].add(self.off[:-1] * weights[1:])
+        images = jnp.where(jnp.arange(len(images)) < self.size, images, 0)
+        none = jnp.zeros_like(self.rest)
 
         def add(j, sums):
             return sums[0] + weights[j] * self.basis[j], sums[1] + images[j] * self.basis[j]
 
         # Only the vectors in use are read: the others would cost as much memory traffic as many products.
         found, image = jax.lax.fori_loop(0, self.size, add, (none, none))
-        return found, image + images[self.size] * self.basis[self.size]
+        found = found + self.passengers * self._weights(divided)[last] * self.rest
+        alone = g(jnp.zeros(1, self.rest.dtype))[0] * self.passengers * self.basis[0]  # b has no part that J sees
+        return jnp.where(self.start > 0, found, alone), image + jnp.where(self.start > 0, weights[last], 0) * self.rest
 
-
-def _tridiagonal(diagonal, off, weights) -> Float[Array, "_"]:
-    """T times weights, with the row of the rest below it."""
-    inner = jnp.concatenate([diagonal * weights, jnp.zeros(1, weights.dtype)])
-    inner = inner.at[1:].add(off * weights)
-    return inner.at[:-2].add(off[:-1] * weights[1:])
+    def _weights(self, g: Function) -> Float[Array, "most"]:
+        """g(T) e₁ ‖b‖."""
+        return self.start * (self.vectors @ (g(self.values) * self.vectors[0]))
 
 
 def krylov(
@@ -86,7 +90,6 @@ def krylov(
         return jnp.sum(weights * x * y)
 
     start = jnp.sqrt(dot(b, b))
-    basis = jnp.zeros((most + 1, b.size), dtype).at[0].set(b / jnp.where(start > 0, start, 1))
     row = jnp.zeros(most, dtype)
 
     def going_on(loop):
@@ -94,34 +97,40 @@ def krylov(
         return ~done & (size < most)
 
     def grow(loop):
-        basis, diagonal, off, values, vectors, size, _ = loop
-        here, before = basis[size], basis[jnp.maximum(size - 1, 0)]
+        basis, image, diagonal, off, values, vectors, size, _ = loop
+        # The vector of this pass is the last pass's rest; b itself in the first.
+        here = image / jnp.where(size > 0, off[jnp.maximum(size - 1, 0)], 1)
+        before = basis[jnp.maximum(size - 1, 0)]
+        basis = basis.at[size].set(here)
         image = product(here)
         along = dot(here, image)
         back = jnp.where(size > 0, off[jnp.maximum(size - 1, 0)], 0)
         image = image - along * here - back * before
         rest = jnp.sqrt(dot(image, image))
-        # What is left of a space that is exhausted is rounding.
-        largest = jnp.maximum(jnp.max(jnp.abs(diagonal)), jnp.maximum(jnp.max(off), jnp.abs(along)))
-        rest = jnp.where(rest > 100 * jnp.finfo(dtype).eps * largest, rest, 0)
-        basis = basis.at[size + 1].set(image / jnp.where(rest > 0, rest, jnp.inf))
         diagonal, off, size = diagonal.at[size].set(along), off.at[size].set(rest), size + 1
-        look = (ladder[size] & (size >= first)) | (rest == 0) | (size == most) | ~jnp.isfinite(rest)
+        # What is left of a space that is exhausted is rounding: a vector made of it would be noise.
+        largest = jnp.maximum(jnp.max(jnp.abs(diagonal)), jnp.max(off))
+        exhausted = rest <= 10 * jnp.finfo(dtype).eps * largest
+        over = exhausted | ~jnp.isfinite(rest)
+        look = (ladder[size] & (size >= first)) | (size == most) | over
 
         def judged():
             values, vectors = _spectral(diagonal, off, size, most)
             last = jnp.take(vectors, size - 1, axis=0)
             bound = start * rest * jnp.abs(jnp.sum(last * error(values) * vectors[0]))
-            return values, vectors, (bound <= tolerance) | (rest == 0)
+            return values, vectors, (bound <= tolerance) | exhausted
 
         values, vectors, done = jax.lax.cond(look, judged, lambda: (values, vectors, jnp.zeros((), bool)))
-        return basis, diagonal, off, values, vectors, size, done | ~jnp.isfinite(rest)
+        return basis, image, diagonal, off, values, vectors, size, done | over
 
-    nothing = start == 0
-    loop = (basis, row, row, row, jnp.eye(most, dtype=dtype), jnp.zeros((), jnp.int32), nothing)
-    basis, diagonal, off, values, vectors, size, done = jax.lax.while_loop(going_on, grow, loop)
-    sound = jnp.all(jnp.isfinite(values)) & jnp.isfinite(start)
-    return Krylov(basis, start, diagonal, off, values, vectors, size, done & sound)
+    first_vector = b / jnp.where(start > 0, start, 1)
+    basis = jnp.zeros((most, b.size), dtype).at[0].set(first_vector)
+    none = jnp.zeros((), jnp.int32)
+    loop = (basis, first_vector, row, row, row, jnp.eye(most, dtype=dtype), none, start == 0)
+    basis, rest, diagonal, off, values, vectors, size, done = jax.lax.while_loop(going_on, grow, loop)
+    sound = jnp.all(jnp.isfinite(values)) & jnp.isfinite(start) & jnp.all(jnp.isfinite(off))
+    passengers = (weights == 0).astype(dtype)
+    return Krylov(basis, rest, start, diagonal, off, values, vectors, size, passengers, done & sound)
 
 
 def _ladder(most: int) -> np.ndarray:

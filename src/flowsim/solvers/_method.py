@@ -23,10 +23,12 @@ class Method(eqx.Module):
     - `controller`: how steps are sized, or None for steps of `fixed_step`.
     - `fixed_step`: the step size of a fixed-step run, else None.
     - `evaluations`: `(state_before, state_after) -> int`, vector-field evaluations of one attempted step.
+    - `beginning`: evaluations of the solver's `init`.
+    - `states`: copies of the state that a step holds, for planning memory.
     - `after_rejection`: `(state_before, attempted_state) -> state` with which the step is tried again.
     - `finish`: evaluations of the solver's method `finish`, which completes a step's dense output; None if every step
       gives it.
-    - `radius`: `state -> ` the Jacobian's spectral radius as the solver last knew it, for a method of stiff flows.
+    - `radius`: `state -> ` the Jacobian's spectral radius as the solver last knew it; None for one that does not know.
     """
 
     kind: str = eqx.field(static=True)
@@ -37,6 +39,8 @@ class Method(eqx.Module):
     after_rejection: Callable[[PyTree, PyTree], PyTree] = eqx.field(static=True)
     radius: Callable[[PyTree], Array] | None = eqx.field(static=True, default=None)
     finish: int | None = eqx.field(static=True, default=None)
+    beginning: int = eqx.field(static=True, default=1)
+    states: int = eqx.field(static=True, default=24)
 
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:

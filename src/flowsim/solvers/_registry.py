@@ -88,22 +88,42 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         tolerances = jnp.asarray(rtol, dtype), jnp.asarray(atol, dtype)
         exact = not quotients_do(rtol, dtype)
         solver = Exponential(*tolerances, norm=flow_rms, seen=flow_weights, exact=exact)
-        cost, radius = exponential_evaluations, _of_ritz_values
+        cost = exponential_evaluations
     elif kind in _IMPLICIT:
         solver = _IMPLICIT[kind](root_finder=_matrix_free_newton(rtol, atol))
     else:
         raise ValueError(f"unknown solver {kind!r}; known are auto, {', '.join(kinds())}.")
     control = None if step is not None else controller(rtol, atol, dtype)
     fixed = None if step is None else jnp.asarray(step, dtype)
-    return Method(kind, solver, control, fixed, cost or ConstantCost(_stages(solver)), retry, radius, finish)
+    return Method(
+        kind,
+        solver,
+        control,
+        fixed,
+        cost or ConstantCost(_stages(solver)),
+        retry,
+        radius,
+        finish,
+        _beginning(solver),
+        _states(solver),
+    )
+
+
+def _beginning(solver: diffrax.AbstractSolver) -> int:
+    """Evaluations before the first step: the first slope, for solvers that carry it."""
+    if isinstance(solver, diffrax.Euler):
+        return 0
+    tableau = getattr(solver, "tableau", None)
+    return 1 if tableau is None else int(tableau.fsal)
+
+
+def _states(solver: diffrax.AbstractSolver) -> int:
+    """Stages of the widest method and the carry; or two bases and the carry."""
+    return 8 + 2 * solver.most if isinstance(solver, Exponential) else 24
 
 
 def _of_spectrum(memory: PyTree) -> jax.Array:
     return memory.spectrum.radius
-
-
-def _of_ritz_values(memory: PyTree) -> jax.Array:
-    return memory.radius
 
 
 def _stages(solver: diffrax.AbstractSolver) -> int:
