@@ -14,8 +14,8 @@ if _OURS:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
-# Most of the suite's time is XLA compiling programs that run once: its costly passes do not pay there. Modules that look
-# at the last bit, at what is not finite, or at what other processes wrote are compiled as users compile.
+# Most of the suite's time is XLA compiling programs that run once: its costly passes do not pay there. Modules that
+# look at the last bit, at what is not finite, or at what other processes wrote are compiled as users compile.
 _AS_USERS = ("test_kill", "test_status", "test_auto", "test_events", "test_exponential", "test_reference", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 

@@ -229,6 +229,6 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
     done = flowsim("run", file, "--dry-run", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
-    assert (plan["status"], plan["solver"], plan["saved_times"]) == ("planned", "dop853", 6)
+    assert (plan["status"], plan["solver"], plan["saved_times"]) == ("planned", "dopri8", 6)
     assert plan["experiment"]["flow"]["t1"] == 1.0
     assert [path.name for path in tmp_path.iterdir()] == ["e.yaml"]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix
 import pytest
+from jax.flatten_util import ravel_pytree
 from scipy.linalg import expm
 
 import flowsim
@@ -192,16 +193,20 @@ def squared_problem(seed=0):
     return flowsim.Problem(flowsim.init.kaiming_uniform()(model, key=keys[2]), task, loss=flowsim.losses.squared)
 
 
-def test_fewest_evaluations_on_a_stiff_transformer():
-    """At an error of 10⁻³, against the other stabilised methods and the best classical one."""
-    problem, t1 = squared_problem(seed=1), 30.0
-    found = flowsim.compare.work_precision(
-        problem, solvers=("exponential", "stabilized", "midpoint"), tolerances=(3e-3, 1e-3, 3e-4), t1=t1,
-        repeats=1, save_times=[t1], reference=("dop853", "dopri8"), atol_ratio=1e-2,
-    )  # fmt: skip
-    best = {run.solver: found.cheapest(run.solver, 1e-3) for run in found.runs}
-    assert best["exponential"].evaluations < 0.7 * best["stabilized"].evaluations
-    assert best["midpoint"].evaluations > 20 * best["exponential"].evaluations
+def test_far_fewer_evaluations_than_a_classical_method_at_its_best():
+    """At an error of 10⁻³; midpoint has the longest stability interval for an evaluation of Diffrax's methods."""
+    problem, options = squared_problem(seed=1), {"t1": 30.0, "save_times": [0.0, 30.0]}
+    truth, mine, other = (
+        flowsim.simulate(problem, solver=solver, rtol=rtol, atol=rtol * 1e-2, **options)
+        for solver, rtol in (("stabilized4", 1e-9), ("exponential", 3e-4), ("midpoint", 1e-2))
+    )
+    travelled, error = (distance(truth.parameters, x) for x in (problem.parameters, mine.parameters))
+    assert error < 1e-3 * travelled
+    assert other.solver.vector_field_evaluations > 15 * mine.solver.vector_field_evaluations
+
+
+def distance(x, y):
+    return float(jnp.linalg.norm(ravel_pytree(x)[0] - ravel_pytree(y)[0]))
 
 
 def test_float32_takes_exact_products():

@@ -34,10 +34,10 @@ SOLVERS: tuple[SolverInfo, ...] = (
     SolverInfo("tsit5", 5, stages=7, fsal=True, use="Loose tolerances, down to about 1e-5.", **_EXPLICIT),
     SolverInfo("dopri5", 5, stages=7, fsal=True, use="The classical fifth-order pair; a peer of tsit5.", **_EXPLICIT),
     SolverInfo(
-        "dop853", 8, stages=13, fsal=True, use="Tight tolerances, from about 1e-5 on: fewest evaluations.", **_EXPLICIT
+        "dopri8", 8, stages=14, fsal=True, use="Tight tolerances, from about 1e-5 on, with exact curves.", **_EXPLICIT
     ),
     SolverInfo(
-        "dopri8", 8, stages=14, fsal=True, use="Independent check of dop853: other coefficients and code.", **_EXPLICIT
+        "dop853", 8, stages=13, fsal=True, use="The end of a flow at tight tolerances: fewest evaluations.", **_EXPLICIT
     ),
     SolverInfo("bosh3", 3, stages=4, fsal=True, use="Very loose tolerances, about 1e-3.", **_EXPLICIT),
     SolverInfo("heun", 2, stages=2, fsal=False, use="Second order, two evaluations a step.", **_EXPLICIT),
@@ -86,7 +86,8 @@ OPTAX: dict[str, str] = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adag
 CONTESTANTS: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
 
 AUTO = (
-    "dop853 for rtol ≤ 1e-5, tsit5 for looser tolerances; where a gradient flow turns stiff, stabilized4 "
+    "dopri8 for rtol ≤ 1e-5 (dop853 if nothing but the ends is saved), tsit5 for looser tolerances; where a gradient "
+    "flow turns stiff, stabilized4 "
     "(exponential for rtol ≥ 1e-5) takes over while it needs fewer evaluations."
 )
 

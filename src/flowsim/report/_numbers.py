@@ -33,7 +33,7 @@ def seconds(value: Any) -> str:
 
 
 def solvers(record: Mapping[str, Any]) -> str:
-    """The solver of a summary, and those that took over from it: `dop853 (stabilized4 from t = 1.3)`."""
+    """The solver of a summary, and those that took over from it: `dopri8 (stabilized4 from t = 1.3)`."""
     switches = [f"{s['kind']} from t = {number(s['time'], 4)}" for s in record.get("switches") or ()]
     return f"{record['kind']} ({', '.join(switches)})" if switches else str(record["kind"])
 

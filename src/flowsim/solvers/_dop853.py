@@ -127,7 +127,8 @@ def _stages(terms, t0, h, y0: PyTree, args, slopes: PyTree, start: int, stop: in
 
 def _combine(coefficients, slopes):
     """Σ coefficient · slope over those that are not 0."""
-    return sum(float(c) * slopes[j] for j, c in enumerate(coefficients) if c != 0)
+    at = jax.lax.index_in_dim  # lighter to trace than slopes[j]
+    return sum(float(c) * at(slopes, j, keepdims=False) for j, c in enumerate(coefficients) if c != 0)
 
 
 def _error(slopes):
