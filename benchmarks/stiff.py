@@ -19,7 +19,7 @@ import flowsim
 from flowsim.compare import Comparison, work_precision
 
 EXPLICIT = ("tsit5", "dopri5", "bosh3", "heun", "midpoint", "ralston")
-CHEAPEST = ("tsit5", "bosh3", "heun", "midpoint", "ralston")
+CHEAPEST = ("heun", "midpoint")
 STABILISED = ("exponential", "stabilized", "stabilized4")
 TOLERANCES = (3e-2, 1e-2, 5e-3, 1e-3, 1e-4, 5e-5, 1e-5, 1e-6)
 ERROR = 5e-3
@@ -70,8 +70,9 @@ def main(*times: float) -> None:
     jax.config.update("jax_enable_x64", True)
     for t1 in times or (10.0,):
         found = work_precision(
-            transformer(), solvers=(*(EXPLICIT if t1 < 50 else CHEAPEST), *STABILISED), tolerances=TOLERANCES, t1=t1,
-            repeats=1, save_times=[t1], reference=("dop853", "dopri8"), max_steps=200_000, atol_ratio=1e-2,
+            transformer(), solvers=(*(EXPLICIT if t1 < 50 else CHEAPEST), *STABILISED), t1=t1, save_times=[t1],
+            tolerances=TOLERANCES if t1 < 50 else (1e-2, 3e-3, 1e-3), repeats=1, reference=("dop853", "dopri8"),
+            max_steps=200_000, atol_ratio=1e-2,
         )  # fmt: skip
         show(f"transformer, squared loss, t = {t1:g}", found)
     found = work_precision(

@@ -16,7 +16,7 @@ if _OURS:
 
 # Most of the suite's time is XLA compiling programs that run once: its costly passes do not pay there. Modules that
 # look at the last bit, at what is not finite, or at what other processes wrote are compiled as users compile.
-_AS_USERS = ("test_kill", "test_status", "test_auto", "test_events", "test_exponential", "test_reference", "test_store")
+_AS_USERS = ("test_kill", "test_status", "test_auto", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 jaxtyping.install_import_hook("flowsim", "beartype.beartype")
