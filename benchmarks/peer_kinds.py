@@ -51,17 +51,22 @@ class Contestant:
         return f"{' and '.join(absent)} not installed (dependency group `peers`)" if absent else None
 
 
-def _flowsim(case: Case) -> Run:
-    """As a user calls it, with the default solver and reduction. Like its peers it saves the two ends only."""
-    t1 = case.setting.t1
+def _flowsim(solver: str) -> Callable[[Case], Run]:
+    """As a user calls it, with the default reduction. Like its peers it saves the two ends only."""
 
-    def solve(rtol):
-        result = flowsim.simulate(case.problem, t1=t1, rtol=rtol, atol=ATOL * rtol, save_times=[0.0, t1])
-        if not result.status.ok:
-            raise RuntimeError(result.status.message)
-        return jax.block_until_ready(result.parameters), result.solver.vector_field_evaluations
+    def make(case: Case) -> Run:
+        t1 = case.setting.t1
 
-    return Run(solve, lambda end: np.asarray(ravel_pytree(end[0])[0]), lambda rtol, end: end[1])
+        def solve(rtol):
+            options = {"rtol": rtol, "atol": ATOL * rtol, "save_times": [0.0, t1]}
+            result = flowsim.simulate(case.problem, t1=t1, solver=solver, **options)
+            if not result.status.ok:
+                raise RuntimeError(result.status.message)
+            return jax.block_until_ready(result.parameters), result.solver.vector_field_evaluations
+
+        return Run(solve, lambda end: np.asarray(ravel_pytree(end[0])[0]), lambda rtol, end: end[1])
+
+    return make
 
 
 class _Counter:
@@ -164,7 +169,8 @@ def _descent(case: Case) -> Run:
     return peer_torch.descent(case)
 
 
-FLOWSIM = Contestant("flowsim, auto", _flowsim)
+FLOWSIM = Contestant("flowsim, dop853", _flowsim("dop853"))
+DEFAULT = Contestant("flowsim, auto", _flowsim("auto"))
 PEERS = (
     Contestant("Diffrax Tsit5", _diffrax(diffrax.Tsit5())),
     Contestant("Diffrax Dopri5", _diffrax(diffrax.Dopri5())),

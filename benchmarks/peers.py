@@ -23,7 +23,7 @@ import jax
 from flowsim.integrate import Stopwatch
 
 from .peer_cases import SETTINGS, Case
-from .peer_kinds import FLOWSIM, PEERS, Contestant, Run
+from .peer_kinds import DEFAULT, FLOWSIM, PEERS, Contestant, Run
 
 ERROR = 1e-8
 TOLERANCES = tuple(10.0 ** (-k / 2) for k in range(12, 27))  # 1e-6 … 1e-13
@@ -97,8 +97,8 @@ def race(entries: Sequence[Entry], repeats: int) -> None:
                 entry.seconds.append(time.perf_counter() - before)
 
 
-def compare(case: Case, repeats: int, contestants: Sequence[Contestant] = (FLOWSIM, *PEERS)) -> list[Entry]:
-    """All rows, flowsim's first."""
+def compare(case: Case, repeats: int, contestants: Sequence[Contestant] = (FLOWSIM, DEFAULT, *PEERS)) -> list[Entry]:
+    """All rows, flowsim's first: by the solver for the end of a flow, and by the default one."""
     entries = []
     for contestant in contestants:
         print(f"{contestant.name} …", file=sys.stderr, flush=True)
@@ -110,7 +110,7 @@ def compare(case: Case, repeats: int, contestants: Sequence[Contestant] = (FLOWS
 def ratio(entries: Sequence[Entry]) -> tuple[float, str] | None:
     """(flowsim's seconds over the best peer's, that peer's name); None without both."""
     ours, *theirs = entries
-    racing = [entry for entry in theirs if entry.races]
+    racing = [entry for entry in theirs if entry.races and entry.name != DEFAULT.name]
     if not ours.races or not racing:
         return None
     best = min(racing, key=lambda entry: entry.median or 0.0)

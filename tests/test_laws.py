@@ -128,3 +128,17 @@ def test_float32_keeps_time_on_a_long_run():
     assert result.status.kind == "done"
     assert abs(result.solver.steps - 300_000) <= 1
     assert result.parameters.dtype == jnp.float32
+
+
+def test_dense_output_is_paid_for_where_it_is_read():
+    """`dop853` takes 12 evaluations a step, and 3 more on a step from which a row is read; the curve is the flow's."""
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum(p**4) / 4, jnp.asarray([1.0, -0.5]))
+    ends, row = (
+        flowsim.simulate(problem, t1=5.0, solver="dop853", save_times=times, probes={"p": lambda p: p})
+        for times in ([0.0, 5.0], [0.0, 2.0, 5.0])
+    )
+    tried = ends.solver.steps + ends.solver.rejected
+    assert ends.solver.vector_field_evaluations == 12 * tried + 2  # the first slope, and one to size the first step
+    assert row.solver.vector_field_evaluations == ends.solver.vector_field_evaluations + 3
+    exact = np.array([1.0, -0.5]) / np.sqrt(1 + 2 * 2.0 * np.array([1.0, -0.5]) ** 2)
+    np.testing.assert_allclose(row.dataset["p"][1], exact, rtol=1e-7)

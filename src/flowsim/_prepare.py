@@ -82,14 +82,11 @@ def prepare(
     _check_names("probe", [probe.name for probe in chosen])
     _check_names("event", [event.name for event in events])
     _check_stages(flow, [event.name for event in events])
-    kind = settings.solver
-    if kind == "auto":
-        kind = solvers.choose(settings.rtol, ends_only=not events and len(times) == 2)
     plan = Plan(
         problem=smaller.problem,
         flow=flow,
         lift=Lift(problem, smaller.lift, smaller.recoverable),
-        method=solvers.make(kind, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype),
+        method=solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype),
         events=tuple(events),
         probes=chosen,
         saves=Clock.at(times, dtype),

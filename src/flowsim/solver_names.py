@@ -86,8 +86,7 @@ OPTAX: dict[str, str] = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adag
 CONTESTANTS: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
 
 AUTO = (
-    "dopri8 for rtol ≤ 1e-5 (dop853 if nothing but the ends is saved), tsit5 for looser tolerances; where a gradient "
-    "flow turns stiff, stabilized4 "
+    "dopri8 for rtol ≤ 1e-5, tsit5 for looser tolerances; where a gradient flow turns stiff, stabilized4 "
     "(exponential for rtol ≥ 1e-5) takes over while it needs fewer evaluations."
 )
 
