@@ -17,7 +17,7 @@ from ._lanczos import Krylov, krylov, phi
 
 _SHARE = 0.1  # of the strictest array's tolerance, for what the Krylov spaces leave out
 _NOISE = 8  # units of rounding of the state, below which no space gets
-_BYTES = 2**28  # for one basis
+_BYTES = 2**24  # for one basis, which every step makes anew
 _FASTEST = 10.0  # growth of the step that a controller may choose
 
 
@@ -87,7 +87,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
     - `seen`: state -> weights of its entries in inner products: 1, or 0 for integrals that ride along, of which f does
       not depend. All 1 by default.
     - `exact`: products J v by differentiation, or by difference quotients (`quotients_do` says where they do).
-    - `most`: products in one Krylov space, fewer where its basis would need more than 256 MB.
+    - `most`: products in one Krylov space, fewer where its basis would need more than 16 MB, but at least 16.
 
     **Reference:** Hochbruck, Ostermann, Schweitzer (2009), SIAM J. Numer. Anal. 47, 786-803; Lanczos for φ functions:
     Hochbruck, Lubich (1997), SIAM J. Numer. Anal. 34, 1911-1925.
@@ -172,7 +172,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
         )
 
     def _most(self, state: Float[Array, "entries"]) -> int:
-        return max(8, min(self.most, _BYTES // (state.size * state.dtype.itemsize)))
+        return max(16, min(self.most, _BYTES // (state.size * state.dtype.itemsize)))
 
     def _at_least(self, error: PyTree, y0: PyTree, y1: PyTree, size, most: int) -> PyTree:
         """The estimate, or more where a step as much longer as it allows would need too many products.

@@ -45,13 +45,8 @@ class Krylov(NamedTuple):
         images = self.diagonal * weights
         images = images.at[1:].add(self.off[:-1] * weights[:-1]).at[:-1].add(self.off[:-1] * weights[1:])
         images = jnp.where(jnp.arange(len(images)) < self.size, images, 0)
-        none = jnp.zeros_like(self.rest)
-
-        def add(j, sums):
-            return sums[0] + weights[j] * self.basis[j], sums[1] + images[j] * self.basis[j]
-
-        # Only the vectors in use are read: the others would cost as much memory traffic as many products.
-        found, image = jax.lax.fori_loop(0, self.size, add, (none, none))
+        # One product with the whole basis: a loop over the vectors in use would copy the basis first.
+        found, image = jnp.stack([weights, images]) @ self.basis
         found = found + self.passengers * self._weights(divided)[last] * self.rest
         alone = g(jnp.zeros(1, self.rest.dtype))[0] * self.passengers * self.basis[0]  # b has no part that J sees
         return jnp.where(self.start > 0, found, alone), image + jnp.where(self.start > 0, weights[last], 0) * self.rest
@@ -97,11 +92,10 @@ def krylov(
         return ~done & (size < most)
 
     def grow(loop):
-        basis, image, diagonal, off, values, vectors, size, _ = loop
+        basis, before, image, diagonal, off, values, vectors, size, _ = loop
         # The vector of this pass is the last pass's rest; b itself in the first.
         here = image / jnp.where(size > 0, off[jnp.maximum(size - 1, 0)], 1)
-        before = basis[jnp.maximum(size - 1, 0)]
-        basis = basis.at[size].set(here)
+        basis = basis.at[size].set(here)  # only written in this loop: reading it too would make XLA copy all of it
         image = product(here)
         along = dot(here, image)
         back = jnp.where(size > 0, off[jnp.maximum(size - 1, 0)], 0)
@@ -121,13 +115,13 @@ def krylov(
             return values, vectors, (bound <= tolerance) | exhausted
 
         values, vectors, done = jax.lax.cond(look, judged, lambda: (values, vectors, jnp.zeros((), bool)))
-        return basis, image, diagonal, off, values, vectors, size, done | over
+        return basis, here, image, diagonal, off, values, vectors, size, done | over
 
     first_vector = b / jnp.where(start > 0, start, 1)
     basis = jnp.zeros((most, b.size), dtype).at[0].set(first_vector)
     none = jnp.zeros((), jnp.int32)
-    loop = (basis, first_vector, row, row, row, jnp.eye(most, dtype=dtype), none, start == 0)
-    basis, rest, diagonal, off, values, vectors, size, done = jax.lax.while_loop(going_on, grow, loop)
+    loop = (basis, jnp.zeros_like(b), first_vector, row, row, row, jnp.eye(most, dtype=dtype), none, start == 0)
+    basis, _, rest, diagonal, off, values, vectors, size, done = jax.lax.while_loop(going_on, grow, loop)
     sound = jnp.all(jnp.isfinite(values)) & jnp.isfinite(start) & jnp.all(jnp.isfinite(off))
     passengers = (weights == 0).astype(dtype)
     return Krylov(basis, rest, start, diagonal, off, values, vectors, size, passengers, done & sound)
