@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from .. import _tree
 from ._lanczos import Krylov, krylov, phi
 
-_SHARE = 0.1  # of the strictest array's tolerance, for what the Krylov spaces leave out
+_SHARE = 0.03  # of the strictest array's tolerance, for what the Krylov spaces leave out
 _NOISE = 8  # units of rounding of the state, below which no space gets
 _BYTES = 2**24  # for one basis, which every step makes anew
 _FASTEST = 10.0  # growth of the step that a controller may choose
