@@ -190,8 +190,3 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
 def quotients_do(rtol: float, dtype) -> bool:
     """Are difference quotients good enough for a tolerance? From 4·10⁻⁶ on in float64, and from 0.1 on in float32."""
     return bool(rtol >= 300 * math.sqrt(jnp.finfo(dtype).eps))
-
-
-def evaluations(before: ExponentialMemory, attempted: ExponentialMemory) -> Int[Array, ""]:
-    """What an attempted step cost: see `flowsim.solvers.Method`."""
-    return attempted.evaluations

@@ -13,9 +13,8 @@ from jaxtyping import PyTree
 
 from ._dop853 import Dop853
 from ._exponential import Exponential, quotients_do
-from ._exponential import evaluations as exponential_evaluations
-from ._method import Method, controller, flow_rms, flow_weights, keep_before
-from ._stabilized import Stabilized, affordable_stages, doubt, evaluations
+from ._method import Method, controller, flow_rms, flow_weights, keep_before, remembered_cost
+from ._stabilized import Stabilized, affordable_stages, doubt
 from ._stabilized4 import Stabilized4
 
 _EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
@@ -59,9 +58,9 @@ def choose_stabilised(rtol: float, *, symmetric: bool = True) -> str:
 
     **Arguments:** `symmetric`: is the flow's Jacobian? That of a gradient flow is, but not in the Gram system.
     """
-    if symmetric:
-        return "exponential" if rtol >= 1e-5 else "stabilized4"
-    return "stabilized" if rtol >= 1e-5 else "stabilized4"
+    if rtol < 1e-5:
+        return "stabilized4"
+    return "exponential" if symmetric else "stabilized"
 
 
 def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtype) -> Method:
@@ -87,12 +86,12 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         finish = solver.finishing if isinstance(solver, Dop853) else None
     elif kind in _STABILIZED:
         solver = _STABILIZED[kind](max_stages=affordable_stages(rtol, dtype))
-        cost, retry, radius = evaluations, doubt, _of_spectrum
+        cost, retry, radius = remembered_cost, doubt, _of_spectrum
     elif kind == "exponential":
         tolerances = jnp.asarray(rtol, dtype), jnp.asarray(atol, dtype)
         exact = not quotients_do(rtol, dtype)
         solver = Exponential(*tolerances, norm=flow_rms, seen=flow_weights, exact=exact)
-        cost = exponential_evaluations
+        cost = remembered_cost
     elif kind in _IMPLICIT:
         solver = _IMPLICIT[kind](root_finder=_matrix_free_newton(rtol, atol))
     else:

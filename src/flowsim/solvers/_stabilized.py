@@ -197,11 +197,6 @@ def _next(x, older, newer):
     )
 
 
-def evaluations(before: Memory, attempted: Memory) -> Int[Array, ""]:
-    """What an attempted step cost: see `flowsim.solvers.Method`."""
-    return attempted.evaluations
-
-
 def affordable_stages(rtol: float, dtype) -> int:
     """Most stages whose rounding errors, which grow like s², stay below the tolerance; from 30 to 250."""
     return int(min(max(math.sqrt(rtol / (10 * float(jnp.finfo(dtype).eps))), 30), 250))
