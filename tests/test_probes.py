@@ -139,6 +139,42 @@ def test_norms_ranks_and_margins_of_the_model():
         of_model(probes.rank("blocks.1"), model)
 
 
+def test_subspaces_of_two_matrices():
+    """cos² of the angle between singular vectors, whatever their length, sign and basis."""
+    rng = np.random.default_rng(0)
+    frame, other = (np.linalg.qr(rng.normal(size=(n, n)))[0] for n in (6, 4))
+    first = frame[:, :3] @ np.diag([5.0, 3.0, 1.0]) @ other[:, :3].T
+    angle = 0.3
+    turned = np.cos(angle) * frame[:, 0] + np.sin(angle) * frame[:, 3]
+    second = np.stack([4 * turned, -7 * frame[:, 1], 0.1 * frame[:, 5]])  # (3, 6): its input side meets first's output
+    problem = flowsim.Problem.from_loss(lambda p: (p["a"] ** 2).sum() + (p["b"] ** 2).sum(), {"a": first, "b": second})
+
+    def of(*arguments, **options):
+        return float(measured(probes.subspace_alignment(*arguments, **options), problem))
+
+    assert of("a", "b", rank=2) == pytest.approx((np.cos(angle) ** 2 + 1) / 2, rel=1e-12)
+    assert of("a", "b") == pytest.approx(0, abs=1e-24)  # 7 leads in b, 5 in a
+    assert of("a", rank=3) == pytest.approx(1, rel=1e-12)
+    assert of("b", "b", sides=("input", "input")) == pytest.approx(1, rel=1e-12)
+    assert probes.subspace_alignment("a", "b").name == "alignment_a_b"
+    assert probes.subspace_alignment("blocks.0.W").name == "alignment_blocks_0_W_start"
+    with pytest.raises(ValueError, match=r"the output side of a has 6 dimensions, the output side of b 3"):
+        of("a", "b", sides=("output", "output"))
+    with pytest.raises(ValueError, match="lower rank"):
+        of("a", rank=5)
+    with pytest.raises(ValueError, match="rank must be at least 1"):
+        of("a", rank=0)
+
+
+def test_a_matrix_turns_away_from_its_start():
+    """Gradient flow on |A - B|²/2 goes A0 → B on a line: the alignment falls from 1 to that of B with A0."""
+    start, goal = np.diag([3.0, 1.0]), np.array([[0.0, 0.0], [0.0, 9.0]])
+    problem = flowsim.Problem.from_loss(lambda p: ((p["A"] - goal) ** 2).sum() / 2, {"A": jax.numpy.asarray(start)})
+    wanted = {"turned": probes.subspace_alignment("A")}
+    turned = flowsim.simulate(problem, t1=40.0, probes=wanted, save_times=[0.01, 40.0]).dataset["turned"]
+    np.testing.assert_allclose(turned, [1, 1, 0], atol=1e-12)
+
+
 EXPERIMENT = """name: probes
 task: {TASK}
 model: {kind: transformer, layers: 1, heads: 2, width: 4, neurons: 4, residual: true, READOUT}
@@ -158,18 +194,20 @@ def experiment(task, wanted, loss="logistic", readout="causal: false"):
 
 def test_probes_of_an_experiment(tmp_path):
     wanted = "[induction_score, {kind: fresh, samples: 7}, margins, {kind: norm, of: blocks.0}, " + (
-        "{kind: norm, of: embedding}, {kind: rank, of: blocks.0.heads.1.W_V}]"
+        "{kind: norm, of: embedding}, {kind: rank, of: blocks.0.heads.1.W_V}, {kind: sharpness, of: blocks.0}, "
+        "{kind: subspace_alignment, of: blocks.0.heads.1.W_V, rank: 2}]"
     )
     asked = experiment(CHAIN, wanted, "cross_entropy", "causal: true, readout: each, train_readout: true")
     built = problem(asked, tmp_path)
     plan = prepared(asked, built).plan
-    own = {probe.name: probe for probe in plan.probes[-7:]}
+    own = {probe.name: probe for probe in plan.probes[-9:]}
     assert list(own) == [
         "induction_score", "fresh_loss", "fresh_accuracy", "margin",
         "norm_blocks_0", "norm_embedding", "rank_blocks_0_heads_1_W_V",
+        "sharpness_blocks_0", "alignment_blocks_0_heads_1_W_V_start",
     ]  # fmt: skip
     again = prepared(asked, built).plan
-    np.testing.assert_array_equal(own["fresh_loss"].measure.task.tokens, again.probes[-6].measure.task.tokens)
+    np.testing.assert_array_equal(own["fresh_loss"].measure.task.tokens, again.probes[-8].measure.task.tokens)
     assert own["fresh_loss"].measure.task.samples == 7
     assert all(np.all(np.isfinite(measured(probe, built))) for probe in own.values())
 
@@ -182,6 +220,8 @@ def test_probes_of_an_experiment(tmp_path):
             r"probes\[0\].of: must name trained parameters of the model, and block.0 is none",
         ),
         ("[{kind: rank, of: blocks.0}]", r"must name one matrix of the model"),
+        ("[{kind: subspace_alignment, of: blocks.0.W, to: blocks.0}]", r"probes\[0\].to: must name one matrix"),
+        ("[{kind: sharpness, of: block.0}]", r"probes\[0\].of: must name trained parameters"),
         ("[{kind: norm, of: embedding}, {kind: norm, of: embedding}]", "norm of embedding is there already"),
         ("[norm]", r"probes\[0\]"),
     ],

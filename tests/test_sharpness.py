@@ -1,5 +1,6 @@
 """The sharpness probe against the eigenvalues of the whole Hessian."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,7 +41,25 @@ def test_transformer_in_any_coordinates(reduction):
     np.testing.assert_allclose(result.trajectory.values["top"][0], np.linalg.eigvalsh(hessian)[-1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["none", "auto"])
+def test_one_block(reduction):
+    """The largest eigenvalue of the Hessian's diagonal block, beside that of the whole."""
+    problem, _ = reference()
+    wanted = {name: flowsim.probes.sharpness(of=name) for name in ("W_V", "W_K")}
+    result = flowsim.simulate(problem, t1=1.0, reduction=reduction, probes=wanted, save_times=[0.0, 1.0])
+    for name in wanted:
+        start = getattr(problem.parameters, name)
+
+        def risk(flat, name=name, start=start):
+            return problem.risk(eqx.tree_at(lambda p: getattr(p, name), problem.parameters, flat.reshape(start.shape)))
+
+        block = np.linalg.eigvalsh(jax.hessian(risk)(start.ravel()))
+        np.testing.assert_allclose(result.trajectory.values[name][0], block[-1], rtol=1e-5)
+
+
 def test_refusals():
+    with pytest.raises(ValueError, match="'W_X' names no trained array"):
+        flowsim.simulate(reference()[0], t1=1.0, probes={"s": flowsim.probes.sharpness(of="W_X")})
     with pytest.raises(ValueError, match="raise steps"):
         flowsim.probes.sharpness(30)
 

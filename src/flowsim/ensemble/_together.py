@@ -17,7 +17,7 @@ import numpy as np
 
 from .._simulate import Prepared, assemble
 from ..certificate import certify, witness
-from ..integrate import Carry, Code, History, Plan, Stopwatch, advance, digest, observe, start
+from ..integrate import Carry, Code, History, Plan, Stopwatch, advance, begin, digest, measure
 from ..result import Result
 from ._loop import each
 
@@ -33,7 +33,7 @@ def members_at_once(prepared: Prepared, members: int) -> int:
     limit = _SHARE * (devices[0].memory_stats() or {}).get("bytes_limit", _MEMORY / _SHARE)
     plan = prepared.plan
     state = jax.eval_shape(lambda: plan.flow.init(plan.problem))
-    row = jax.eval_shape(lambda: observe(plan, start(plan)))
+    row = jax.eval_shape(lambda: measure(plan, begin(plan)))
     one = plan.method.states * _bytes(state) + plan.capacity * _bytes(row) + _bytes(eqx.filter(plan, eqx.is_array))
     return max(1, min(-(-members // len(devices)), int(limit // one)))
 
@@ -158,7 +158,7 @@ def _to(device: Any, tree: S) -> S:
 
 @eqx.filter_jit
 def _start(plan: Plan) -> Carry:
-    return eqx.filter_vmap(start)(plan)
+    return eqx.filter_vmap(begin)(plan)
 
 
 @eqx.filter_jit

@@ -95,7 +95,7 @@ def _probes(config: Any, experiment: Experiment, built: Problem) -> list[tuple[s
         case "plugin":
             return [(config.use, plugin.get("probe", config.use))]
         case "sharpness":
-            made = [probes.sharpness(config.count, steps=config.steps)]
+            made = [probes.sharpness(config.count, of=config.of, steps=config.steps)]
         case "attention_map":
             made = [probes.attention_map(config.sample)]
         case "induction_score":
@@ -107,6 +107,8 @@ def _probes(config: Any, experiment: Experiment, built: Problem) -> list[tuple[s
             made = [probes.fresh_loss(task)] + [probes.fresh_accuracy(task)] * (task.target != "value")
         case "margins":
             made = [probes.margins()]
+        case "subspace_alignment":
+            made = [probes.subspace_alignment(config.of, config.to, rank=config.rank, sides=config.sides)]
         case _:
             made = [{"norm": probes.norm, "rank": probes.rank}[config.kind](config.of)]
     return [(probe.name, probe) for probe in made]

@@ -10,8 +10,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .. import integrate
 from .._simulate import Prepared
-from ..integrate import observe, start
 from ..problem import Problem
 from .problems import Place, refusal
 from .schema import Experiment
@@ -35,8 +35,8 @@ class Sizes:
 
 def measure(problem: Problem, prepared: Prepared) -> Sizes:
     """Sizes of a run that has been built, from shapes alone: nothing is computed."""
-    carry = eqx.filter_eval_shape(start, prepared.plan)
-    row = eqx.filter_eval_shape(observe, prepared.plan, carry)
+    carry = eqx.filter_eval_shape(integrate.begin, prepared.plan)
+    row = eqx.filter_eval_shape(integrate.measure, prepared.plan, carry)
     parameters, state = _bytes(problem.parameters), _bytes(prepared.plan.problem.parameters)
     segments = len(prepared.save_times) * (8 + _bytes(row))
     work = _bytes(carry) + 16 * state  # stages of a step, and the interpolant's

@@ -1,6 +1,6 @@
 """The loop: host-side chunks around one jitted function. The only caller of a solver's step."""
 
-from ._advance import advance, observe, start
+from ._advance import advance, begin, measure, observe, start
 from ._carry import Carry, Clock, Code, Plan, State
 from ._history import History
 from ._march import Chunk, digest, march
@@ -18,8 +18,10 @@ __all__ = [
     "State",
     "Stopwatch",
     "advance",
+    "begin",
     "digest",
     "march",
+    "measure",
     "observe",
     "start",
 ]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from .._jit import light
 from ..probes import measure_all
 from ._carry import Carry, Clock, Code, Plan, State
 from ._inside import TERMS, Attempt, Inside, look_inside, moment, select, sign_of
@@ -19,14 +20,16 @@ from ._inside import TERMS, Attempt, Inside, look_inside, moment, select, sign_o
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
 
 
-@eqx.filter_jit
-def start(plan: Plan) -> Carry:
-    """The loop at t = 0."""
+def begin(plan: Plan) -> Carry:
+    """The loop at t = 0; for use inside compiled functions."""
     zero = jnp.zeros((), plan.end.high.dtype)
     return _begin(plan, Clock(zero, zero), State(plan.flow.init(plan.problem), zero))
 
 
-@eqx.filter_jit
+start = light(begin)
+
+
+@light
 def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Array, "events"]) -> Carry:
     """The loop at a state where the velocity jumps: nothing that the solver knows of it holds any longer.
 
@@ -95,10 +98,12 @@ def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     return carry, rows, count
 
 
-@eqx.filter_jit
-def observe(plan: Plan, carry: Carry) -> dict:
-    """All probes where the loop stands."""
+def measure(plan: Plan, carry: Carry) -> dict:
+    """All probes where the loop stands; for use inside compiled functions."""
     return measure_all(plan.probes, moment(plan, carry.clock, carry.state))
+
+
+observe = light(measure)
 
 
 def _try(plan: Plan, carry: Carry) -> Attempt:

@@ -14,8 +14,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 from scipy.optimize import brentq, minimize_scalar
 
+from .._jit import light
 from ..events import FINE, crossings, nodes
 from ..probes import measure_all
 from ..result import Crossing
@@ -24,39 +26,47 @@ from ._inside import TERMS, Attempt, finished, interpolant, moment
 
 
 class Peek(eqx.Module):
-    """The flow at a time inside a step."""
+    """The flow after a step of some size, and what was seen on the way.
+
+    **Fields:** `parts`: of every event, at the first `points` of the times that were asked for; `probes`: at the end;
+    `evaluations`: that the step took.
+    """
 
     state: State
     clock: Clock
-    values: jax.Array  # of every event
+    parts: tuple[Float[Array, "points parts"], ...]
     probes: dict
-    evaluations: jax.Array  # that the step took
+    evaluations: Int[Array, ""]
 
 
-@eqx.filter_jit
-def peek(plan: Plan, clock: Clock, state: State, size) -> Peek:
-    """Step from `state` by exactly `size`, and look around."""
+@light
+def _peek(plan: Plan, clock: Clock, state: State, size, low, high, points: Int[Array, ""]) -> Peek:
+    """Step from `state` by exactly `size`, and look around: at the end (`low` = `high` = 1, `points` = 1), or at `FINE`
+    Chebyshev points of a piece of the step. One program for both, as compiling a step costs more than running it."""
     tried, evaluations = _fresh_step(plan, clock, state, size)
-    end = tried.state
+    tried, finishing = finished(plan, clock, tried, points > 1)
+    inside, times = interpolant(plan, state, tried), size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype))
+
+    def measure(k, found):
+        now = moment(plan, clock.advance(times[k]), inside(times[k]))
+        return tuple(f.at[k].set(event.parts(now)) for f, event in zip(found, plan.events, strict=True))
+
     now = clock.advance(size)
-    here = moment(plan, now, end)
-    values = jnp.array([jnp.min(event.parts(here)) for event in plan.events])
-    return Peek(end, now, values, measure_all(plan.probes, here), evaluations)
+    here = moment(plan, now, tried.state)
+    shapes = jax.eval_shape(lambda: tuple(event.parts(here) for event in plan.events))
+    nothing = tuple(jnp.zeros((FINE, *x.shape), x.dtype) for x in shapes)
+    parts = jax.lax.fori_loop(0, points, measure, nothing)
+    return Peek(tried.state, now, parts, measure_all(plan.probes, here), evaluations + finishing)
 
 
-@eqx.filter_jit
-def _fine_parts(plan: Plan, clock: Clock, state: State, size, low, high):
-    """Every event's parts at `FINE` Chebyshev points of a piece of a step; and the evaluations of the step."""
-    tried, evaluations = _fresh_step(plan, clock, state, size)
-    tried, finishing = finished(plan, clock, tried, jnp.ones((), bool))
-    inside = interpolant(plan, state, tried)
+def _peek_at(plan: Plan, carry: Carry, time: float) -> Peek:
+    """The flow at a time inside the last step."""
+    size, one = jnp.asarray(time, carry.step.dtype), jnp.ones_like(carry.step)
+    return _peek(plan, carry.previous_clock, carry.previous_state, size, one, one, jnp.asarray(1))
 
-    def measure(s):
-        now = moment(plan, clock.advance(s), inside(s))
-        return tuple(event.parts(now) for event in plan.events)
 
-    parts = jax.lax.map(measure, size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype)))
-    return parts, evaluations + finishing
+def _value(there: Peek, event: int) -> float:
+    return float(np.min(there.parts[event][0]))
 
 
 def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> tuple[Attempt, jax.Array]:
@@ -74,21 +84,21 @@ def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> tuple[Attempt, 
 
 def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
     """Every crossing of the last accepted step that counts, in order of time; and the evaluations spent on them."""
-    clock, state, size = carry.previous_clock, carry.previous_state, carry.previous_step
-    dtype, spent = size.dtype, 0
+    spent = 0
 
     def look(time: float) -> Peek:
         nonlocal spent
-        there = peek(plan, clock, state, jnp.asarray(time, dtype))
+        there = _peek_at(plan, carry, time)
         spent += int(there.evaluations)
         return there
 
     @functools.cache
     def fine(low, high):
         nonlocal spent
-        parts, evaluations = _fine_parts(plan, clock, state, size, jnp.asarray(low, dtype), jnp.asarray(high, dtype))
-        spent += int(evaluations)
-        return [np.asarray(part, np.float64) for part in jax.device_get(parts)]
+        size, piece = carry.previous_step, [jnp.asarray(x, carry.step.dtype) for x in (low, high)]
+        there = _peek(plan, carry.previous_clock, carry.previous_state, size, *piece, jnp.asarray(FINE))
+        spent += int(there.evaluations)
+        return [np.asarray(part, np.float64) for part in jax.device_get(there.parts)]
 
     found = []
     for i, event in enumerate(plan.events):
@@ -98,10 +108,10 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
         for low, high, direction in brackets:
             if not _counts(event.direction, direction):
                 continue
-            time, refined = _solve(lambda s, i=i: float(look(s).values[i]), carry, low, high, direction)
+            time, refined = _solve(lambda s, i=i: _value(look(s), i), carry, low, high, direction)
             there = look(time)
             scalars = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
-            start = clock.to_host()
+            start = carry.previous_clock.to_host()
             found.append((Crossing(event.name, start + time, direction, refined, resolved, scalars), there))
     return sorted(found, key=lambda pair: pair[0].time), spent
 
@@ -116,9 +126,8 @@ def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> tuple[P
     hair = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(crossing.time, float(carry.previous_step))
     spent = 0
     for _ in range(20):
-        passed = float(there.values[number]) * crossing.direction > 0
-        size = jnp.asarray(crossing.time + hair - start, carry.step.dtype)
-        there = peek(plan, carry.previous_clock, carry.previous_state, size)
+        passed = _value(there, number) * crossing.direction > 0
+        there = _peek_at(plan, carry, crossing.time + hair - start)
         spent += int(there.evaluations)
         if passed:  # one hair more than was needed: the value is evaluated again, with other rounding
             break

@@ -4,7 +4,7 @@ from .. import invariants
 from ..models import InfiniteWidthTransformer
 from ..problem import Problem
 from ._any import EVERY_PROBLEM
-from ._arrays import norm, rank, variable
+from ._arrays import norm, rank, subspace_alignment, variable
 from ._attention import attention_map, induction_score
 from ._fresh import fresh_accuracy, fresh_loss
 from ._heads import effective_rank, labels_of_structure, of_structure
@@ -62,6 +62,7 @@ __all__ = [
     "sample_weights",
     "sharpness",
     "standard",
+    "subspace_alignment",
     "user",
     "variable",
 ]

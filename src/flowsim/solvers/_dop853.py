@@ -23,6 +23,7 @@ def _tableau():
 
 
 _A, _C = _tableau()
+_ERRORS = np.stack([Coefficients.E5, Coefficients.E3])
 
 
 class DenseOutput(diffrax.AbstractLocalInterpolation):
@@ -41,14 +42,8 @@ class DenseOutput(diffrax.AbstractLocalInterpolation):
         if t1 is not None:
             return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
         x = (t0 - self.t0) / (self.t1 - self.t0)
-
-        def leaf(y0, terms):
-            total = jnp.zeros_like(y0)
-            for i in range(7):  # nested products of x and 1-x, innermost first
-                total = (total + terms[6 - i]) * (x if i % 2 == 0 else 1 - x)
-            return y0 + total
-
-        return jax.tree.map(leaf, self.y0, self.terms)
+        weights = jnp.cumprod(jnp.stack([x, 1 - x, x, 1 - x, x, 1 - x, x]))  # x, x(1-x), x²(1-x), …
+        return jax.tree.map(lambda y, terms: y + _product(weights, terms), self.y0, self.terms)
 
 
 class Dop853(diffrax.AbstractAdaptiveSolver):
@@ -132,7 +127,7 @@ def _combine(coefficients, slopes):
 
 
 def _error(slopes):
-    fifth, third = _combine(Coefficients.E5, slopes), _combine(Coefficients.E3, slopes)
+    fifth, third = _product(_ERRORS, slopes)
     size = jnp.sqrt(fifth**2 + 0.01 * third**2)
     return jnp.where(size > 0, fifth * jnp.abs(fifth) / jnp.where(size > 0, size, 1), 0)
 
@@ -140,5 +135,9 @@ def _error(slopes):
 def _dense(y0, y1, slopes, h):
     change, k0, k1 = y1 - y0, slopes[0], slopes[12]
     known = jnp.stack([change, h * k0 - change, 2 * change - h * (k1 + k0)])
-    rest = h * jnp.stack([_combine(row, slopes) for row in Coefficients.D])
-    return jnp.concatenate([known, rest])
+    return jnp.concatenate([known, h * _product(Coefficients.D, slopes)])
+
+
+def _product(rows, slopes):
+    """Several combinations at once, each of them of all slopes: one operation to compile."""
+    return jnp.tensordot(jnp.asarray(rows, slopes.dtype), slopes, 1)

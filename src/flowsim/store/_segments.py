@@ -11,7 +11,7 @@ import equinox as eqx
 import numpy as np
 
 from .._files import StoreError
-from ..integrate import Chunk, History, Methods, start
+from ..integrate import Chunk, History, Methods, begin
 from ..result import Crossing, Status
 from . import _arrays
 
@@ -90,7 +90,7 @@ class Segments:
         arrays, about = _arrays.load(self._checkpoint)
         identity.refuse_other(about["identity"], self._checkpoint)
         plan = methods.named(about["solver"])
-        carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(start, plan), self._checkpoint)
+        carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(begin, plan), self._checkpoint)
         for index in range(about["segments"]):
             history.add(dataclasses.replace(self.read(index), carry=carry))
 

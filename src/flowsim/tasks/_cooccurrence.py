@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._jit import light
 from .._types import Key
 from ._task import GROUPS, Task
 
@@ -48,7 +49,7 @@ def cooccurrence(
     """
     sizes = tuple(group_sizes) if group_sizes is not None else exact_sizes(samples, targets) if exact_groups else None
     _check(samples, length, vocabulary, targets, distinct_words, sizes)
-    key_groups, key_words, key_order = jax.random.split(key, 3)
+    key_groups, key_words, key_order = _three(key)
     groups = _drawn(samples, targets, key_groups) if sizes is None else np.repeat(np.arange(targets + 2), sizes)
     present = _present(groups, targets)
     first_random = targets + 1
@@ -58,9 +59,9 @@ def cooccurrence(
     is_signal = np.pad(is_signal, ((0, 0), (0, length - first_random)))
     signal = np.pad(signal, ((0, 0), (0, length - first_random)))
     tokens = signal.copy()
-    tokens[~is_signal] = _random_words((~is_signal).sum(), first_random, vocabulary, distinct_words, key_words)
-    order = np.asarray(jax.vmap(lambda k: jax.random.permutation(k, length))(jax.random.split(key_order, samples)))
-    tokens = np.take_along_axis(tokens, order, axis=1)
+    words = _random_words(key_words, int((~is_signal).sum()), vocabulary - first_random, distinct_words)
+    tokens[~is_signal] = first_random + np.asarray(words)
+    tokens = np.take_along_axis(tokens, np.asarray(_orders(key_order, samples, length)), axis=1)
     labels = np.where(groups == 0, 1.0, -1.0)
     dtype = jnp.zeros(()).dtype
     return Task(
@@ -123,12 +124,25 @@ def _present(groups, targets):
     return alone | (groups == 0)[:, None]
 
 
-def _random_words(count, first, vocabulary, distinct, key):
+@light
+def _three(key):
+    return tuple(jax.random.split(key, 3))
+
+
+@light
+def _random_words(key, count, words, distinct):
+    """Counted from 0."""
     if not distinct:
-        return np.asarray(jax.random.randint(key, (count,), first, vocabulary))
-    if vocabulary - first < count:
-        raise ValueError(f"distinct_words needs a vocabulary of at least {first + count}, got {vocabulary}.")
-    return first + np.asarray(jax.random.permutation(key, vocabulary - first)[:count])
+        return jax.random.randint(key, (count,), 0, words)
+    if words < count:
+        raise ValueError(f"distinct_words needs {count} random words, but the vocabulary holds {words}.")
+    return jax.random.permutation(key, words)[:count]
+
+
+@light
+def _orders(key, samples, length):
+    """Each sample's order of its positions."""
+    return jax.vmap(lambda k: jax.random.permutation(k, length))(jax.random.split(key, samples))
 
 
 def _embedding(embedding, vocabulary, dtype):

@@ -28,7 +28,18 @@ from .model import (
     TransformerModel,
     parameter_names,
 )
-from .probes import AttentionMap, Fresh, InductionScore, Margins, Norm, PluginProbe, ProbeConfig, Rank
+from .probes import (
+    AttentionMap,
+    Fresh,
+    InductionScore,
+    Margins,
+    Norm,
+    PluginProbe,
+    ProbeConfig,
+    Rank,
+    Sharpness,
+    SubspaceAlignment,
+)
 from .solver import Solver
 from .task import (
     CooccurrenceLanguageTask,
@@ -41,6 +52,7 @@ from .task import (
     TaskConfig,
 )
 
+_OF_MATRICES = (Fresh, Norm, Rank, Sharpness, SubspaceAlignment, InductionScore)
 LARGEST_TABLE = 10**8  # transitions of a Markov chain
 _SIGNS = (CooccurrenceTask, FileTask)  # labels are ±1
 _WORDS = (NextTokenTask, CooccurrenceLanguageTask)  # labels are words
@@ -144,7 +156,7 @@ def _probes_of_task(probes: tuple[ProbeConfig, ...], task: TaskConfig) -> Iterat
 
 def _probes_of_matrices(probes: tuple[ProbeConfig, ...], flow: FlowConfig) -> Iterator[Remark]:
     for i, probe in enumerate(probes):
-        if flow.reduction == "gram" and isinstance(probe, Fresh | Norm | Rank | InductionScore):
+        if flow.reduction == "gram" and isinstance(probe, _OF_MATRICES):
             yield Remark(("probes", i), f"must not be {probe.kind} with the reduction gram, which forms no matrices",
                          "set flow.reduction: auto")  # fmt: skip
 
@@ -152,7 +164,14 @@ def _probes_of_matrices(probes: tuple[ProbeConfig, ...], flow: FlowConfig) -> It
 def _probe_name(probe: ProbeConfig) -> str:
     if isinstance(probe, PluginProbe):
         return probe.use
-    return f"{probe.kind} of {probe.of}" if isinstance(probe, Norm | Rank) else probe.kind
+    names = [name for _, name in _names_in(probe)]
+    return f"{probe.kind} of {' and '.join(names)}" if names else probe.kind
+
+
+def _names_in(probe: ProbeConfig) -> list[tuple[str, str]]:
+    """Keys and names of parameters in an entry of `probes`."""
+    found = [(key, getattr(probe, key, None)) for key in ("of", "to")]
+    return [(key, name) for key, name in found if name is not None]
 
 
 def _probe_names(probes: tuple[ProbeConfig, ...]) -> Iterator[Remark]:
@@ -189,14 +208,13 @@ def _names_in_probes(probes: tuple[ProbeConfig, ...], model: ModelConfig) -> Ite
         return
     known = parameter_names(model)
     for i, probe in enumerate(probes):
-        if not isinstance(probe, Norm | Rank):
-            continue
-        if isinstance(probe, Rank) and probe.of not in known:
-            yield Remark(("probes", i, "of"), f"must name one matrix of the model, and {probe.of} is none",
-                         _meant(probe.of, known))  # fmt: skip
-        elif not any(full == probe.of or full.startswith(f"{probe.of}.") for full in known):
-            yield Remark(("probes", i, "of"), f"must name trained parameters of the model, and {probe.of} is none",
-                         _meant(probe.of, known))  # fmt: skip
+        for key, name in _names_in(probe):
+            if isinstance(probe, Rank | SubspaceAlignment) and name not in known:
+                yield Remark(("probes", i, key), f"must name one matrix of the model, and {name} is none",
+                             _meant(name, known))  # fmt: skip
+            elif not any(full == name or full.startswith(f"{name}.") for full in known):
+                yield Remark(("probes", i, key), f"must name trained parameters of the model, and {name} is none",
+                             _meant(name, known))  # fmt: skip
 
 
 def _names_of_parameters(flow: FlowConfig, model: ModelConfig) -> Iterator[Remark]:

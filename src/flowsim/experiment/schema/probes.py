@@ -9,9 +9,11 @@ from .flow import ParameterName
 
 
 class Sharpness(Section):
-    """The `count` largest eigenvalues of the Hessian of the loss by `steps` Lanczos steps at every saved time."""
+    """The `count` largest eigenvalues of the Hessian of the loss, or of its block in the parameters `of`, by `steps`
+    Lanczos steps at every saved time."""
 
     kind: Literal["sharpness"] = "sharpness"
+    of: ParameterName | None = None
     count: Annotated[Whole, Field(ge=1, le=24)] = 1
     steps: Annotated[Whole, Field(ge=24, le=1000)] = 24
 
@@ -56,6 +58,17 @@ class Rank(Section):
     of: ParameterName
 
 
+class SubspaceAlignment(Section):
+    """How far the leading `rank`-dimensional subspaces of two trained matrices agree, 0 … 1: the output or input side
+    of `of` and that of `to`, or of itself at t = 0."""
+
+    kind: Literal["subspace_alignment"] = "subspace_alignment"
+    of: ParameterName
+    to: ParameterName | None = None
+    rank: Annotated[Whole, Field(ge=1)] = 1
+    sides: tuple[Literal["output", "input"], Literal["output", "input"]] | None = None
+
+
 class PluginProbe(Section):
     """A probe whose function a plugin registers under `use`."""
 
@@ -70,9 +83,9 @@ def _named(value: Any) -> Any:
     return {"kind": value} if value in KINDS else {"kind": "plugin", "use": value}
 
 
-KINDS = ("sharpness", "attention_map", "induction_score", "fresh", "margins", "norm", "rank")
+KINDS = ("sharpness", "attention_map", "induction_score", "fresh", "margins", "norm", "rank", "subspace_alignment")
 ProbeConfig = Annotated[
-    Sharpness | AttentionMap | InductionScore | Fresh | Margins | Norm | Rank | PluginProbe,
+    Sharpness | AttentionMap | InductionScore | Fresh | Margins | Norm | Rank | SubspaceAlignment | PluginProbe,
     Field(discriminator="kind"),
     BeforeValidator(_named),
 ]
