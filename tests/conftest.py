@@ -4,7 +4,9 @@ import os
 import shutil
 import tempfile
 
+import jax
 import jaxtyping
+import pytest
 
 # Workers, and the commands that tests start, take programs from each other instead of compiling them again.
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -19,10 +21,18 @@ if _OURS:
 _AS_USERS = ("test_kill", "test_status", "test_auto", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
+# Most of what is left is XLA's emitter of fused loops; the older one takes a quarter of the time. A version without the
+# flag would abort on it, so the process that starts the workers asks first.
+_EMITTER = "xla_cpu_use_fusion_emitters"
+if "PYTEST_XDIST_WORKER" not in os.environ and "XLA_FLAGS" not in os.environ:
+    try:
+        jax.jit(lambda: 0, compiler_options={_EMITTER: False})()
+        os.environ["XLA_FLAGS"] = f"--{_EMITTER}=false"
+    except Exception:  # of a type that differs between versions
+        pass
+
 jaxtyping.install_import_hook("flowsim", "beartype.beartype")
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
 
 from . import figure_data  # noqa: E402
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from . import flows, probes
+from ._jit import light
 from ._prepare import Prepared, Settings, prepare
 from .certificate import certify
 from .events import Event
@@ -186,9 +187,9 @@ def _energy_identity(plan: Plan, carry: Carry) -> float:
     return abs(lost - dissipated) / max(abs(lost), abs(dissipated), float(jnp.finfo(start.dtype).tiny))
 
 
-@eqx.filter_jit
+@light
 def _energies(flow: flows.AbstractFlow, problem: Problem, state: PyTree) -> tuple[Array, Array]:
-    """At the start and at a state. One program: operation by operation it took a tenth of a small run's time."""
+    """At the start and at a state."""
     return flow.energy(problem, flow.init(problem)), flow.energy(problem, state)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from .. import _tree, probes, reductions, solvers
+from .._jit import light
 from .._types import Parameters, Scalar
 from ..flows import Gradient
 from ..integrate import Carry, Plan
@@ -47,6 +48,8 @@ _TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
 _SAFETY = 4.0
 _NEIGHBOURS = 5  # saved times over which the distance of two curves is taken at its largest
 _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
+
+_SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling the witness well
 
 Integrate = Callable[[Any], tuple[Result, Carry]]
 
@@ -93,7 +96,9 @@ def witness(prepared: Any, result: Result) -> Any:
     end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
     stiff = None if prepared.stiff is None else _witness_method(prepared.stiff.kind, prepared.settings, dtype)
     method = _witness_method(plan.method.kind, prepared.settings, dtype)
-    again = dataclasses.replace(prepared, plan=dataclasses.replace(plan, method=method, end=end), stiff=stiff)
+    work = result.solver.vector_field_evaluations * _tree.size(plan.problem.parameters)
+    plan = dataclasses.replace(plan, method=method, end=end, short=work <= _SHORT)
+    again = dataclasses.replace(prepared, plan=plan, stiff=stiff)
     return _as_gram(again) if prepared.settings.certificate == "gram" else again
 
 
@@ -142,7 +147,7 @@ def _products(plan: Plan, parameters: Parameters) -> Parameters:
     return eqx.filter(small, small.trainable())
 
 
-@eqx.filter_jit
+@light
 def _lengths(start: Parameters, end: Parameters, other: Parameters) -> tuple[Scalar, Scalar, Scalar]:
     """‖end - start‖, ‖end - other‖ and ‖end‖: one program, as each operation alone would be compiled for itself."""
     travelled, apart = _tree.subtract(end, start), _tree.subtract(end, other)
@@ -199,7 +204,7 @@ def _warnings(result: Result, witness: Result) -> tuple[str, ...]:
     return tuple(found)
 
 
-@eqx.filter_jit
+@light
 def _drifts(products: tuple[Product, ...], start: Parameters, end: Parameters) -> list[Scalar]:
     return [drift(product, start, end) for product in products]
 

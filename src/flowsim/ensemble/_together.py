@@ -17,7 +17,7 @@ import numpy as np
 
 from .._simulate import Prepared, assemble
 from ..certificate import certify, witness
-from ..integrate import Carry, Code, History, Plan, Stopwatch, advance, begin, digest, measure
+from ..integrate import Carry, Code, History, Plan, Stopwatch, begin, digest, measure, proceed
 from ..result import Result
 from ._loop import each
 
@@ -163,7 +163,7 @@ def _start(plan: Plan) -> Carry:
 
 @eqx.filter_jit
 def _advance(plan: Plan, carry: Carry, budgets):
-    return eqx.filter_vmap(advance)(plan, carry, budgets)
+    return eqx.filter_vmap(proceed)(plan, carry, budgets)
 
 
 @eqx.filter_jit

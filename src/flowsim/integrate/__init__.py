@@ -1,6 +1,6 @@
 """The loop: host-side chunks around one jitted function. The only caller of a solver's step."""
 
-from ._advance import advance, begin, measure, observe, start
+from ._advance import advance, begin, measure, observe, proceed, start
 from ._carry import Carry, Clock, Code, Plan, State
 from ._history import History
 from ._march import Chunk, digest, march
@@ -23,5 +23,6 @@ __all__ = [
     "march",
     "measure",
     "observe",
+    "proceed",
     "start",
 ]

@@ -71,9 +71,10 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
     )  # fmt: skip
 
 
-@eqx.filter_jit
-def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
+def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
     """Take up to `budget` steps; stop early for an event that asks for a look, for full rows, or at the end.
+
+    For use inside compiled functions.
 
     **Returns:** the carry; the rows of saved probes; and how many of them are filled.
     """
@@ -96,6 +97,14 @@ def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     loop = (carry, rows, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
     carry, rows, count, _ = jax.lax.while_loop(running, body, loop)
     return carry, rows, count
+
+
+_advance_well, _advance_quickly = eqx.filter_jit(proceed), light(proceed)
+
+
+def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
+    """`proceed`, compiled."""
+    return (_advance_quickly if plan.short else _advance_well)(plan, carry, budget)
 
 
 def measure(plan: Plan, carry: Carry) -> dict:

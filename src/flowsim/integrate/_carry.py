@@ -79,7 +79,8 @@ class Clock(eqx.Module):
 class Plan(eqx.Module):
     """What stays the same through a run.
 
-    **Fields:** `saves`: save times in increasing order; `capacity`: rows that a chunk can hold.
+    **Fields:** `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `short`: will the run
+    take less time than XLA needs to compile it well?
     """
 
     problem: Problem
@@ -91,6 +92,7 @@ class Plan(eqx.Module):
     saves: Clock
     end: Clock
     capacity: int = eqx.field(static=True)
+    short: bool = eqx.field(static=True, default=False)
 
 
 class Carry(eqx.Module):

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from . import convergence
 from ._claim import DEFAULT, Constants, Word
@@ -172,4 +172,4 @@ def common_slope(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> tuple[float
     if freedom < 1:
         return slope, float("inf")
     error = np.sqrt(np.sum((y - slope * x) ** 2) / freedom / spread)
-    return slope, float(stats.t.ppf(0.975, freedom) * error)
+    return slope, float(stdtrit(freedom, 0.975) * error)
