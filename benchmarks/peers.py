@@ -1,6 +1,6 @@
 """flowsim against what people use instead: seconds, vector-field evaluations and true error, side by side.
 
-python -m benchmarks.peers [--setting paper|wide|long] [--repeats 5] [--out TABLE.csv|TABLE.json]
+python -m benchmarks.peers [--setting paper|wide|long] [--repeats 5] [--only PEER …] [--out TABLE.csv|TABLE.json]
 
 Every contestant is given the loosest tolerance at which the final parameters are within 1e-8 of the true ones, over the
 distance travelled. The truth comes from SciPy's DOP853 at rtol 1e-13, checked by a multistep method. Contestants take
@@ -182,8 +182,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--setting", choices=SETTINGS, action="append", help="all if not given")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--only", action="append", help="a peer's name, to leave the others out; may be repeated")
     parser.add_argument("--t1", type=float, help="another end of the flow")
     asked = parser.parse_args(arguments)
+    peers = {peer.name: peer for peer in PEERS}
+    if unknown := set(asked.only or ()) - set(peers):
+        parser.error(f"no peer is called {', '.join(sorted(unknown))}; they are {', '.join(peers)}")
+    contestants = (FLOWSIM, DEFAULT, *(peers[name] for name in asked.only or peers))
     jax.config.update("jax_enable_x64", True)
     print(f"device {jax.devices()[0].device_kind}")
     rows = []
@@ -192,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if asked.t1 is not None:
             setting = dataclasses.replace(setting, t1=asked.t1, note="t1 as asked for")
         case = Case(setting, setting.problem())
-        entries = compare(case, asked.repeats)
+        entries = compare(case, asked.repeats, contestants)
         print(report(case, entries), flush=True)
         rows += records(name, entries)
         if asked.out is not None:

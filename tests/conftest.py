@@ -18,7 +18,7 @@ if _OURS:
 
 # Most of the suite's time is XLA compiling programs that run once: its costly passes do not pay there. Modules that
 # look at the last bit, at what is not finite, or at what other processes wrote are compiled as users compile.
-_AS_USERS = ("test_kill", "test_status", "test_auto", "test_store")
+_AS_USERS = ("test_status", "test_auto", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Most of what is left is XLA's emitter of fused loops; the older one takes a quarter of the time. A version without the

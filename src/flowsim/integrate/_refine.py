@@ -34,7 +34,7 @@ class Peek(eqx.Module):
 
     state: State
     clock: Clock
-    parts: tuple[Float[Array, "points parts"], ...]
+    parts: tuple[Float[Array, "points _"], ...]
     probes: dict
     evaluations: Int[Array, ""]
 
