@@ -73,6 +73,7 @@ class Problem(eqx.Module):
             return self.loss(self.model(parameters))
         return jnp.mean(self.losses(parameters))
 
+    @eqx.filter_jit  # inside a program: traced once, however many probes and events of it ask
     def predictions(self, parameters: Parameters) -> Float[Array, "samples ..."]:
         """F(x_i) of every sample."""
         return jax.vmap(self.model(parameters))(self.samples.tokens)
@@ -107,6 +108,7 @@ class Problem(eqx.Module):
         """∂ℓ/∂F of every sample: -y_i g_i for the logistic loss, with g_i = 1/(1 + exp(y_i F_i))."""
         return jax.vmap(jax.grad(self.loss))(self.predictions(parameters), self.samples.labels)
 
+    @eqx.filter_jit
     def velocity(self, parameters: Parameters) -> tuple[Parameters, Scalar]:
         """dθ/dt of the gradient flow, and the rate at which it lowers the risk.
 
