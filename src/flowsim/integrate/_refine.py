@@ -40,7 +40,7 @@ class Peek(eqx.Module):
 
 
 @light
-def _peek(plan: Plan, clock: Clock, state: State, size, low, high, points: Int[Array, ""]) -> Peek:
+def _peek(plan: Plan, clock: Clock, state: State, size, *, low, high, points: Int[Array, ""]) -> Peek:
     """Step from `state` by exactly `size`, and look around: at the end (`low` = `high` = 1, `points` = 1), or at `FINE`
     Chebyshev points of a piece of the step. One program for both, as compiling a step costs more than running it."""
     tried, evaluations = _fresh_step(plan, clock, state, size)
@@ -62,7 +62,7 @@ def _peek(plan: Plan, clock: Clock, state: State, size, low, high, points: Int[A
 def _peek_at(plan: Plan, carry: Carry, time: float) -> Peek:
     """The flow at a time inside the last step."""
     size, one = jnp.asarray(time, carry.step.dtype), jnp.ones_like(carry.step)
-    return _peek(plan, carry.previous_clock, carry.previous_state, size, one, one, jnp.asarray(1))
+    return _peek(plan, carry.previous_clock, carry.previous_state, size, low=one, high=one, points=jnp.asarray(1))
 
 
 def _value(there: Peek, event: int) -> float:
@@ -95,8 +95,9 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
     @functools.cache
     def fine(low, high):
         nonlocal spent
-        size, piece = carry.previous_step, [jnp.asarray(x, carry.step.dtype) for x in (low, high)]
-        there = _peek(plan, carry.previous_clock, carry.previous_state, size, *piece, jnp.asarray(FINE))
+        size, dtype = carry.previous_step, carry.step.dtype
+        piece = {"low": jnp.asarray(low, dtype), "high": jnp.asarray(high, dtype), "points": jnp.asarray(FINE)}
+        there = _peek(plan, carry.previous_clock, carry.previous_state, size, **piece)
         spent += int(there.evaluations)
         return [np.asarray(part, np.float64) for part in jax.device_get(there.parts)]
 

@@ -117,7 +117,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
         return ExponentialMemory(terms.vf(t0, y0, args), (none, none), none)
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
-        h = t1 - t0
+        h = jnp.asarray(t1 - t0)
         slope = jax.lax.cond(made_jump, lambda: terms.vf(t0, y0, args), lambda: solver_state.slope)
         start, unravel = ravel_pytree(y0)
         force = ravel_pytree(slope)[0]
