@@ -1,11 +1,13 @@
 """Every solver converges at its stated order, and a tighter tolerance gives a smaller error."""
 
+import diffrax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import flowsim
 from flowsim.solver_names import SOLVERS
+from flowsim.solvers._dop853 import Dop853
 
 BUILT = [info for info in SOLVERS if info.kind in flowsim.solvers.kinds()]
 
@@ -64,3 +66,12 @@ def test_tighter_tolerance_means_smaller_error(info):
         )
     # Step counts are whole numbers, so the fall is judged over the whole range, decade by decade on average.
     assert errors[0] / errors[-1] > 5.0 ** (len(tolerances) - 1)
+
+
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+def test_a_slope_that_is_not_finite_shows_in_the_error(bad):
+    """Else a step into an overflow would be taken, and no later one could leave it."""
+    term = diffrax.ODETerm(lambda t, y, args: jnp.where(t >= 1, bad, -y))  # of the step's end alone
+    solver, start, zero, one = Dop853(finishes=False), jnp.ones(3), jnp.asarray(0.0), jnp.asarray(1.0)
+    _, error, *_ = solver.step(term, zero, one, start, None, solver.init(term, zero, one, start, None), False)
+    assert not jnp.any(jnp.isfinite(error))

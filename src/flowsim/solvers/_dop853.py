@@ -129,7 +129,9 @@ def _combine(coefficients, slopes):
 def _error(slopes):
     fifth, third = _product(_ERRORS, slopes)
     size = jnp.sqrt(fifth**2 + 0.01 * third**2)
-    return jnp.where(size > 0, fifth * jnp.abs(fifth) / jnp.where(size > 0, size, 1), 0)
+    return (
+        fifth * jnp.abs(fifth) / jnp.where(size == 0, 1, size)
+    )  # what is not finite stays so, and the step is refused
 
 
 def _dense(y0, y1, slopes, h):
