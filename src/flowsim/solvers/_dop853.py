@@ -129,9 +129,8 @@ def _combine(coefficients, slopes):
 def _error(slopes):
     fifth, third = _product(_ERRORS, slopes)
     size = jnp.sqrt(fifth**2 + 0.01 * third**2)
-    return (
-        fifth * jnp.abs(fifth) / jnp.where(size == 0, 1, size)
-    )  # what is not finite stays so, and the step is refused
+    # What is not finite stays so: the step is refused then.
+    return fifth * jnp.abs(fifth) / jnp.where(size == 0, 1, size)
 
 
 def _dense(y0, y1, slopes, h):
