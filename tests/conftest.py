@@ -21,20 +21,16 @@ if _OURS:
 _AS_USERS = ("test_status", "test_auto", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-# Most of what is left is XLA's emitter of fused loops; the older one takes a quarter of the time. A version without the
-# flag would abort on it, so the process that starts the workers asks first.
-_EMITTER = "xla_cpu_use_fusion_emitters"
-if "PYTEST_XDIST_WORKER" not in os.environ and "XLA_FLAGS" not in os.environ:
-    try:
-        jax.jit(lambda: 0, compiler_options={_EMITTER: False})()
-        os.environ["XLA_FLAGS"] = f"--{_EMITTER}=false"
-    except Exception:  # of a type that differs between versions
-        pass
-
 jaxtyping.install_import_hook("flowsim", "beartype.beartype")
 
+from flowsim._jit import OLDER_EMITTER, known  # noqa: E402
 
 from . import figure_data  # noqa: E402
+
+# Most of what is left is XLA's emitter of fused loops. A version that does not know the flag would abort on it, so the
+# process that starts the workers asks first.
+if "PYTEST_XDIST_WORKER" not in os.environ and "XLA_FLAGS" not in os.environ and known(OLDER_EMITTER):
+    os.environ["XLA_FLAGS"] = " ".join(f"--{name}={str(on).lower()}" for name, on in OLDER_EMITTER.items())
 
 jax.config.update("jax_enable_x64", True)
 

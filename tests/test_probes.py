@@ -195,7 +195,7 @@ def experiment(task, wanted, loss="logistic", readout="causal: false"):
 def test_probes_of_an_experiment(tmp_path):
     wanted = "[induction_score, {kind: fresh, samples: 7}, margins, {kind: norm, of: blocks.0}, " + (
         "{kind: norm, of: embedding}, {kind: rank, of: blocks.0.heads.1.W_V}, {kind: sharpness, of: blocks.0}, "
-        "{kind: subspace_alignment, of: blocks.0.heads.1.W_V, rank: 2}]"
+        "{kind: subspace_alignment, of: blocks.0.heads.1.W_V, rank: 2, sides: [input, input]}]"
     )
     asked = experiment(CHAIN, wanted, "cross_entropy", "causal: true, readout: each, train_readout: true")
     built = problem(asked, tmp_path)
@@ -221,6 +221,8 @@ def test_probes_of_an_experiment(tmp_path):
         ),
         ("[{kind: rank, of: blocks.0}]", r"must name one matrix of the model"),
         ("[{kind: subspace_alignment, of: blocks.0.W, to: blocks.0}]", r"probes\[0\].to: must name one matrix"),
+        ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [left, input]}]", r"probes\[0\].sides"),
+        ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [input]}]", r"probes\[0\].sides"),
         ("[{kind: sharpness, of: block.0}]", r"probes\[0\].of: must name trained parameters"),
         ("[{kind: norm, of: embedding}, {kind: norm, of: embedding}]", "norm of embedding is there already"),
         ("[norm]", r"probes\[0\]"),
@@ -229,6 +231,20 @@ def test_probes_of_an_experiment(tmp_path):
 def test_what_an_experiment_may_not_ask(wanted, said):
     with pytest.raises(ExperimentErrors, match=said):
         experiment(SIGNS, wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("[margins, {kind: subspace_alignment, of: blocks.0.W_out, rank: 99}]", r"probes\[1\].* lower rank"),
+        ("[{kind: rank, of: a}]", r"probes\[0\].*a is no single matrix"),
+        ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [input, output]}]", "take other sides"),
+    ],
+)
+def test_what_the_shapes_do_not_allow_is_refused_before_the_run(tmp_path, wanted, said):
+    asked = experiment(SIGNS, wanted, readout="causal: false, train_readout: true")
+    with pytest.raises(ExperimentErrors, match=said):
+        prepared(asked, problem(asked, tmp_path))
 
 
 @pytest.mark.parametrize("wanted", ["margins", "induction_score"])

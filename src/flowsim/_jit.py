@@ -12,7 +12,7 @@ T = TypeVar("T")
 # XLA's own levels, and its older emitter of fused loops, which is four times as fast as the newer one. Together they
 # divide the time to compile by three to four, and multiply that of loops by two; matrix products are library calls.
 _LEVELS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-_EMITTER = {"xla_cpu_use_fusion_emitters": False}
+OLDER_EMITTER = {"xla_cpu_use_fusion_emitters": False}
 
 
 def light(function: Callable[P, T]) -> Callable[P, T]:
@@ -35,16 +35,17 @@ def _chosen(function: Callable[P, T]) -> Callable[P, T]:
 
 @functools.cache
 def _options() -> dict[str, Any]:
-    """What this version of XLA knows of the options above: it refuses names that it does not know."""
+    """What this version of XLA knows of the options above; it refuses names that it does not know."""
     if jax.default_backend() != "cpu":
         return {}
-    for options in (_LEVELS | _EMITTER, _LEVELS):
-        if _known(options):
+    for options in (_LEVELS | OLDER_EMITTER, _LEVELS):
+        if known(options):
             return {"compiler_options": options}
     return {}
 
 
-def _known(options: Mapping[str, Any]) -> bool:
+def known(options: Mapping[str, Any]) -> bool:
+    """Does this version of XLA know these options?"""
     try:
         jax.jit(lambda: 0, compiler_options=dict(options))()
     except Exception:  # of a type that differs between versions

@@ -5,14 +5,18 @@ import pathlib
 import zlib
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import discrete, events, init, models, plugin, probes, saving, tasks
 from .._simulate import Prepared, Settings, prepare
+from ..moment import Lift, Moment
 from ..problem import Problem
 from . import parts
 from .arrays import load_embedding, load_task_arrays, load_weights
+from .problems import Place, refusal
 from .schema import DiscreteConfig, Experiment
 from .schema.checks import drawn_in_law
 from .schema.solver import DEFAULT_TOLERANCES
@@ -62,7 +66,7 @@ def prepared(experiment: Experiment, built: Problem) -> Prepared:
         built,
         settings(experiment),
         events=events_of(experiment),
-        user_probes=dict(pair for config in experiment.probes for pair in _probes(config, experiment, built)),
+        user_probes=_user_probes(experiment, built),
         save_times=save_times(experiment),
         flow=parts.flow(experiment.flow),
         reduction=experiment.flow.reduction,
@@ -87,6 +91,25 @@ def settings(experiment: Experiment) -> Settings:
 def events_of(experiment: Experiment) -> list[events.Event]:
     """Events that are watched."""
     return [_event(event) for event in experiment.events]
+
+
+def _user_probes(experiment: Experiment, built: Problem) -> dict[str, Any]:
+    """Name -> what is measured beside the standard probes.
+
+    **Raises:** `ExperimentErrors` for one of ours that the shapes of the model's arrays do not allow.
+    """
+    found: dict[str, Any] = {}
+    here = Moment(built, jnp.zeros(()), built.parameters, Lift(built, None))
+    for i, config in enumerate(experiment.probes):
+        made = dict(_probes(config, experiment, built))
+        for probe in made.values():
+            try:
+                if isinstance(probe, probes.Probe):
+                    eqx.filter_eval_shape(probe.measure, here)
+            except ValueError as error:
+                raise refusal(Place(experiment.name), str(error), f"probes[{i}]") from None
+        found |= made
+    return found
 
 
 def _probes(config: Any, experiment: Experiment, built: Problem) -> list[tuple[str, Any]]:

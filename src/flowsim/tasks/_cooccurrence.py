@@ -59,7 +59,10 @@ def cooccurrence(
     is_signal = np.pad(is_signal, ((0, 0), (0, length - first_random)))
     signal = np.pad(signal, ((0, 0), (0, length - first_random)))
     tokens = signal.copy()
-    words = _random_words(key_words, int((~is_signal).sum()), vocabulary - first_random, distinct_words)
+    count, words = int((~is_signal).sum()), vocabulary - first_random
+    if distinct_words and words < count:
+        raise ValueError(f"distinct_words needs a vocabulary of at least {first_random + count}, got {vocabulary}.")
+    words = _random_words(key_words, count, words, distinct_words)
     tokens[~is_signal] = first_random + np.asarray(words)
     tokens = np.take_along_axis(tokens, np.asarray(_orders(key_order, samples, length)), axis=1)
     labels = np.where(groups == 0, 1.0, -1.0)
@@ -134,8 +137,6 @@ def _random_words(key, count, words, distinct):
     """Counted from 0."""
     if not distinct:
         return jax.random.randint(key, (count,), 0, words)
-    if words < count:
-        raise ValueError(f"distinct_words needs {count} random words, but the vocabulary holds {words}.")
     return jax.random.permutation(key, words)[:count]
 
 

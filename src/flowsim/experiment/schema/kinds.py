@@ -1,6 +1,5 @@
 """Which kinds of task, model, loss, start and flow go together."""
 
-import difflib
 from collections.abc import Callable, Iterator
 
 from ... import plugin
@@ -18,6 +17,7 @@ from .events import (
 )
 from .flow import FlowConfig, GradientFlow, ModifiedGradientFlow, _Flow
 from .init import AsMade, InitConfig, KaimingNormal, KaimingUniform, PluginInit
+from .kinds_of_probes import PROBE_CHECKS
 from .loss import LossConfig, PluginLoss
 from .model import (
     CooccurrenceTransformer,
@@ -26,20 +26,11 @@ from .model import (
     ModelConfig,
     PluginModel,
     TransformerModel,
+    meant,
+    names_parameters,
     parameter_names,
 )
-from .probes import (
-    AttentionMap,
-    Fresh,
-    InductionScore,
-    Margins,
-    Norm,
-    PluginProbe,
-    ProbeConfig,
-    Rank,
-    Sharpness,
-    SubspaceAlignment,
-)
+from .probes import ProbeConfig
 from .solver import Solver
 from .task import (
     CooccurrenceLanguageTask,
@@ -52,7 +43,6 @@ from .task import (
     TaskConfig,
 )
 
-_OF_MATRICES = (Fresh, Norm, Rank, Sharpness, SubspaceAlignment, InductionScore)
 LARGEST_TABLE = 10**8  # transitions of a Markov chain
 _SIGNS = (CooccurrenceTask, FileTask)  # labels are ±1
 _WORDS = (NextTokenTask, CooccurrenceLanguageTask)  # labels are words
@@ -127,60 +117,6 @@ def _events_of_model(events: tuple[EventConfig, ...], task: TaskConfig, model: M
                          "take loss_below or gradient_below, or write `events: []`")  # fmt: skip
 
 
-def _probes_of_model(probes: tuple[ProbeConfig, ...], model: ModelConfig, task: TaskConfig) -> Iterator[Remark]:
-    known = isinstance(model, CooccurrenceTransformer | TransformerModel)
-    for i, probe in enumerate(probes):
-        if isinstance(probe, AttentionMap | InductionScore) and not known:
-            yield Remark(("probes", i), f"must not be {probe.kind}: attention of the model {model.kind} is not known",
-                         "take a model with heads, or a plugin's probe")  # fmt: skip
-        samples = getattr(task, "samples", None)
-        if (
-            isinstance(probe, AttentionMap)
-            and probe.sample is not None
-            and samples is not None
-            and probe.sample >= samples
-        ):
-            yield Remark(("probes", i, "sample"), f"must be below task.samples = {samples}: samples count from 0")
-
-
-def _probes_of_task(probes: tuple[ProbeConfig, ...], task: TaskConfig) -> Iterator[Remark]:
-    for i, probe in enumerate(probes):
-        if isinstance(probe, Fresh) and isinstance(task, FileTask | PluginTask):
-            yield Remark(("probes", i), f"must not be fresh for the task {task.kind}, whose law is not known",
-                         "take a plugin's probe that holds samples of its own")  # fmt: skip
-        if isinstance(probe, Margins) and isinstance(task, InContextRegressionTask | RegressionTask):
-            yield Remark(("probes", i), f"must not be margins for the task {task.kind}: numbers are not right or wrong")
-        if isinstance(probe, InductionScore) and isinstance(task, InContextRegressionTask | RegressionTask):
-            yield Remark(("probes", i), f"must not be induction_score for the task {task.kind}, which has no words")
-
-
-def _probes_of_matrices(probes: tuple[ProbeConfig, ...], flow: FlowConfig) -> Iterator[Remark]:
-    for i, probe in enumerate(probes):
-        if flow.reduction == "gram" and isinstance(probe, _OF_MATRICES):
-            yield Remark(("probes", i), f"must not be {probe.kind} with the reduction gram, which forms no matrices",
-                         "set flow.reduction: auto")  # fmt: skip
-
-
-def _probe_name(probe: ProbeConfig) -> str:
-    if isinstance(probe, PluginProbe):
-        return probe.use
-    names = [name for _, name in _names_in(probe)]
-    return f"{probe.kind} of {' and '.join(names)}" if names else probe.kind
-
-
-def _names_in(probe: ProbeConfig) -> list[tuple[str, str]]:
-    """Keys and names of parameters in an entry of `probes`."""
-    found = [(key, getattr(probe, key, None)) for key in ("of", "to")]
-    return [(key, name) for key, name in found if name is not None]
-
-
-def _probe_names(probes: tuple[ProbeConfig, ...]) -> Iterator[Remark]:
-    names = [_probe_name(probe) for probe in probes]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            yield Remark(("probes", i), f"must be listed once, and {name} is there already")
-
-
 def _chain(task: NextTokenTask) -> Iterator[Remark]:
     if task.vocabulary ** (task.order + 1) > LARGEST_TABLE:
         yield Remark(
@@ -203,20 +139,6 @@ def _regression(task: RegressionTask) -> Iterator[Remark]:
         yield Remark(("task", "spectrum"), f"must have at most {limit} values, the smaller of features and outputs")
 
 
-def _names_in_probes(probes: tuple[ProbeConfig, ...], model: ModelConfig) -> Iterator[Remark]:
-    if isinstance(model, PluginModel):
-        return
-    known = parameter_names(model)
-    for i, probe in enumerate(probes):
-        for key, name in _names_in(probe):
-            if isinstance(probe, Rank | SubspaceAlignment) and name not in known:
-                yield Remark(("probes", i, key), f"must name one matrix of the model, and {name} is none",
-                             _meant(name, known))  # fmt: skip
-            elif not any(full == name or full.startswith(f"{name}.") for full in known):
-                yield Remark(("probes", i, key), f"must name trained parameters of the model, and {name} is none",
-                             _meant(name, known))  # fmt: skip
-
-
 def _names_of_parameters(flow: FlowConfig, model: ModelConfig) -> Iterator[Remark]:
     if isinstance(model, PluginModel):
         return  # its arrays are known only when it is made
@@ -225,16 +147,8 @@ def _names_of_parameters(flow: FlowConfig, model: ModelConfig) -> Iterator[Remar
     for i, stage in enumerate(flow.stages):
         given += [(("flow", "stages", i, "train"), name) for name in stage.train or ()]
     for path, name in given:
-        if not any(full == name or full.startswith(f"{name}.") for full in known):
-            yield Remark(path, f"must name trained parameters of the model, and {name} is none", _meant(name, known))
-
-
-def _meant(name: str, known: list[str]) -> str:
-    by_lower = {full.lower(): full for full in known}
-    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    if near:
-        return f"did you mean {by_lower[near[0]]}"
-    return f"they are {', '.join(known[:12])}{', …' * (len(known) > 12)}"
+        if not names_parameters(name, known):
+            yield Remark(path, f"must name trained parameters of the model, and {name} is none", meant(name, known))
 
 
 def _stages(flow: FlowConfig, events: tuple[EventConfig, ...]) -> Iterator[Remark]:
@@ -299,11 +213,7 @@ KIND_CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
     _start_of_model,
     _transformer,
     _events_of_model,
-    _probes_of_model,
-    _probe_names,
-    _probes_of_task,
-    _probes_of_matrices,
-    _names_in_probes,
+    *PROBE_CHECKS,
     _chain,
     _language_groups,
     _regression,

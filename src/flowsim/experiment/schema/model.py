@@ -1,5 +1,6 @@
 """`model`: what learns."""
 
+import difflib
 import math
 from typing import Annotated, Any, Literal
 
@@ -114,6 +115,20 @@ def parameter_names(model: Any) -> list[str]:
     layers = range(len(model.hidden) + 1)
     biases = [f"biases.{i}" for i in layers] if isinstance(model, MlpModel) and model.bias else []
     return [*(f"layers.{i}" for i in layers), *biases]
+
+
+def names_parameters(name: str, known: list[str]) -> bool:
+    """Is it the name of an array, or of a block of them?"""
+    return any(full == name or full.startswith(f"{name}.") for full in known)
+
+
+def meant(name: str, known: list[str]) -> str:
+    """What may have been meant by a name that names none of them."""
+    by_lower = {full.lower(): full for full in known}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    if near:
+        return f"did you mean {by_lower[near[0]]}"
+    return f"they are {', '.join(known[:12])}{', …' * (len(known) > 12)}"
 
 
 def _transformer_names(model: TransformerModel) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ._base import Identifier, Section, Whole
+from ._base import Identifier, Listed, Section, Whole
 from .flow import ParameterName
 
 
@@ -66,7 +66,7 @@ class SubspaceAlignment(Section):
     of: ParameterName
     to: ParameterName | None = None
     rank: Annotated[Whole, Field(ge=1)] = 1
-    sides: tuple[Literal["output", "input"], Literal["output", "input"]] | None = None
+    sides: Annotated[tuple[Literal["output", "input"], ...], Listed, Field(min_length=2, max_length=2)] | None = None
 
 
 class PluginProbe(Section):
