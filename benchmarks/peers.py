@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from flowsim.integrate import Stopwatch
+from flowsim.simulation import Stopwatch
 
 from .peer_cases import SETTINGS, Case
 from .peer_kinds import DEFAULT, FLOWSIM, PEERS, Contestant, Run

@@ -24,7 +24,7 @@ SAME = ("trajectory.nc", "parameters.safetensors", "discrete/00.nc", "figures/lo
 
 
 def run(folder: pathlib.Path, *, resume: bool = False, source: str = SOURCE):
-    from flowsim.experiment import load_text
+    from flowsim.config import load_text
     from flowsim.experiment.run import run_experiment
 
     experiment = load_text(source, origin="killed.yaml", folder=folder.parent)

@@ -13,9 +13,9 @@ from PIL import Image, ImageSequence
 
 import flowsim
 from flowsim import plot
-from flowsim.experiment import ExperimentErrors, load
+from flowsim.config import ExperimentErrors, load
+from flowsim.config.load import load_text
 from flowsim.experiment.build import prepared, problem
-from flowsim.experiment.load import load_text
 from flowsim.moment import Lift, Moment
 from flowsim.report.page import Illustration, page
 

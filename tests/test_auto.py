@@ -10,9 +10,9 @@ import pytest
 
 import flowsim
 from flowsim._simulate import Settings, assemble, prepare
-from flowsim.integrate import start
-from flowsim.integrate._stiff import curvature, give_up, reconsider
-from flowsim.store._segments import Identity, Segments
+from flowsim.simulation import start
+from flowsim.simulation.stiff import curvature, give_up, reconsider
+from flowsim.store.segments import Identity, Segments
 
 EIGENVALUES = np.array([0.02, 0.5, 40.0, 900.0])
 START = np.array([1.0, -2.0, 1.5, 1.0])

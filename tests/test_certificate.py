@@ -90,7 +90,7 @@ def test_gradient_descent_drifts_at_first_order():
     for name in ("invariant_key_query", "invariant_mlp_value"):
         drifts = []
         for eta in (0.02, 0.01, 0.005):
-            descent = flowsim.discrete.descend(
+            descent = flowsim.descent.descend(
                 problem, optax.sgd(eta), learning_rate=eta, steps=round(5 / eta), points=5
             )
             drifts.append(descent.trajectory.values[name][-1])

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from flowsim.cli import _output
-from flowsim.experiment import load_text
+from flowsim.cli import output as _output
+from flowsim.config import load_text
 from flowsim.solver_names import SOLVERS
 
 GOOD = """name: tiny

@@ -12,9 +12,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from flowsim.experiment import ExperimentErrors, load
-from flowsim.experiment.array_files import LARGEST_ARRAY, ArrayErrors, headers, read
-from flowsim.experiment.arrays import load_embedding, load_task_arrays, load_weights
+from flowsim.config import ExperimentErrors, load
+from flowsim.config.array_files import LARGEST_ARRAY, ArrayErrors, headers, read
+from flowsim.config.arrays import load_embedding, load_task_arrays, load_weights
 
 REFERENCE = pathlib.Path(__file__).parent / "reference" / "small.npz"
 M1, M, D = 3, 4, 5

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from flowsim.experiment import Experiment, ExperimentErrors, load, load_text, resolved_yaml, templates
+from flowsim.config import Experiment, ExperimentErrors, load, load_text, resolved_yaml, templates
 
 GOOD = """name: x
 task: {kind: cooccurrence, samples: 12, length: 5, vocabulary: 64}

@@ -6,9 +6,9 @@ import math
 import pydantic
 import pytest
 
-from flowsim.experiment import Experiment, ExperimentErrors, load_text
-from flowsim.experiment import templates as templates_of_new
-from flowsim.experiment.schema import (
+from flowsim.config import Experiment, ExperimentErrors, load_text
+from flowsim.config import templates as templates_of_new
+from flowsim.config.schema import (
     CooccurrenceTask,
     CooccurrenceTransformer,
     GivenTimes,

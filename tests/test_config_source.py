@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from flowsim.experiment.problems import ExperimentErrors, Place, Problem, did_you_mean, printable
-from flowsim.experiment.yaml_scalars import meaning
-from flowsim.experiment.yaml_source import MAX_DEPTH, MAX_VALUES, parse
-from flowsim.experiment.yaml_text import MAX_BYTES, MAX_LINE, decode, read_text
+from flowsim.config.problems import ExperimentErrors, Place, Problem, did_you_mean, printable
+from flowsim.config.yaml_scalars import meaning
+from flowsim.config.yaml_source import MAX_DEPTH, MAX_VALUES, parse
+from flowsim.config.yaml_text import MAX_BYTES, MAX_LINE, decode, read_text
 
 
 def refused(raw: bytes | str) -> ExperimentErrors:

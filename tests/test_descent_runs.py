@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray
 
-from flowsim.experiment import ExperimentErrors, load_text
+from flowsim.config import ExperimentErrors, load_text
 from flowsim.experiment.run import run_experiment
 from flowsim.report import descent_lines
 

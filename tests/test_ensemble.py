@@ -11,7 +11,7 @@ import xarray
 
 import flowsim
 from flowsim import ensemble
-from flowsim.experiment import load_text
+from flowsim.config import load_text
 from flowsim.experiment.members import packed, unpacked
 from flowsim.experiment.run import run_experiment
 from flowsim.store import StoreError
@@ -131,7 +131,7 @@ def test_members_of_other_shapes_are_refused():
 
 def test_a_batch_fits_the_memory():
     from flowsim._simulate import Settings, prepare
-    from flowsim.ensemble._together import members_at_once
+    from flowsim.ensemble.together import members_at_once
 
     small = prepare(make(0), Settings(1.0))
     assert members_at_once(small, 10) == 10

@@ -44,7 +44,7 @@ def run(problem, flow, t1, **options):
 
 def steps_of(problem, transformation, count):
     """`count` steps of an Optax optimiser."""
-    descent = flowsim.discrete.descend(problem, transformation, learning_rate=1.0, steps=count, points=2)
+    descent = flowsim.descent.descend(problem, transformation, learning_rate=1.0, steps=count, points=2)
     return descent.parameters
 
 

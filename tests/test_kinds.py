@@ -11,8 +11,8 @@ import pytest
 
 import flowsim
 from flowsim import _tree, tasks
-from flowsim.experiment import ExperimentErrors, load_text, parts
-from flowsim.experiment.schema import TransformerModel, parameter_names
+from flowsim.config import ExperimentErrors, load_text, parts
+from flowsim.config.schema import TransformerModel, parameter_names
 
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 
@@ -188,7 +188,8 @@ def test_what_does_not_go_together(override, place, message):
 
 @pytest.mark.parametrize("name", ["two_layer", "next_token", "momentum", "attention_only_then_all", "deep_linear"])
 def test_experiments_are_sound_and_build(name):
-    from flowsim.experiment import build, load
+    from flowsim.config import load
+    from flowsim.experiment import build
 
     experiment = load(EXPERIMENTS / f"{name}.yaml")
     problem = build.problem(experiment, EXPERIMENTS)
@@ -202,7 +203,7 @@ def test_experiments_are_sound_and_build(name):
 
 def test_deep_linear_experiment_runs(tmp_path):
     """A file of the new kinds through the whole command: certificate, figures, report, modes in the dataset."""
-    from flowsim.experiment import load
+    from flowsim.config import load
     from flowsim.experiment.run import run_experiment
 
     path = EXPERIMENTS / "deep_linear.yaml"

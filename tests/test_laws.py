@@ -55,7 +55,7 @@ def test_euler_is_gradient_descent():
     problem, _ = reference()
     eta, steps = 0.05, 40
     result = flowsim.simulate(problem, t1=eta * steps, solver="euler", step=eta, reduction="none")
-    descent = flowsim.discrete.descend(problem, optax.sgd(eta), learning_rate=eta, steps=steps)
+    descent = flowsim.descent.descend(problem, optax.sgd(eta), learning_rate=eta, steps=steps)
     assert result.solver.steps == steps
     for ours, theirs in zip(jax.tree.leaves(result.parameters), jax.tree.leaves(descent.parameters), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)

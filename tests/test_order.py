@@ -7,7 +7,7 @@ import pytest
 
 import flowsim
 from flowsim.solver_names import SOLVERS
-from flowsim.solvers._dop853 import Dop853
+from flowsim.solvers.dop853 import Dop853
 
 BUILT = [info for info in SOLVERS if info.kind in flowsim.solvers.kinds()]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flowsim import plugin
-from flowsim.experiment import ExperimentErrors, load
+from flowsim.config import ExperimentErrors, load
 from flowsim.experiment.run import run_experiment
 
 MODULE = """

@@ -8,9 +8,9 @@ import pytest
 
 import flowsim
 from flowsim import probes, tasks
-from flowsim.experiment import ExperimentErrors
+from flowsim.config import ExperimentErrors
+from flowsim.config.load import load_text
 from flowsim.experiment.build import prepared, problem
-from flowsim.experiment.load import load_text
 from flowsim.moment import Lift, Moment
 
 WORDS = np.array([[0, 1, 2, 0, 1, 0, 3, 3], [3, 3, 1, 2, 0, 0, 0, 4]])

@@ -8,7 +8,7 @@ import pytest
 
 import flowsim
 from flowsim import reductions
-from flowsim.reductions._factored import _orthonormal
+from flowsim.reductions.factored import _orthonormal
 
 from .problems import distance, reference
 

@@ -65,7 +65,7 @@ def test_refusals():
 
 
 def test_experiment_file(tmp_path):
-    from flowsim.experiment import load
+    from flowsim.config import load
 
     text = (
         "name: s\ntask: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 8}\n"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from flowsim.experiment._signals import Interrupted, stopping
+from flowsim.experiment.signals import Interrupted, stopping
 
 FOLDER = pathlib.Path("run")
 

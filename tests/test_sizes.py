@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from flowsim.config.problems import ExperimentErrors
 from flowsim.experiment import build, load_text, sizes
-from flowsim.experiment.problems import ExperimentErrors
 
 from . import killing
 from .test_cli import flowsim as command

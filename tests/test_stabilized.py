@@ -10,9 +10,9 @@ from scipy.linalg import expm
 
 import flowsim
 from flowsim.solvers import Stabilized, Stabilized4
-from flowsim.solvers._rock4_design import GOAL, finish, polynomial, prefix_weights, recurrence, taylor
-from flowsim.solvers._stabilized import _omegas, stability_interval
-from flowsim.solvers._stabilized4 import table
+from flowsim.solvers.rock4_design import GOAL, finish, polynomial, prefix_weights, recurrence, taylor
+from flowsim.solvers.stabilized import _omegas, stability_interval
+from flowsim.solvers.stabilized4 import table
 
 SOLVERS = pytest.mark.parametrize("solver", [Stabilized(), Stabilized4()], ids=["stabilized", "stabilized4"])
 
@@ -93,7 +93,7 @@ def test_fourth_order_design_is_reproducible():
     """The stored table is what the design solves for: the polynomial of 24 stages, from its own unknowns."""
     rows = table()
     i = list(rows["stages"]).index(24)
-    from flowsim.solvers._rock4_design import _START, _equations, root
+    from flowsim.solvers.rock4_design import _START, _equations, root
 
     found = root(_equations, _START, args=(20,), method="lm", options={"xtol": 1e-14, "ftol": 1e-15}).x
     np.testing.assert_allclose(2 * np.exp(found[4]), rows["interval"][i], rtol=1e-6)

@@ -11,9 +11,10 @@ import pytest
 import xarray
 
 import flowsim
-from flowsim import theory
+from flowsim import claims as theory
 from flowsim._simulate import Settings, collect, prepare, simulate
-from flowsim.theory import Word, phase2, scaling
+from flowsim.claims import Word
+from flowsim.claims.yang2024 import phase2, scaling
 
 SAMPLES, LENGTH, VOCABULARY, WIDTH, NEURONS = 60, 4, 103, 40_000, 8
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from flowsim import theory
-from flowsim.theory import scaling
+from flowsim import claims as theory
+from flowsim.claims.yang2024 import scaling
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (97, 100)])

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from flowsim.experiment import ExperimentErrors, load_text
+from flowsim.config import ExperimentErrors, load_text
 
 EXPERIMENT = """
 name: tiny

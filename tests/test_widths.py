@@ -8,7 +8,7 @@ from scipy import stats
 
 import flowsim
 from flowsim import reductions
-from flowsim.init._law import triangular
+from flowsim.init.law import triangular
 
 D, M = 3, 8
 

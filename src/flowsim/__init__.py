@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 _MODULES = (
-    "certificate", "compare", "discrete", "ensemble", "events", "flows", "init", "integrate", "losses", "models",
-    "plugin", "probes", "reductions", "saving", "solvers", "tasks", "theory",
+    "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses", "models",
+    "plot", "plugin", "probes", "reductions", "saving", "simulation", "solvers", "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -21,50 +21,26 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
-    from . import (
-        certificate as certificate,
-    )
-    from . import (
-        compare as compare,
-    )
-    from . import (
-        ensemble as ensemble,
-    )
-    from . import (
-        events as events,
-    )
-    from . import (
-        flows as flows,
-    )
-    from . import (
-        init as init,
-    )
-    from . import (
-        integrate as integrate,
-    )
-    from . import (
-        losses as losses,
-    )
-    from . import (
-        models as models,
-    )
-    from . import (
-        plugin as plugin,
-    )
-    from . import (
-        probes as probes,
-    )
-    from . import (
-        reductions as reductions,
-    )
-    from . import (
-        saving as saving,
-    )
-    from . import (
-        solvers as solvers,
-    )
-    from . import (
-        tasks as tasks,
+    from . import (  # noqa: F401
+        certificate,
+        claims,
+        compare,
+        config,
+        descent,
+        ensemble,
+        events,
+        flows,
+        init,
+        losses,
+        models,
+        plot,
+        plugin,
+        probes,
+        reductions,
+        saving,
+        simulation,
+        solvers,
+        tasks,
     )
     from ._langevin import langevin
     from ._simulate import simulate

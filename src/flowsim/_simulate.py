@@ -13,13 +13,13 @@ from jaxtyping import Array, PyTree
 
 from . import flows, probes
 from ._jit import light
-from ._prepare import Prepared, Settings, prepare
 from .certificate import certify
 from .events import Event
-from .integrate import Carry, Chunk, History, Plan, Stopwatch, observe
 from .probes import Probe
 from .problem import Problem
 from .result import Crossing, EventRecord, Result, SolverRecord, Status, Trajectory, Variable
+from .simulation import Carry, Chunk, History, Plan, Stopwatch, observe
+from .simulation.prepare import Prepared, Settings, prepare
 
 
 def simulate(

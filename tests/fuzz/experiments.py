@@ -5,8 +5,8 @@ import json
 import random
 from collections.abc import Iterator
 
-from flowsim.experiment import templates
-from flowsim.experiment.yaml_source import parse
+from flowsim.config import templates
+from flowsim.config.yaml_source import parse
 
 VALUES = (
     None, True, False, 0, 1, -1, 3, 12, 60, 2**31, 2**64, 10**30, 1e-300, 1e300, -0.0, 0.5, 1.5, "", "x", "128",

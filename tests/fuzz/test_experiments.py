@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from flowsim.experiment import Experiment, ExperimentErrors, load, load_text, resolved_yaml
+from flowsim.config import Experiment, ExperimentErrors, load, load_text, resolved_yaml
 
 from .experiments import mutated
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ..experiment import load
+from ..config import load
 from ..plugin import load as load_plugins
-from ._output import Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .output import Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 
 Experiment = Annotated[pathlib.Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..experiment import load
-from ._output import Debug, Json, Output, Overrides, Quiet, Verbose
+from ..config import load
+from .output import Debug, Json, Output, Overrides, Quiet, Verbose
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def compare(
         folder = _new_folder(checked.name) if out is None else out
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             output.refuse(f"{folder} is there already: choose another --out.")
-        from ..experiment.array_files import ArrayErrors  # these load JAX and the whole simulator
+        from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
         from ..experiment.comparison import run_comparison
 
         try:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ..experiment import templates
-from ..experiment.problems import did_you_mean
-from ._output import Debug, Output
+from ..config import templates
+from ..config.problems import did_you_mean
+from .output import Debug, Output
 
 
 def register(app: typer.Typer) -> None:

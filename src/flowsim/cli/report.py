@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._output import Debug, Json, Output, Quiet
+from .output import Debug, Json, Output, Quiet
 
 
 def register(app: typer.Typer) -> None:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ..experiment import Experiment, Place, load_text, resolved_yaml
-from ..experiment.problems import refusal
-from ..experiment.yaml_text import read_text
+from ..config import Experiment, Place, load_text, resolved_yaml
+from ..config.problems import refusal
+from ..config.yaml_text import read_text
 from ..plugin import load as load_plugins
-from ._output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 from .progress import Progress
 
 
@@ -130,7 +130,7 @@ def _execute(request: Request, output: Output, force: bool) -> None:
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)
-    from ..experiment.array_files import ArrayErrors  # these load JAX and the whole simulator
+    from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted, run_experiment
     from ..store import StoreError
 

@@ -5,7 +5,7 @@ import dataclasses
 import typer
 
 from ..solver_names import AUTO, SOLVERS
-from ._output import Debug, Json, Output
+from .output import Debug, Json, Output
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
+from .output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
 from .progress import Progress
 from .run import Request, refuse_used, requested
 
@@ -47,7 +47,7 @@ def verify(
 
 
 def _execute(request: Request, output: Output, force: bool) -> None:
-    from ..experiment.array_files import ArrayErrors  # these load JAX and the whole simulator
+    from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted
     from ..experiment.verify import verify_experiment
     from ..store import StoreError

@@ -1,11 +1,11 @@
 """Which solver buys how much accuracy for how much work, and how far an optimiser's steps are from the flow."""
 
-from ._contestants import known
-from ._descent_order import DescentOrder, FittedOrder, descent_order, fitted_orders
-from ._drift import Drift, EventShift, against_flow
-from ._order import Order, fit_order
-from ._record import Comparison, Run
-from ._work_precision import work_precision
+from .contestants import known
+from .descent_order import DescentOrder, FittedOrder, descent_order, fitted_orders
+from .drift import Drift, EventShift, against_flow
+from .order import Order, fit_order
+from .record import Comparison, Run
+from .work_precision import work_precision
 
 __all__ = [
     "Comparison",

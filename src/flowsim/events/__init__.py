@@ -1,9 +1,9 @@
 """When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
 
-from ._event import Direction, Event, all_of, crossing
-from ._regions import leaves_phase1_region, leaves_phase2_region
-from ._scan import COARSE_POINTS, FINE, crossings, may_cross, nodes
-from ._standard import (
+from .event import Direction, Event, all_of, crossing
+from .regions import leaves_phase1_region, leaves_phase2_region
+from .scan import COARSE_POINTS, FINE, crossings, may_cross, nodes
+from .standard import (
     attention_moves,
     common_word_turns,
     gradient_below,

@@ -10,16 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import discrete, events, init, models, plugin, probes, saving, tasks
+from .. import descent as discrete
+from .. import events, init, models, plugin, probes, saving, tasks
 from .._simulate import Prepared, Settings, prepare
+from ..config.arrays import load_embedding, load_task_arrays, load_weights
+from ..config.problems import Place, refusal
+from ..config.schema import DiscreteConfig, Experiment
+from ..config.schema.checks import drawn_in_law
+from ..config.schema.solver import DEFAULT_TOLERANCES
 from ..moment import Lift, Moment
 from ..problem import Problem
 from . import parts
-from .arrays import load_embedding, load_task_arrays, load_weights
-from .problems import Place, refusal
-from .schema import DiscreteConfig, Experiment
-from .schema.checks import drawn_in_law
-from .schema.solver import DEFAULT_TOLERANCES
 
 
 def configure(precision: str) -> None:

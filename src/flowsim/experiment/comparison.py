@@ -8,9 +8,9 @@ import numpy as np
 from .. import plot, store
 from .._files import write_bytes, write_text
 from ..compare import Comparison, DescentOrder, descent_order, work_precision
+from ..config.schema import Experiment
 from ..problem import Problem
 from . import build
-from .schema import Experiment
 
 
 def run_comparison(

@@ -5,10 +5,10 @@ import math
 from typing import Any
 
 from ..compare import Drift, against_flow, fitted_orders
+from ..config.schema import DiscreteConfig, Experiment
 from ..problem import Problem
 from ..result import Status
 from . import build, parts
-from .schema import DiscreteConfig, Experiment
 
 _EDGE_POINTS = 25  # steps at which the sharpness is measured
 _ALIKE = 10  # runs whose numbers of steps differ by more than this factor are compiled apart

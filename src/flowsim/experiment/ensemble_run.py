@@ -10,12 +10,12 @@ import numpy as np
 
 from .. import ensemble, report, store
 from .._simulate import Prepared
-from ..discrete import Descent
+from ..config.schema import Experiment
+from ..descent import Descent
 from ..ensemble import EnsembleResult, Member
 from ..problem import Problem
 from . import build, descent
 from .members import FolderShelf
-from .schema import Experiment
 
 
 def member(experiment: Experiment, seed: int) -> Experiment:

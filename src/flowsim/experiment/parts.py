@@ -7,9 +7,9 @@ import jax
 from jaxtyping import PyTree
 
 from .. import flows, losses, models, plugin, tasks
+from ..config.schema import FlowConfig, LossConfig, ModelConfig, PluginLoss, TaskConfig, TransformerModel
 from ..flows import AbstractFlow
 from ..tasks import Task
-from .schema import FlowConfig, LossConfig, ModelConfig, PluginLoss, TaskConfig, TransformerModel
 
 
 def task(config: TaskConfig, key: jax.Array) -> Task:

@@ -8,16 +8,16 @@ from typing import Any
 
 from .. import report, store
 from .._simulate import Prepared, assemble
-from ..integrate import Chunk, Stopwatch
+from ..config.resolved import resolved_yaml
+from ..config.schema import FIGURES, Experiment
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
+from ..simulation import Chunk, Stopwatch
 from . import build, descent, ensemble_run, sizes
-from ._identity import environment, git_state, identity
-from ._log import logging_to
-from ._signals import Interrupted, Stop, stopping
-from .resolved import resolved_yaml
-from .schema import FIGURES, Experiment
+from .identity import environment, git_state, identity
+from .log import logging_to
+from .signals import Interrupted, Stop, stopping
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""

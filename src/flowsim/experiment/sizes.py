@@ -10,12 +10,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import integrate
+from .. import simulation as integrate
 from .._simulate import Prepared
+from ..config.problems import Place, refusal
+from ..config.schema import Experiment
+from ..config.schema.checks import drawn_in_law
 from ..problem import Problem
-from .problems import Place, refusal
-from .schema import Experiment
-from .schema.checks import drawn_in_law
 
 _BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
 _COPIES = 3  # of the weights while they are drawn and reduced; of the saved rows while they are written

@@ -8,15 +8,16 @@ from typing import Any, cast
 
 import jax.numpy as jnp
 
-from .. import ensemble, plot, report, store, tasks, theory
+from .. import claims as theory
+from .. import ensemble, plot, report, store, tasks
 from .._simulate import Prepared, collect
+from ..claims.yang2024 import scaling
+from ..config.problems import Place, refusal
+from ..config.schema import Experiment, Scaling
+from ..config.schema.scaling import PLACES
 from ..problem import Problem
-from ..theory import scaling
 from . import build, ensemble_run
-from .problems import Place, refusal
 from .run import Progress, run_experiment
-from .schema import Experiment, Scaling
-from .schema.scaling import PLACES
 
 FRESH = 6000  # samples on which the test loss is measured
 

@@ -1,9 +1,9 @@
 """Initialisers: functions `(model, *, key) -> model`. A user's own function of that form serves as well."""
 
-from ._any import as_made
-from ._draws import Initialiser, gaussian, kaiming_normal, kaiming_uniform, theory
-from ._file import from_arrays, from_file
-from ._wrappers import balanced, scale
+from .any import as_made
+from .draws import Initialiser, gaussian, kaiming_normal, kaiming_uniform, theory
+from .file import from_arrays, from_file
+from .wrappers import balanced, scale
 
 __all__ = [
     "Initialiser",

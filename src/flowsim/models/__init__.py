@@ -1,13 +1,13 @@
 """What learns: unbatched Equinox modules."""
 
-from ._attention import Head
-from ._cooccurrence import CooccurrenceTransformer
-from ._factored import FactoredTransformer
-from ._gram import GramTransformer
-from ._limit import InfiniteWidthTransformer
-from ._linear import MLP, DeepLinear
-from ._model import AbstractModel, AbstractWordModel
-from ._transformer import Block, Norm, Transformer
+from .attention import Head
+from .cooccurrence import CooccurrenceTransformer
+from .factored import FactoredTransformer
+from .gram import GramTransformer
+from .limit import InfiniteWidthTransformer
+from .linear import MLP, DeepLinear
+from .model import AbstractModel, AbstractWordModel
+from .transformer import Block, Norm, Transformer
 
 __all__ = [
     "MLP",

@@ -18,10 +18,10 @@ from . import (
     style,
     work_precision,
 )
-from ._draw import FIGURES, FigureRecord, Kind, draw, rendered
-from ._need import CannotDraw
-from ._types import Events, TimeAxis
 from .claims import draw_claims
+from .draw import FIGURES, FigureRecord, Kind, draw, rendered
+from .need import CannotDraw
+from .types import Events, TimeAxis
 
 __all__ = [
     "FIGURES",

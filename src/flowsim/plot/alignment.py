@@ -6,9 +6,11 @@ import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import _curves, _frame, style
-from ._need import require
-from ._types import Events, TimeAxis
+from . import curves as _curves
+from . import frame as _frame
+from . import style
+from .need import require
+from .types import Events, TimeAxis
 
 NEEDS = ("mlp_alignment",)
 STATISTICS = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")

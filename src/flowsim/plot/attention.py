@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import _curves, _frame, style
-from ._need import require
-from ._types import Events, TimeAxis
+from . import curves as _curves
+from . import frame as _frame
+from . import style
+from .need import require
+from .types import Events, TimeAxis
 
 NEEDS = ("attention_score",)
 _PAIRS = [(key, query) for key in range(3) for query in range(3)]

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from . import _frame, style
-from ._need import require
-from ._types import Events, TimeAxis
+from . import frame as _frame
+from . import style
+from .need import require
+from .types import Events, TimeAxis
 
 _NAME = "attention_map"
 _MOST = 8  # heads

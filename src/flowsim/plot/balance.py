@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import _curves, _frame, style
-from ._need import require, require_groups
-from ._types import Events, TimeAxis
+from . import curves as _curves
+from . import frame as _frame
+from . import style
+from .need import require, require_groups
+from .types import Events, TimeAxis
 
 NEEDS = ("gradient_sum",)
 _NAMES = ("both", "first", "second", "neither")

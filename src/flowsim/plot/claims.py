@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._files import write_bytes
-from ..theory import Curve, Verdict
-from ..theory.scaling import Exponent
-from . import _frame, style
-from ._draw import rendered
+from ..claims import Curve, Verdict
+from ..claims.yang2024.scaling import Exponent
+from . import frame as _frame
+from . import style
+from .draw import rendered
 
 _COLORS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.BLACK)
 _MOST = 20  # seeds drawn; more make a blot

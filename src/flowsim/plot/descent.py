@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from . import _frame, style
-from ._need import CannotDraw
-from ._types import Events, TimeAxis
+from . import frame as _frame
+from . import style
+from .need import CannotDraw
+from .types import Events, TimeAxis
 
 _COLORS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE)
 _LARGEST = 1e2  # of a relative distance: beyond it descent has nothing to do with the flow

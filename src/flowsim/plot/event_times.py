@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ..result import EventTimes
-from . import _frame, style
-from ._need import CannotDraw
-from ._types import Events, TimeAxis
+from . import frame as _frame
+from . import style
+from .need import CannotDraw
+from .types import Events, TimeAxis
 
 PREFIX = "event_"
 _MOST = 6  # panels

@@ -7,9 +7,11 @@ import xarray
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import _curves, _frame, style
-from ._need import CannotDraw, require
-from ._types import Events, TimeAxis
+from . import curves as _curves
+from . import frame as _frame
+from . import style
+from .need import CannotDraw, require
+from .types import Events, TimeAxis
 
 PREFIX = "invariant_"
 _LARGEST = 1e3  # drifts are relative to size: beyond this there is nothing to read

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import xarray
 from matplotlib.figure import Figure
 
-from . import _curves, _frame, style
-from ._need import CannotDraw, require
-from ._types import Events, TimeAxis
+from . import curves as _curves
+from . import frame as _frame
+from . import style
+from .need import CannotDraw, require
+from .types import Events, TimeAxis
 
 _PANELS = {  # variable -> axis, what a line is, label, sentence
     "attention_entropy": ("head", "head", "attention entropy (nat)", "Entropy of each head's attention over the keys"),

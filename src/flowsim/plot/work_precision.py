@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from . import style
-from ._need import CannotDraw
+from .need import CannotDraw
 
 
 def figure(comparison: xarray.Dataset) -> Figure:

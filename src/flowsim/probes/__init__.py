@@ -3,17 +3,17 @@
 from .. import invariants
 from ..models import InfiniteWidthTransformer
 from ..problem import Problem
-from ._any import EVERY_PROBLEM
-from ._arrays import norm, rank, subspace_alignment, variable
-from ._attention import attention_map, induction_score
-from ._fresh import fresh_accuracy, fresh_loss
-from ._heads import effective_rank, labels_of_structure, of_structure
-from ._invariants import drift_probe
-from ._probe import Probe, measure_all, user
-from ._samples import CLASSIFIED, GROUPS, STATISTICS, margins, sample_weights
-from ._sharpness import largest_eigenvalues, sharpness
-from ._theory import a_squared, of_claims
-from ._words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, WORDS
+from .any import EVERY_PROBLEM
+from .arrays import norm, rank, subspace_alignment, variable
+from .attention import attention_map, induction_score
+from .conserved import drift_probe
+from .fresh import fresh_accuracy, fresh_loss
+from .heads import effective_rank, labels_of_structure, of_structure
+from .probe import Probe, measure_all, user
+from .samples import CLASSIFIED, GROUPS, STATISTICS, margins, sample_weights
+from .sharpness import largest_eigenvalues, sharpness
+from .theory import a_squared, of_claims
+from .words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, WORDS
 
 
 def standard(problem: Problem) -> tuple[Probe, ...]:

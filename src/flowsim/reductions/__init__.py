@@ -2,9 +2,9 @@
 
 from ..models import FactoredTransformer, InfiniteWidthTransformer
 from ..problem import Problem
-from ._factored import factored, unseen
-from ._gram import applies, gram, inner_products
-from ._reduction import Reduction, identity
+from .factored import factored, unseen
+from .gram import applies, gram, inner_products
+from .reduction import Reduction, identity
 
 NAMES = ("auto", "none", "readout", "rotation", "vocabulary", "gram")
 

@@ -1,7 +1,7 @@
 """What a person reads at the end of a run: the page `report.html` and a few lines for the terminal."""
 
-from ._numbers import solvers
 from .descent import lines as descent_lines
+from .numbers import solvers
 from .page import Illustration, page
 from .rebuild import Rebuilt, rebuild, write
 from .summary_text import summary_text

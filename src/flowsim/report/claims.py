@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ._html import Markup, element, paragraph, picture, table
-from ._numbers import number
+from .html import Markup, element, paragraph, picture, table
+from .numbers import number
 
 
 def section(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Markup:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ._html import Markup, paragraph, table
-from ._numbers import error, number
+from .html import Markup, paragraph, table
+from .numbers import error, number
 
 _WHAT = (
     "Distances are between the parameters after step k and the flow at the time of that step, over the distance that "

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import _sentences, descent
-from ._html import Markup, element, film, paragraph, picture, safe, section, table
-from ._numbers import error, flat, measured, number, seconds
-from ._style import CSS
+from . import descent
+from . import sentences as _sentences
+from .html import Markup, element, film, paragraph, picture, safe, section, table
+from .numbers import error, flat, measured, number, seconds
+from .style import CSS
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser will load and run nothing else
 _KNOWN = (

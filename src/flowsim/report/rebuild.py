@@ -11,9 +11,9 @@ import xarray
 from .. import plot
 from .._files import write_text
 from . import claims
-from ._html import Markup
-from ._sentences import INCOMPLETE
+from .html import Markup
 from .page import Illustration, page
+from .sentences import INCOMPLETE
 
 DEFAULT_FIGURES = ("loss", "attention", "alignment", "balance")
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..plot import FigureRecord
-from . import _sentences, descent
-from ._numbers import error, measured, number, seconds, solvers
+from . import descent
+from . import sentences as _sentences
+from .numbers import error, measured, number, seconds, solvers
 
 
 def summary_text(

@@ -1,11 +1,11 @@
 """Solvers: a name becomes a Diffrax solver with its step-size control and its cost."""
 
-from ._exponential import Exponential
-from ._method import Method, check_tolerances, smallest_rtol
-from ._registry import choose, choose_stabilised, kinds, make
-from ._spectrum import spectral_radius
-from ._stabilized import Stabilized
-from ._stabilized4 import Stabilized4
+from .exponential import Exponential
+from .method import Method, check_tolerances, smallest_rtol
+from .registry import choose, choose_stabilised, kinds, make
+from .spectrum import spectral_radius
+from .stabilized import Stabilized
+from .stabilized4 import Stabilized4
 
 __all__ = [
     "Exponential",

@@ -1,10 +1,10 @@
 """What is learned: batches of tokens and labels."""
 
-from ._arrays import from_arrays
-from ._cooccurrence import cooccurrence, exact_sizes, random_positions
-from ._language import cooccurrence_language, next_token
-from ._regression import in_context_regression, regression
-from ._task import GROUPS, Task
+from .arrays import from_arrays
+from .cooccurrence import cooccurrence, exact_sizes, random_positions
+from .language import cooccurrence_language, next_token
+from .regression import in_context_regression, regression
+from .task import GROUPS, Task
 
 __all__ = [
     "GROUPS",

@@ -1,0 +1,122 @@
+"""What goes where: data to stdout, everything else to stderr, and an exit code for every ending."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from ..config import ExperimentErrors
+from ..config.problems import printable
+from ..plugin import PluginError
+
+SCHEMA_VERSION = 1
+
+_SHOWN = 50  # errors; the JSON document has all of them
+
+UNEXPECTED, REFUSED, NUMERICAL, INTERRUPTED = 1, 2, 3, 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Plugins = Annotated[
+    list[pathlib.Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Run this Python module first; it registers parts of your own."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="key.sub=value", help="Changes to the experiment; values are YAML.", show_default=False),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """How one command speaks."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+    def data(self, text: str) -> None:
+        """Data for a person or a script, unless a JSON document is asked for."""
+        if not self.json:
+            print(text)
+
+    def document(self, content: Mapping[str, Any]) -> None:
+        """The command's one JSON document, if it is asked for."""
+        if self.json:
+            print(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, allow_nan=False))
+
+    def say(self, text: str) -> None:
+        """A message to the person who waits."""
+        if not self.quiet:
+            print(printable(text), file=sys.stderr, flush=True)
+
+    def detail(self, text: str) -> None:
+        """A message to the person who asked for more."""
+        if self.verbose:
+            self.say(text)
+
+    def error(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Every way in which a command can fail, as a message and an exit code."""
+        try:
+            yield
+        except ExperimentErrors as errors:
+            self._refuse(errors)
+        except PluginError as error:
+            self._fail(f"{error}.", REFUSED, "refused")
+        except KeyboardInterrupt:
+            self._fail("interrupted.", INTERRUPTED, "interrupted")
+        except (typer.Exit, typer.BadParameter, BrokenPipeError):
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split()) or "no message"
+            remedy = "" if self.debug else " (--debug shows where)"
+            self._fail(f"unexpected {type(error).__name__}: {text}{remedy}", UNEXPECTED, "failed")
+
+    def refuse(self, message: str) -> NoReturn:
+        """End with the exit code of a usage error."""
+        self._fail(message, REFUSED, "refused")
+
+    def fail(self, message: str) -> NoReturn:
+        """End with the exit code of what could not be foreseen: a full disk, a folder in use."""
+        self._fail(message, UNEXPECTED, "failed")
+
+    def interrupted(self, message: str, signal: int, *, at_once: bool = False) -> NoReturn:
+        """End as a process that a signal ends; `at_once`: without waiting for what still computes in the background."""
+        try:
+            self._fail(message, 128 + signal, "interrupted")
+        finally:
+            if at_once:
+                sys.stdout.flush()
+                os._exit(128 + signal)
+
+    def _refuse(self, errors: ExperimentErrors) -> NoReturn:
+        if self.debug:
+            traceback.print_exc()
+        for problem in errors.problems[:_SHOWN]:
+            self.error(str(problem))
+        count = len(errors.problems)
+        shown = f" ({_SHOWN} of them shown)" if count > _SHOWN else ""
+        self.error(f"{count} error{'s' if count > 1 else ''}{shown}; nothing was run.")
+        self.document({"status": "refused", "problems": [problem.record() for problem in errors.problems]})
+        raise typer.Exit(REFUSED)
+
+    def _fail(self, message: str, code: int, status: str) -> NoReturn:
+        if self.debug and sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        self.error(f"flowsim: {printable(message)}")
+        self.document({"status": status, "message": message})
+        raise typer.Exit(code)

@@ -1,0 +1,148 @@
+"""An optimiser's steps beside the flow: what is measured at every step, in one compiled program."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from .. import descent as discrete
+from .._simulate import Prepared
+from ..moment import Lift, Moment
+from ..probes import Probe
+from ..problem import Problem
+from ..result import Status
+from ..simulation import Clock
+
+_NUMBERS = 2e7  # that the flow's path may hold in memory at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """What was measured at steps 0, 1, … of descent; the flow is where it is at the same time.
+
+    **Fields:** `distance` (steps,): ‖θ_k - θ(t_k)‖; `travelled` (steps,): ‖θ(t_k) - θ(0)‖; `conditions`
+    (steps, events): each event's value on descent; `sharpness` (steps,): NaN where it was not asked for; `status` of
+    the flow; `crossings`: its first crossing of each event.
+    """
+
+    distance: np.ndarray
+    travelled: np.ndarray
+    conditions: np.ndarray
+    sharpness: np.ndarray
+    status: Status
+    crossings: dict[str, float]
+
+
+class _Path(eqx.Module):
+    def __call__(self, moment: Moment) -> Array:
+        return jax.flatten_util.ravel_pytree(moment.parameters)[0]
+
+
+class _Setting(eqx.Module):
+    """What stays the same from step to step."""
+
+    problem: Problem
+    lift: Lift
+    events: tuple
+    edge: Probe | None
+    static: discrete.Static
+    start: Array
+    clock: Array  # time of one step
+
+
+def alongside(
+    prepared: Prepared,
+    transformation: discrete.Optimiser,
+    *,
+    clock: float,
+    edge: Probe | None,
+    at: np.ndarray,
+    padded: int = 0,
+) -> Steps:
+    """March the flow, which saves at every step's time, and take the steps beside it.
+
+    The path is used chunk by chunk, so that it is never in memory as a whole.
+
+    **Arguments:** `prepared`: the flow, whose save times are the steps'. `edge`: measured on descent at the steps `at`;
+    None spares its compilation. `padded`: runs of up to so many steps share one compiled program; the flow is read at
+    its end over and over again to fill up.
+    """
+    plan = prepared.plan
+    start = jax.flatten_util.ravel_pytree(plan.problem.parameters)[0]
+    capacity = int(np.clip(_NUMBERS / start.size, 8, plan.capacity))
+    path = Probe("path", None, "parameters", "1", _Path())
+    saves = _padded(plan.saves, padded + 1)
+    plan = dataclasses.replace(plan, probes=(path,), capacity=capacity, saves=saves)
+    setting = _Setting(
+        plan.problem, plan.lift, plan.events, edge, discrete.Static(transformation.update), start,
+        jnp.asarray(clock, plan.end.high.dtype),
+    )  # fmt: skip
+    asked = np.zeros(len(prepared.save_times), bool)
+    asked[at] = True
+    state = (plan.problem.parameters, transformation.init(plan.problem.parameters))
+    done, found, crossings, status = 0, [], {}, None
+    for chunk in dataclasses.replace(prepared, plan=plan).march():
+        count, status = len(chunk.times), chunk.status
+        rows = _filled(chunk.rows["path"][:count], capacity)
+        flags = _filled(asked[done : done + count], capacity)
+        state, measured = _advance(
+            setting, state, jnp.asarray(rows), jnp.asarray(flags), jnp.asarray(done), jnp.asarray(count)
+        )
+        found.append([np.asarray(x)[:count] for x in measured])
+        done += count
+        for crossing in chunk.crossings:
+            crossings.setdefault(crossing.event, crossing.time)
+    assert status is not None
+    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Steps(distance, travelled, conditions, sharpness, status, crossings)
+
+
+def _filled(values: np.ndarray, length: int) -> Array:
+    """Of one length whatever is there, so that one compiled program takes all chunks."""
+    full = np.zeros((length, *values.shape[1:]), values.dtype)
+    full[: len(values)] = values
+    return jnp.asarray(full)
+
+
+def _padded(saves: Clock, length: int) -> Clock:
+    missing = max(length - saves.high.shape[0], 0)
+    return jax.tree.map(lambda x: jnp.pad(x, (0, missing), mode="edge"), saves)
+
+
+@eqx.filter_jit
+def _advance(setting: _Setting, state: PyTree, rows: Array, flags: Array, first: Array, count: Array):
+    """Measure at `count` steps from number `first` on, and take them."""
+    dtype = setting.start.dtype
+    length = rows.shape[0]
+    empty = (
+        jnp.zeros(length, dtype), jnp.zeros(length, dtype), jnp.zeros((length, len(setting.events)), dtype),
+        jnp.full(length, jnp.nan, dtype),
+    )  # fmt: skip
+
+    def body(i, loop):
+        (parameters, memory), measured = loop
+        now = _measure(setting, parameters, rows[i], flags[i], (first + i) * setting.clock)
+        measured = tuple(x.at[i].set(y) for x, y in zip(measured, now, strict=True))
+        return discrete.step(setting.problem, setting.static, parameters, memory), measured
+
+    return jax.lax.fori_loop(0, count, body, (state, empty))
+
+
+def _measure(setting: _Setting, parameters: PyTree, there: Array, flag: Array, t: Array) -> tuple[Array, ...]:
+    here = jax.flatten_util.ravel_pytree(parameters)[0]
+    moment = Moment(setting.problem, t, parameters, setting.lift)
+    conditions = [jnp.min(event.parts(moment)).astype(here.dtype) for event in setting.events]
+    sharpness = nothing = jnp.asarray(jnp.nan, here.dtype)
+    if setting.edge is not None:
+        measure = setting.edge.measure
+        sharpness = jax.lax.cond(flag, lambda: jnp.asarray(measure(moment), here.dtype), lambda: nothing)
+    return (
+        jnp.linalg.norm(here - there),
+        jnp.linalg.norm(there - setting.start),
+        jnp.stack(conditions) if conditions else jnp.zeros(0, here.dtype),
+        sharpness,
+    )

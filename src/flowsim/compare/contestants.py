@@ -1,0 +1,160 @@
+"""How each kind of contestant is run: flowsim's solvers by name, SciPy's as `scipy_*`, Optax's as `optax_*`."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+from scipy.integrate import solve_ivp
+
+from .. import descent as discrete
+from .. import probes
+from .._simulate import Settings, collect, prepare
+from ..events import Event
+from ..moment import Lift, Moment
+from ..problem import Problem
+from ..simulation import Stopwatch
+from ..solver_names import CONTESTANTS, OPTAX, SCIPY
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What every contestant is to do."""
+
+    problem: Problem
+    t1: float
+    events: Sequence[Event]
+    save_times: np.ndarray
+    atol_ratio: float
+    repeats: int  # timed ones; 0 for a reference, whose time is of no interest
+    max_steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a contestant gave; `parameters` flat, `rows` of scalar probes at the task's save times."""
+
+    status: str
+    parameters: np.ndarray
+    rows: Mapping[str, np.ndarray]
+    event_times: Mapping[str, float]
+    evaluations: int
+    steps: float
+    rejected: float
+    seconds: tuple[float, ...]
+    seconds_compile: float
+
+
+def known() -> tuple[str, ...]:
+    """Names of all contestants."""
+    return CONTESTANTS
+
+
+def is_optimiser(solver: str) -> bool:
+    return solver in OPTAX
+
+
+def enter(task: Task, solver: str, setting: float) -> Outcome:
+    """Run one contestant. `setting`: relative tolerance; learning rate of an optimiser; step of `euler`."""
+    if solver in SCIPY:
+        return _scipy(task, SCIPY[solver], setting)
+    if solver in OPTAX:
+        return _optax(task, OPTAX[solver], setting)
+    return _flowsim(task, solver, setting)
+
+
+def flat(parameters: PyTree) -> np.ndarray:
+    return np.asarray(jax.flatten_util.ravel_pytree(parameters)[0])
+
+
+def _flowsim(task: Task, solver: str, setting: float) -> Outcome:
+    fixed = setting if solver == "euler" else None
+    rtol = 1e-6 if solver == "euler" else setting
+    settings = Settings(task.t1, solver, rtol, rtol * task.atol_ratio, fixed, task.max_steps)
+    prepared = prepare(task.problem, settings, events=task.events, save_times=task.save_times, reduction="none")
+    first = collect(prepared)  # traces and compiles
+    results = [collect(prepared) for _ in range(task.repeats)] if task.repeats else [first]
+    last = results[-1]
+    scalars = {name: values for name, values in last.trajectory.values.items() if values.ndim == 1}
+    whole = all(len(values) == len(task.save_times) for values in scalars.values())
+    return Outcome(
+        status=last.status.kind,
+        parameters=flat(last.parameters),
+        rows=scalars if whole else {},
+        event_times={name: math.nan if e.time is None else float(e.time) for name, e in last.events.items()},
+        evaluations=last.solver.vector_field_evaluations,
+        steps=float(last.solver.steps),
+        rejected=float(last.solver.rejected),
+        seconds=tuple(result.solver.seconds_run for result in results),
+        seconds_compile=first.solver.seconds_compile,
+    )
+
+
+def _scipy(task: Task, method: str, rtol: float) -> Outcome:
+    problem = task.problem
+    start, unravel = jax.flatten_util.ravel_pytree(problem.parameters)
+    field = jax.jit(lambda x: jax.flatten_util.ravel_pytree(problem.velocity(unravel(x))[0])[0])
+    watch = Stopwatch()
+    jax.block_until_ready(field(start))
+    seconds_compile, _ = watch.read()
+    seconds, solution = [], None
+    for _ in range(max(task.repeats, 1)):
+        began = time.perf_counter()
+        solution = solve_ivp(
+            lambda t, x: np.asarray(field(x)), (0.0, task.t1), np.asarray(start), method,
+            t_eval=task.save_times, rtol=rtol, atol=rtol * task.atol_ratio,
+        )  # fmt: skip
+        seconds.append(time.perf_counter() - began)
+    assert solution is not None
+    done = solution.status == 0
+    return Outcome(
+        status="done" if done else "step_size_floor",
+        parameters=solution.y[:, -1],
+        rows=_measure(problem, task.save_times, solution.y.T, unravel) if done else {},
+        event_times={},
+        evaluations=int(solution.nfev),
+        steps=math.nan,  # with t_eval SciPy keeps the saved times only
+        rejected=math.nan,
+        seconds=tuple(seconds),
+        seconds_compile=seconds_compile,
+    )
+
+
+def _measure(problem: Problem, times, states, unravel) -> dict[str, np.ndarray]:
+    """Scalar standard probes at states that another package's solver gave."""
+    chosen = probes.standard(problem)
+
+    @jax.jit
+    def all_of(t, x):
+        return probes.measure_all(chosen, Moment(problem, t, unravel(x), Lift(problem, None)))
+
+    rows = [jax.device_get(all_of(jnp.asarray(t), jnp.asarray(x))) for t, x in zip(times, states, strict=True)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0] if rows[0][name].ndim == 0}
+
+
+def _optax(task: Task, kind: str, learning_rate: float) -> Outcome:
+    steps = max(round(task.t1 / learning_rate), 1)
+    transformation = discrete.optimiser(kind, learning_rate)
+    end, spent = np.empty(0), []
+    for _ in range(task.repeats + 1):  # the first one compiles
+        watch = Stopwatch()
+        last = discrete.descend(task.problem, transformation, learning_rate=learning_rate, steps=steps, points=2)
+        end = flat(last.parameters)
+        spent.append(watch.read())
+    seconds, compiling = [running for _, running in spent[1:]], spent[0][0]
+    return Outcome(
+        "done" if np.all(np.isfinite(end)) else "not_finite",
+        end,
+        {},
+        {},
+        steps,
+        float(steps),
+        0.0,
+        tuple(seconds),
+        compiling,
+    )

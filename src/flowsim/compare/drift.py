@@ -1,0 +1,258 @@
+"""How far an optimiser's steps are from the flow, on the clock t = kη."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .. import _tree, flows, probes, solvers
+from .. import descent as discrete
+from .._simulate import Settings, prepare
+from ..events import Event
+from ..problem import Problem
+from .alongside import Steps, alongside
+
+
+@dataclasses.dataclass(frozen=True)
+class EventShift:
+    """The first crossing of an event, on the flow (solved for) and on descent (linear between two steps).
+
+    A time is None where the event did not happen.
+    """
+
+    flow: float | None
+    descent: float | None
+
+    @property
+    def shift(self) -> float | None:
+        """Descent's time less the flow's."""
+        return None if self.flow is None or self.descent is None else self.descent - self.flow
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """What `against_flow` returns. Distances are relative: ‖θ_k - θ(t_k)‖ at t_k = k · `step_time`, over the distance
+    travelled, max_k ‖θ(t_k) - θ(0)‖.
+
+    **Fields:**
+
+    - `optimiser`, `against`: names of the two, for labels.
+    - `recorded`, `distance`: step numbers from 1, and the distance there; as far as it is finite.
+    - `final_distance`: after the last step; `largest_distance`: over all steps, with `largest_step`. Infinite where
+      descent diverged.
+    - `tube`: ε; `exit_step`: the first step with a distance above ε, None if there is none.
+    - `events`: name -> `EventShift`.
+    - `edge_recorded`, `edge`: step numbers, and η · sharpness of the risk at descent's parameters there.
+    - `edge_limit`: where descent on a quadratic is stable no longer: 2, or 2 (1 + β) with momentum; None if unknown.
+    """
+
+    optimiser: str
+    against: str
+    learning_rate: float
+    step_time: float
+    steps: int
+    recorded: np.ndarray
+    distance: np.ndarray
+    final_distance: float
+    largest_distance: float
+    largest_step: int
+    tube: float
+    exit_step: int | None
+    events: Mapping[str, EventShift]
+    edge_recorded: np.ndarray
+    edge: np.ndarray
+    edge_limit: float | None
+
+    @property
+    def end(self) -> float:
+        """Time of the last step."""
+        return self.steps * self.step_time
+
+    @property
+    def exit_time(self) -> float | None:
+        """Time of `exit_step`."""
+        return None if self.exit_step is None else self.exit_step * self.step_time
+
+    @property
+    def beyond_edge(self) -> float | None:
+        """The first recorded time at which η · sharpness is above the limit; None if there is none."""
+        if self.edge_limit is None or not np.any(self.edge > self.edge_limit):
+            return None
+        return float(self.edge_recorded[np.argmax(self.edge > self.edge_limit)] * self.step_time)
+
+    def dataset(self):
+        """As an `xarray.Dataset`: `flow_distance(distance_time)` and, if it was measured, `stability(edge_time)`."""
+        import xarray  # kept out of `import flowsim`, which loads JAX's family only
+
+        data = {"flow_distance": ("distance_time", self.distance, {"long_name": _DISTANCE, "units": "1"})}
+        coordinates = {"distance_time": self.recorded * self.step_time}
+        about = {
+            "optimiser": self.optimiser, "against": self.against, "learning_rate": self.learning_rate,
+            "tube": self.tube, "end": self.end, "final_distance": _json(self.final_distance),
+            "edge_limit": self.edge_limit, "exit_time": self.exit_time,
+        }  # fmt: skip
+        if len(self.edge):
+            data["stability"] = ("edge_time", self.edge, {"long_name": "learning rate × sharpness", "units": "1"})
+            coordinates["edge_time"] = self.edge_recorded * self.step_time
+        return xarray.Dataset(data, coordinates, {k: v for k, v in about.items() if v is not None})
+
+    def record(self) -> dict:
+        """As plain data, for `summary.json`: what is not finite is None."""
+        return {
+            "optimizer": self.optimiser,
+            "against": self.against,
+            "learning_rate": self.learning_rate,
+            "steps": self.steps,
+            "time": self.end,
+            "final_distance": _json(self.final_distance),
+            "largest_distance": _json(self.largest_distance),
+            "largest_distance_time": self.largest_step * self.step_time,
+            "tube": self.tube,
+            "exit_step": self.exit_step,
+            "exit_time": self.exit_time,
+            "events": {k: {"flow": e.flow, "descent": e.descent, "shift": e.shift} for k, e in self.events.items()},
+            "edge": None if not len(self.edge) else {
+                "limit": self.edge_limit, "largest": float(np.max(self.edge)), "first_time_beyond": self.beyond_edge
+            },
+        }  # fmt: skip
+
+
+_DISTANCE = "distance of descent from the flow over the distance travelled"
+
+
+def against_flow(
+    problem: Problem,
+    transformation: discrete.Optimiser,
+    *,
+    learning_rate: float,
+    steps: int,
+    flow: flows.AbstractFlow | None = None,
+    events: Sequence[Event] = (),
+    tube: float = 0.01,
+    step_time: float | None = None,
+    edge_points: int = 0,
+    edge_limit: float | None = 2.0,
+    points: int = 200,
+    optimiser: str = "sgd",
+    against: str = "gradient flow",
+    reduction: str = "none",
+    solver: str = "auto",
+    rtol: float | None = None,
+    atol: float | None = None,
+    step: float | None = None,
+    max_steps: int = 1_000_000,
+    padded: int = 0,
+) -> Drift:
+    """Take an optimiser's steps and march the flow beside them: at every step the flow is read at t = k · `step_time`.
+
+    **Arguments:**
+
+    - `problem`, `transformation`: any Optax optimiser, from the problem's start.
+    - `learning_rate`, `steps`: η, and how many.
+
+    The rest can be left alone:
+
+    - `flow`: the gradient flow by default. `events`: whose first crossings are compared; none is terminal here.
+    - `tube`: ε of the tube around the flow, whose radius is ε × the distance travelled.
+    - `step_time`: the time that a step takes, if it is not η.
+    - `edge_points`: at how many steps, spaced logarithmically, to measure the sharpness (24 Hessian-vector products
+      each); `edge_limit`: the largest η · sharpness at which the optimiser is stable, None if there is no such number.
+    - `points`: at how many steps the distance is recorded; tube, events and largest distance look at all of them.
+    - `optimiser`, `against`: names for labels.
+    - `reduction`: of the flow and of descent. Only optimisers that look the same in all orthonormal coordinates, such
+      as `optax.sgd` with or without momentum, may take another than `none`: `auto` saves most of the work.
+    - `padded`: the largest number of steps among runs that are to share one compiled program.
+    - `solver`, `rtol`, `atol`, `step`, `max_steps`: of the flow, as for `flowsim.simulate`; by default tight enough
+      (1e-11, if the precision allows it) to leave the distance to descent.
+
+    **Raises:** `ValueError` for what cannot be meant, or if the flow fails before the last step.
+    """
+    if not (math.isfinite(learning_rate) and learning_rate > 0) or steps < 1:
+        raise ValueError(f"learning_rate must be > 0 and steps >= 1, got {learning_rate} and {steps}.")
+    if not (math.isfinite(tube) and tube > 0):
+        raise ValueError(f"tube must be > 0 and finite, got {tube}: it is ε, relative to the distance travelled.")
+    if points < 2 or edge_points < 0:
+        raise ValueError(f"points must be >= 2 and edge_points >= 0, got {points} and {edge_points}.")
+    if reduction == "gram":
+        raise ValueError("the Gram system has no parameters to compare: use reduction auto, rotation or none.")
+    clock = learning_rate if step_time is None else step_time
+    times = clock * np.arange(steps + 1)
+    rtol = max(1e-11, solvers.smallest_rtol(_tree.dtype(problem.parameters))) if rtol is None else rtol
+    prepared = prepare(
+        problem,
+        Settings(float(times[-1]), solver, rtol, rtol * 1e-2 if atol is None else atol, step, max_steps),
+        events=[dataclasses.replace(event, terminal=False) for event in events],
+        save_times=times,
+        flow=flow,
+        reduction=reduction,
+    )
+    at = _spread(steps, edge_points) if edge_points else np.zeros(0, int)
+    edge = probes.sharpness() if edge_points else None
+    found = alongside(prepared, transformation, clock=clock, edge=edge, at=at, padded=padded)
+    if not found.status.ok:
+        status = found.status
+        raise ValueError(f"the flow ended at t = {status.time:g}, {status.message}: {status.remedy}.")
+    relative = _relative(found)
+    inside = relative <= tube  # False where descent is not finite
+    recorded = _spread(steps, points)
+    recorded = recorded[np.isfinite(relative[recorded])]
+    at = at[np.isfinite(found.sharpness[at])]
+    largest = int(np.argmax(relative))
+    return Drift(
+        optimiser=optimiser,
+        against=against,
+        learning_rate=learning_rate,
+        step_time=clock,
+        steps=steps,
+        recorded=recorded,
+        distance=relative[recorded],
+        final_distance=float(relative[-1]),
+        largest_distance=float(relative[largest]),
+        largest_step=largest,
+        tube=tube,
+        exit_step=None if inside.all() else int(np.argmin(inside)),
+        events={
+            event.name: EventShift(
+                found.crossings.get(event.name), _first_crossing(times, found.conditions[:, i], event.direction)
+            )
+            for i, event in enumerate(events)
+        },
+        edge_recorded=at,
+        edge=learning_rate * found.sharpness[at],
+        edge_limit=edge_limit,
+    )
+
+
+def _spread(steps: int, points: int) -> np.ndarray:
+    """About so many step numbers from 1 to the last, spaced logarithmically."""
+    return np.unique(np.round(np.geomspace(1, steps, points)).astype(np.int64))
+
+
+def _relative(found: Steps) -> np.ndarray:
+    """Distance over the farthest that the flow gets from its start, infinite where descent is not finite.
+
+    Not over the distance travelled so far: of the first step, of length η‖g‖, every descent misses the part η‖Hg‖/2‖g‖,
+    and would leave its tube at once. Not over that at the end: momentum may come back.
+    """
+    travelled = max(float(np.max(found.travelled)), float(np.finfo(found.travelled.dtype).tiny))
+    return np.where(np.isfinite(found.distance), found.distance / travelled, np.inf)
+
+
+def _first_crossing(times: np.ndarray, values: np.ndarray, direction: str) -> float | None:
+    """Where the straight lines between a condition's values at the steps first cross 0 in this direction."""
+    signs = np.sign(values)
+    for k in range(1, len(signs)):  # a step that hits 0 exactly has not crossed yet
+        signs[k] = signs[k] or signs[k - 1]
+    jump = np.diff(signs)  # NaN, where descent has diverged, is no crossing
+    wanted = {"up": jump > 0, "down": jump < 0, "both": np.isfinite(jump) & (jump != 0)}[direction]
+    wanted &= signs[:-1] != 0  # a start at exactly 0 has no side to come from
+    if not wanted.any():
+        return None
+    k = int(np.argmax(wanted))
+    here, there = values[k], values[k + 1]
+    return float(times[k] + (times[k + 1] - times[k]) * here / (here - there))
+
+
+def _json(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,121 @@
+"""Work against precision, of solvers on one problem."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .. import saving
+from ..events import Event
+from ..problem import Problem
+from ..solver_names import OPTAX
+from .contestants import Outcome, Task, enter, flat, is_optimiser, known
+from .record import Comparison, Run
+
+_JUDGES = ("dop853", "dopri8", "stabilized4", "dopri5", "kvaerno5")  # those not on trial make the reference
+_TIGHTER = 100.0  # than the tightest contestant
+_TIGHTEST = 1e-13
+
+
+def work_precision(
+    problem: Problem,
+    *,
+    solvers: Sequence[str] = ("tsit5", "dopri5", "bosh3", "stabilized"),
+    tolerances: Sequence[float] = (1e-3, 1e-4, 1e-5, 1e-6),
+    t1: float,
+    learning_rates: Sequence[float] = (),
+    events: Sequence[Event] = (),
+    save_times: Sequence[float] | np.ndarray | None = None,
+    atol_ratio: float = 1.0,
+    reference: tuple[str, str] | None = None,
+    repeats: int = 3,
+    max_steps: int = 1_000_000,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Run every solver at every tolerance, and measure its error against a reference by a method not on trial.
+
+    **Arguments:**
+
+    - `solvers`: names that `flowsim solvers` lists (`euler` takes its steps from `learning_rates`), SciPy's as
+      `scipy_rk23`, `scipy_rk45`, `scipy_dop853`, Optax's as `optax_sgd`, `optax_adam` ….
+    - `tolerances`: relative tolerances.
+    - `t1`: end of the flow.
+
+    The rest can be left alone:
+
+    - `learning_rates`: of the optimisers, and steps of `euler`.
+    - `events`, `save_times`: whose times, and where probes, are compared; 50 logarithmically spaced times by default.
+    - `atol_ratio`: absolute over relative tolerance.
+    - `reference`: (solver, check), chosen among those not on trial by default. It runs 100 times tighter.
+    - `repeats`: timed repeats of every run.
+    - `max_steps`: attempted steps after which a contestant has failed.
+    - `progress`: told what comes next.
+
+    **Returns:** a `Comparison`; a contestant that fails is in it with its status and its error so far.
+
+    **Raises:** `ValueError` for unknown names, a reference that is on trial, or if the reference itself fails.
+    """
+    judges = _judges(solvers, reference)
+    rates = [name for name in solvers if is_optimiser(name) or name == "euler"]
+    if rates and not learning_rates:
+        raise ValueError(f"{', '.join(rates)} need learning_rates.")
+    if min((*tolerances, *learning_rates), default=0.0) <= 0 or repeats < 1:
+        raise ValueError("tolerances and learning_rates must be > 0 (at least one), and repeats at least 1.")
+    times = saving.log_times(t1, points=50) if save_times is None else saving.with_ends(save_times, t1)
+    task = Task(problem, t1, events, times, atol_ratio, repeats, max_steps)
+    tell = progress or (lambda text: None)
+    tight = max(min(tolerances, default=1e-8) / _TIGHTER, _TIGHTEST)
+    truth, second = (_judge(task, name, tight, tell) for name in judges)
+    start = flat(problem.parameters)
+    travelled = float(np.linalg.norm(truth.parameters - start)) or math.ulp(1.0)
+    runs = []
+    for solver in solvers:
+        for setting in learning_rates if solver in rates else tolerances:
+            tell(f"{solver} at {setting:g}")
+            runs.append(_judged(solver, setting, enter(task, solver, setting), truth, travelled))
+    apart = float(np.linalg.norm(truth.parameters - second.parameters)) / travelled
+    return Comparison(tuple(runs), t1, f"{judges[0]} at {tight:g}", f"{judges[1]} at {tight:g}", apart)
+
+
+def _judges(solvers: Sequence[str], reference: tuple[str, str] | None) -> tuple[str, str]:
+    unknown = [name for name in (*solvers, *(reference or ())) if name not in known()]
+    if unknown:
+        raise ValueError(f"unknown solver {unknown[0]!r}; known are {', '.join(known())}.")
+    if reference is None:
+        free = [name for name in _JUDGES if name not in solvers]
+        if len(free) < 2:
+            raise ValueError(f"too many solvers are on trial to make a reference: leave two of {_JUDGES} out.")
+        return free[0], free[1]
+    if set(reference) & set(solvers) or len(set(reference)) < 2 or set(reference) & set(OPTAX):
+        raise ValueError(f"the reference must be two different solvers that are not on trial, got {reference}.")
+    return reference
+
+
+def _judge(task: Task, name: str, tolerance: float, tell: Callable[[str], None]) -> Outcome:
+    tell(f"reference: {name} at {tolerance:g}")
+    alone = Task(task.problem, task.t1, task.events, task.save_times, task.atol_ratio, 0, 100 * task.max_steps)
+    outcome = enter(alone, name, tolerance)
+    if outcome.status not in ("done", "event"):
+        raise ValueError(f"the reference, {name} at {tolerance:g}, failed ({outcome.status}): choose another.")
+    return outcome
+
+
+def _judged(solver: str, setting: float, outcome: Outcome, truth: Outcome, travelled: float) -> Run:
+    def curve(name: str) -> float:
+        exact = truth.rows[name]
+        largest = float(np.max(np.abs(exact))) or 1.0
+        return float(np.max(np.abs(outcome.rows[name] - exact))) / largest
+
+    return Run(
+        solver=solver,
+        setting=setting,
+        status=outcome.status,
+        parameter_error=float(np.linalg.norm(outcome.parameters - truth.parameters)) / travelled,
+        probe_errors={name: curve(name) for name in outcome.rows if name in truth.rows},
+        event_errors={k: abs(v - truth.event_times.get(k, math.nan)) for k, v in outcome.event_times.items()},
+        evaluations=outcome.evaluations,
+        steps=outcome.steps,
+        rejected=outcome.rejected,
+        seconds=outcome.seconds,
+        seconds_compile=outcome.seconds_compile,
+    )

@@ -1,0 +1,11 @@
+"""Experiment files: YAML becomes a checked `Experiment`.
+
+Nothing here needs JAX or any other part of the simulator.
+"""
+
+from .load import load, load_text
+from .problems import ExperimentErrors, Place, Problem
+from .resolved import resolved_yaml
+from .schema import Experiment
+
+__all__ = ["Experiment", "ExperimentErrors", "Place", "Problem", "load", "load_text", "resolved_yaml"]

@@ -1,0 +1,26 @@
+"""`certificate`: how the error of a result is estimated."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from .base import Section, wrong
+
+
+class Certificate(Section):
+    """**Fields:** `method`: `solver` integrates again by another solver, `gram` integrates the Gram system, `auto`
+    chooses, `none` leaves it out. `true` and `false` in a file are short for `auto` and `none`.
+    """
+
+    method: Literal["auto", "solver", "gram", "none"] = "auto"
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, bool):
+        return {"method": "auto" if value else "none"}
+    if isinstance(value, dict | Certificate):
+        return value
+    raise wrong("must be true, false, or {method: auto | solver | gram}")
+
+
+CertificateConfig = Annotated[Certificate, BeforeValidator(_short)]

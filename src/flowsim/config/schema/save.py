@@ -1,0 +1,41 @@
+"""`save`: the times at which the path is measured; 0 and t1 are always among them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from .base import Listed, NotNegative, Positive, Section, Whole
+
+Points = Annotated[Whole, Field(ge=2, le=100_000)]
+
+
+class LogTimes(Section):
+    """`points` times from `first` to t1 in equal ratios; `first` is 1e-3, or t1/1000 if smaller, unless given."""
+
+    spacing: Literal["log"] = "log"
+    points: Points = 200
+    first: Positive | None = None
+
+
+class LinearTimes(Section):
+    """`points` times from 0 to t1 in equal steps."""
+
+    spacing: Literal["linear"] = "linear"
+    points: Points = 200
+
+
+class GivenTimes(Section):
+    """The listed times."""
+
+    spacing: Literal["given"] = "given"
+    times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=100_000)]
+
+
+def _spacing(value: Any) -> Any:
+    """`{times: […]}` and `{points: 50}` say their spacing by what they hold."""
+    if isinstance(value, dict) and "spacing" not in value:
+        return {"spacing": "given" if "times" in value else "log", **value}
+    return value
+
+
+SaveConfig = Annotated[LogTimes | LinearTimes | GivenTimes, Field(discriminator="spacing"), BeforeValidator(_spacing)]

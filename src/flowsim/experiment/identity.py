@@ -1,0 +1,69 @@
+"""What a run is, for its metadata and for the question whether it may be gone on with."""
+
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+import jax
+
+from .. import plugin
+from .._version import __version__
+from ..config.schema import Experiment
+from ..store import Identity
+
+_PACKAGES = ("jax", "jaxlib", "diffrax", "equinox", "optimistix", "lineax", "optax", "numpy", "scipy")
+# Variables that change results or speed. An allow-list: an environment also holds secrets.
+_ENVIRONMENT = ("JAX_PLATFORMS", "JAX_ENABLE_X64", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+
+
+def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
+    """All that the numbers of a run depend on."""
+    values = experiment.model_dump(mode="json", exclude={"figures", "notes", "name"})
+    files = {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in referenced_files(experiment)}
+    files |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in plugin.sources()}
+    return Identity(values, files, {"flowsim": __version__, **versions()}, jax.devices()[0].device_kind)
+
+
+def referenced_files(experiment: Experiment) -> list[str]:
+    """Paths that the experiment names, as it names them."""
+    sections = (getattr(experiment.task, "path", None), getattr(experiment.task, "embedding", None))
+    return [path for path in (*sections, getattr(experiment.init, "path", None)) if path is not None]
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that touches the numbers."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def environment() -> dict[str, Any]:
+    """Machine, device and the allow-listed variables."""
+    device = jax.devices()[0]
+    return {
+        "flowsim": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "cores": os.cpu_count(),
+        "versions": versions(),
+        "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+    }
+
+
+def git_state(folder: pathlib.Path) -> dict[str, Any] | None:
+    """Commit of the experiment's folder and whether it has changes; None outside git."""
+
+    def ask(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = ask("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit, "changed": bool(ask("status", "--porcelain"))}

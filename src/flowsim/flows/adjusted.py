@@ -1,0 +1,149 @@
+"""Flows made of other flows: the parameters' velocity, adjusted."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from .. import _tree
+from .._types import Parameters, Scalar
+from ..problem import Problem
+from .flow import AbstractFlow, descent_rate
+from .gradient import Gradient
+from .leaves import by_leaf, weights
+
+
+class Adjusted(AbstractFlow):
+    """`base` with another velocity of its parameters; what else is in its state moves as before.
+
+    The energy is the risk, whatever the base's is.
+
+    **Fields:** `adjust`: `(parameters, velocity) -> velocity`, pure.
+    """
+
+    rotates: ClassVar[bool] = False
+    base: AbstractFlow
+    adjust: Callable[[Parameters, Parameters], Parameters]
+
+    def init(self, problem: Problem) -> PyTree:
+        return self.base.init(problem)
+
+    def velocity(self, problem: Problem, t: Scalar, state: PyTree) -> tuple[PyTree, Scalar]:
+        velocity, _ = self.base.velocity(problem, t, state)
+        here = self.base.parameters(state)
+        adjusted = self.adjust(here, self.base.parameters(velocity))
+        return eqx.tree_at(self.base.parameters, velocity, adjusted), descent_rate(problem, here, adjusted)
+
+    def parameters(self, state: PyTree) -> Parameters:
+        return self.base.parameters(state)
+
+    def energy(self, problem: Problem, state: PyTree) -> Scalar:
+        return problem.risk(self.base.parameters(state))
+
+
+class _Decay(eqx.Module):
+    strength: float
+
+    def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
+        return jax.tree.map(lambda v, x: v - self.strength * x, velocity, here)
+
+
+class _Clip(eqx.Module):
+    limit: float
+
+    def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
+        return _tree.scale(self.limit / jnp.maximum(_tree.norm(velocity), self.limit), velocity)
+
+
+class _Normalise(eqx.Module):
+    epsilon: float
+
+    def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
+        return _tree.scale(1 / jnp.sqrt(_tree.dot(velocity, velocity) + self.epsilon**2), velocity)
+
+
+class _Scale(eqx.Module):
+    rates: tuple[tuple[str, float], ...] = eqx.field(static=True)
+
+    def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
+        return by_leaf(jnp.multiply, weights(here, dict(self.rates)), velocity)
+
+
+class _Project(eqx.Module):
+    names: tuple[str, ...] | None = eqx.field(static=True)
+
+    def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
+        names = _tree.paths(here) if self.names is None else self.names
+        chosen = weights(here, dict.fromkeys(names, 1.0), other=0.0)
+
+        def tangent(on, x, v):
+            size = jnp.maximum(jnp.sum(x * x), jnp.finfo(x.dtype).tiny)
+            return v - x * jnp.sum(x * v) / size if on else v
+
+        return by_leaf(tangent, chosen, here, velocity)
+
+
+def weight_decay(base: AbstractFlow | None = None, *, strength: float) -> Adjusted:
+    """`base` with decoupled weight decay: θ' = (base's velocity) - λ θ.
+
+    Of the gradient flow it is the gradient flow of risk + λ‖θ‖²/2; of `adam` it is the limit of AdamW, whose
+    `optax.adamw(η, weight_decay=λ)` it follows on the clock t = k η.
+
+    **Arguments:** `base`: the gradient flow if None. `strength`: λ > 0.
+
+    **Reference:** Loshchilov, Hutter (2019), Decoupled weight decay regularization.
+    """
+    return Adjusted(base or Gradient(), _Decay(_positive("strength", strength)))
+
+
+def clipped(base: AbstractFlow | None = None, *, limit: float) -> Adjusted:
+    """`base` with the norm of the parameters' velocity, over all of them together, held to `limit` > 0.
+
+    Of the gradient flow it is the limit of descent with `optax.clip_by_global_norm(limit)`.
+    """
+    return Adjusted(base or Gradient(), _Clip(_positive("limit", limit)))
+
+
+def normalised(base: AbstractFlow | None = None, *, epsilon: float = 1e-8) -> Adjusted:
+    """`base` at unit speed, θ' = v/√(‖v‖² + ε²): the same path as the gradient flow's, with arc length as its time.
+
+    It reaches a minimum at finite distance in finite time; ε smooths the halt there.
+    """
+    return Adjusted(base or Gradient(), _Normalise(_positive("epsilon", epsilon)))
+
+
+def time_scales(base: AbstractFlow | None = None, *, rates: Mapping[str, float]) -> Adjusted:
+    """`base` with another speed for some parameters, as learning rates of their own would give.
+
+    **Arguments:** `rates`: name -> factor ≥ 0 on the velocity. A name is that of one array (`W_K`, `blocks.0.a`) or
+    of all arrays below it (`blocks.0`); the longest name that fits counts; arrays that none fits keep their speed.
+
+    **Raises:** `ValueError` for a negative factor, and at the start of a run for a name that fits no array.
+    """
+    for name, rate in rates.items():
+        if not (math.isfinite(rate) and rate >= 0):
+            raise ValueError(f"the rate of {name} must be >= 0 and finite, got {rate}.")
+    return Adjusted(base or Gradient(), _Scale(tuple((k, float(v)) for k, v in rates.items())))
+
+
+def frozen(names: Sequence[str], base: AbstractFlow | None = None) -> Adjusted:
+    """`base` with the named parameters at rest; names as for `time_scales`."""
+    return time_scales(base, rates=dict.fromkeys(names, 0.0))
+
+
+def projected(base: AbstractFlow | None = None, *, names: Sequence[str] | None = None) -> Adjusted:
+    """`base` on spheres: each array (or each named one, as for `time_scales`) keeps its norm.
+
+    The velocity loses its part along the array: v - x⟨x, v⟩/‖x‖².
+    """
+    return Adjusted(base or Gradient(), _Project(None if names is None else tuple(names)))
+
+
+def _positive(name: str, value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be > 0 and finite, got {value}.")
+    return float(value)

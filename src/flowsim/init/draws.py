@@ -1,0 +1,114 @@
+"""Independent entries: Gaussian and Kaiming, and the scales of the theory."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from .._types import Key
+from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
+from .any import redraw_matrices
+from .law import draw_factors, draw_limit
+
+Initialiser = Callable[..., Any]  # (model, *, key) -> model
+
+
+def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
+    """W_ij ~ N(0, σ1²); W_V, W_K, W_Q ~ N(0, σ0²) (Condition 1).
+
+    A model of `FactoredTransformer.of_size` gets coordinates that are equal in law to those of such matrices.
+
+    **Arguments:** `sigma0`, `sigma1`: standard deviations, at least 0.
+
+    **Returns:** a function `(model, *, key) -> model`; `a` stays as it is.
+    """
+    if not (sigma0 >= 0 and sigma1 >= 0):
+        raise ValueError(f"sigma0 and sigma1 must be >= 0, got {sigma0} and {sigma1}.")
+
+    def initialise(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
+        return _normal(model, key, lambda name: sigma1 if name == "W" else sigma0)
+
+    return initialise
+
+
+def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initialiser:
+    """Condition 1 of the paper with its constants: σ0 = c0/√(L m), σ1 = c1/√m1, Gaussian.
+
+    **Arguments:** `length`: L of the task. `c0`, `c1`: the constants that the paper's Θ̃ hides.
+    """
+
+    def initialise(model: Any, *, key: Key) -> AbstractWordModel:
+        if isinstance(model, InfiniteWidthTransformer):
+            return draw_limit(model, length=length, c0=c0, c1=c1, key=key)
+        sigma0 = c0 / math.sqrt(length * model.width)
+        return gaussian(sigma0=sigma0, sigma1=c1 / math.sqrt(model.neurons))(model, key=key)
+
+    return initialise
+
+
+def kaiming_uniform() -> Initialiser:
+    """U(±1/√fan_in), as PyTorch draws its linear layers; fan_in is d for W_V, W_K, W_Q and m for W.
+
+    Of any other model every trained matrix is drawn so, with fan_in its last axis.
+    """
+
+    def initialise(model: PyTree, *, key: Key) -> PyTree:
+        if not isinstance(model, AbstractWordModel):
+            return redraw_matrices(model, key, lambda k, shape, fan_in: _symmetric(k, shape) / math.sqrt(fan_in))
+        if not isinstance(model, CooccurrenceTransformer):
+            raise ValueError("a width whose matrices are never formed needs a Gaussian init: gaussian, kaiming_normal "
+                             "or theory; the law of uniform entries is not known in its coordinates.")  # fmt: skip
+        return _redraw(model, key, _symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
+
+    return initialise
+
+
+def kaiming_normal() -> Initialiser:
+    """N(0, 2/fan_in); fan_in is d for W_V, W_K, W_Q and m for W. Other models as with `kaiming_uniform`.
+
+    **Reference:** He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, Equation 10.
+    """
+
+    def initialise(model: PyTree, *, key: Key) -> PyTree:
+        if not isinstance(model, AbstractWordModel):
+            return redraw_matrices(
+                model, key, lambda k, shape, fan_in: math.sqrt(2 / fan_in) * jax.random.normal(k, shape)
+            )
+        return _normal(model, key, lambda name: math.sqrt(2 / _fan_in(model, name)))
+
+    return initialise
+
+
+def _symmetric(key, shape, dtype=None):
+    return jax.random.uniform(key, shape, dtype, minval=-1.0, maxval=1.0)
+
+
+def _fan_in(model, name):
+    return model.width if name == "W" else model.vocabulary
+
+
+def _normal(model, key, scale_of):
+    if isinstance(model, InfiniteWidthTransformer):
+        raise ValueError("the limit of infinite width needs scales that fall with the width: use init.theory.")
+    if isinstance(model, FactoredTransformer):
+        return draw_factors(model, sigma0=scale_of("W_V"), sigma1=scale_of("W"), key=key)
+    return _redraw(model, key, jax.random.normal, scale_of)
+
+
+def _redraw(model, key, draw, scale_of):
+    def where(m):
+        return (m.W, m.W_V, m.W_K, m.W_Q)
+
+    scales = tuple(scale_of(name) for name in ("W", "W_V", "W_K", "W_Q"))
+    return eqx.tree_at(where, model, _matrices(key, tuple(x.shape for x in where(model)), model.W.dtype, scales, draw))
+
+
+@functools.partial(jax.jit, static_argnames=("shapes", "dtype", "draw"))
+def _matrices(key, shapes, dtype, scales, draw):
+    """One program: drawing them one by one compiles a dozen."""
+    keys = jax.random.split(key, len(shapes))
+    return tuple(scale * draw(k, shape, dtype) for k, shape, scale in zip(keys, shapes, scales, strict=True))

@@ -1,0 +1,49 @@
+"""Initialisers made of other initialisers."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._types import Key
+from ..models import AbstractWordModel, CooccurrenceTransformer
+from .any import split
+from .draws import Initialiser
+
+
+def scale(base: Initialiser, factor: float) -> Initialiser:
+    """`base` with every trained weight multiplied by `factor` > 0."""
+    if not factor > 0:
+        raise ValueError(f"factor must be > 0, got {factor}.")
+
+    def initialise(model, *, key: Key):
+        model = base(model, key=key)
+        trained, rest = split(model)
+        return eqx.combine(jax.tree.map(lambda x: factor * x, trained), rest)
+
+    return initialise
+
+
+def balanced(base: Initialiser) -> Initialiser:
+    """`base` with W_Q replaced by W_K O, O a random rotation, so that W_K W_Kᵀ = W_Q W_Qᵀ.
+
+    The difference of the two sides is an invariant of the flow (specification, exact invariants), so a balanced start
+    stays balanced for ever.
+    """
+
+    def initialise(model: Any, *, key: Key) -> AbstractWordModel:
+        if not isinstance(model, CooccurrenceTransformer):
+            raise ValueError("balanced needs W_K and W_Q, which are never formed at this width: leave it out.")
+        key_base, key_rotation = jax.random.split(key)
+        model = base(model, key=key_base)
+        rotation = _rotation(key_rotation, model.vocabulary, model.W_K.dtype)
+        return eqx.tree_at(lambda m: m.W_Q, model, model.W_K @ rotation)
+
+    return initialise
+
+
+def _rotation(key, size, dtype):
+    """Haar-distributed orthogonal matrix: QR of a Gaussian one with the signs of R's diagonal taken out."""
+    q, r = jnp.linalg.qr(jax.random.normal(key, (size, size), dtype))
+    return q * jnp.sign(jnp.diagonal(r))

@@ -1,0 +1,194 @@
+"""One chunk of steps, as one jitted function without callbacks.
+
+Each pass of the loop tries one step of a Diffrax solver, saves what falls into it, and asks of each event whether a
+sign change can be excluded. Saving reads the solver's dense output, so save times never change the steps.
+"""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, PyTree
+
+from .._jit import light
+from ..probes import measure_all
+from .carry import Carry, Clock, Code, Plan, State
+from .inside import TERMS, Attempt, Inside, look_inside, moment, select, sign_of
+
+_REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
+
+
+def begin(plan: Plan) -> Carry:
+    """The loop at t = 0; for use inside compiled functions."""
+    zero = jnp.zeros((), plan.end.high.dtype)
+    return _begin(plan, Clock(zero, zero), State(plan.flow.init(plan.problem), zero))
+
+
+start = light(begin)
+
+
+@light
+def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Array, "events"]) -> Carry:
+    """The loop at a state where the velocity jumps: nothing that the solver knows of it holds any longer.
+
+    **Arguments:** `carry`: whose counts go on. `signs`: of the events, which may be exactly 0 here.
+    """
+    fresh = _begin(plan, clock, state)
+    return eqx.tree_at(
+        lambda c: (c.signs, c.saved, c.steps, c.rejected, c.evaluations),
+        fresh,
+        (signs, carry.saved, carry.steps, carry.rejected, carry.evaluations + fresh.evaluations),
+    )
+
+
+def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
+    """The loop at a state, with nothing known of the path."""
+    remaining, method = clock.until(plan.end), plan.method
+    zero, count = jnp.zeros_like(remaining), jnp.zeros((), int)
+    args = (plan, clock)
+    if method.controller is None:
+        step, control = method.fixed_step, ()
+    else:
+        order: Any = method.solver.error_order(TERMS)
+        step, control = method.controller.init(TERMS, zero, remaining, state, None, args, method.solver.func, order)
+    step = jnp.asarray(step)
+    # Diffrax's rule for the first step sees no bound: it may overflow where the field vanishes.
+    step = jnp.where(jnp.isfinite(step) & (step > 0), jnp.minimum(step, remaining), remaining)
+    solver = method.solver.init(TERMS, zero, step, state, args)
+    parts = tuple(event.parts(moment(plan, clock, state)) for event in plan.events)
+    signs = jnp.array([sign_of(p) for p in parts], jnp.int32)
+
+    def as_arrays(tree):
+        return jax.tree.map(jnp.asarray, tree)
+
+    return Carry(
+        clock, state, step, as_arrays(solver), as_arrays(control),
+        clock, state, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
+        count, count, count, count + 2 * (method.controller is not None), count, zero, zero,
+        jnp.asarray(Code.RUNNING, jnp.int32),
+    )  # fmt: skip
+
+
+def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
+    """Take up to `budget` steps; stop early for an event that asks for a look, for full rows, or at the end.
+
+    For use inside compiled functions.
+
+    **Returns:** the carry; the rows of saved probes; and how many of them are filled.
+    """
+    shapes = jax.eval_shape(lambda: measure_all(plan.probes, moment(plan, carry.clock, carry.state)))
+    rows = jax.tree.map(lambda x: jnp.zeros((plan.capacity, *x.shape), x.dtype), shapes)
+    carry = eqx.tree_at(lambda c: c.look, carry, jnp.zeros_like(carry.look))
+    limit = carry.steps + carry.rejected + budget
+
+    def running(loop):
+        carry, _, _count, full = loop
+        tried = carry.steps + carry.rejected
+        return (carry.code == Code.RUNNING) & (tried < limit) & ~full & ~jnp.any(carry.look)
+
+    def body(loop):
+        carry, rows, count, _ = loop
+        tried = _try(plan, carry)
+        seen = look_inside(plan, carry, tried, rows, count)
+        return _commit(plan, carry, tried, seen, tried.accept & ~seen.full), seen.rows, seen.count, seen.full
+
+    loop = (carry, rows, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
+    carry, rows, count, _ = jax.lax.while_loop(running, body, loop)
+    return carry, rows, count
+
+
+_advance_well, _advance_quickly = eqx.filter_jit(proceed), light(proceed)
+
+
+def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
+    """`proceed`, compiled."""
+    return (_advance_quickly if plan.short else _advance_well)(plan, carry, budget)
+
+
+def measure(plan: Plan, carry: Carry) -> dict:
+    """All probes where the loop stands; for use inside compiled functions."""
+    return measure_all(plan.probes, moment(plan, carry.clock, carry.state))
+
+
+observe = light(measure)
+
+
+def _try(plan: Plan, carry: Carry) -> Attempt:
+    method, args = plan.method, (plan, carry.clock)
+    zero = jnp.zeros_like(carry.step)
+    remaining = carry.clock.until(plan.end)
+    # A step that ends a hair before the end would leave a sliver for the next one.
+    last = carry.step * (1 + 1e-6) >= remaining
+    size = jnp.where(last, remaining, carry.step)
+    state, error, dense, solver, outcome = method.solver.step(
+        TERMS, zero, size, carry.state, args, carry.solver, jnp.zeros((), bool)
+    )
+    solved = outcome == diffrax.RESULTS.successful
+    finite, reached = _all_finite(state), jnp.ones((), bool) if error is None else _all_finite(error)
+    good = finite & solved & reached
+    if method.controller is None:
+        accept, next_size, control = good, method.fixed_step, carry.controller
+    else:
+        # The controller cannot size a step whose error is NaN; infinite is "far too large" to it.
+        error = jax.tree.map(lambda e: jnp.where(good, e, jnp.inf), error)
+        order: Any = method.solver.error_order(TERMS)
+        accept, new_start, new_end, _, control, _ = method.controller.adapt_step_size(
+            zero, size, carry.state, select(good, state, carry.state), args, error, order, carry.controller
+        )
+        next_size = new_end - new_start
+    return Attempt(
+        size, last, state, jnp.asarray(accept), finite, solved, reached, dense, solver, control, jnp.asarray(next_size)
+    )
+
+
+def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> Carry:
+    """The carry after a step that was taken, refused by the error test, or put off because the rows were full.
+
+    A step that is put off leaves the position on the path as it was: the next chunk takes the very same step again.
+    """
+    method = plan.method
+    off = tried.accept & ~commit
+    end = select(tried.last, plan.end, carry.clock.advance(tried.size))
+    retry = method.after_rejection(carry.solver, tried.solver)
+    in_a_row = jnp.where(tried.accept, 0, carry.rejected_in_a_row + 1)
+    step = jnp.where(off, carry.step, tried.next_size)
+    spent = method.evaluations(carry.solver, tried.solver) + seen.finishing
+    return Carry(
+        clock=select(commit, end, carry.clock),
+        state=select(commit, tried.state, carry.state),
+        step=step,
+        solver=select(commit, tried.solver, select(off, carry.solver, retry)),
+        controller=select(off, carry.controller, tried.controller),
+        previous_clock=carry.clock,
+        previous_state=carry.state,
+        previous_step=tried.size,
+        previous_signs=carry.signs,
+        parts=select(commit, seen.parts, carry.parts),
+        signs=jnp.where(commit, seen.signs, carry.signs),
+        look=seen.look & commit,
+        saved=seen.saved,
+        steps=carry.steps + commit,
+        rejected=carry.rejected + ~tried.accept,
+        evaluations=carry.evaluations + spent.astype(carry.evaluations.dtype),
+        rejected_in_a_row=in_a_row,
+        pace=carry.pace,
+        patience=carry.patience,
+        code=_code(method, tried, commit, in_a_row, step, end),
+    )
+
+
+def _code(method, tried: Attempt, commit, in_a_row, step, clock: Clock):
+    patience = 1 if method.controller is None else _REJECTIONS
+    floor = 0.01 * jnp.finfo(step.dtype).eps * jnp.abs(clock.value)
+    stuck = (in_a_row >= patience) | (~tried.last & (step < floor))
+    why = jnp.where(~tried.reached, Code.BEYOND_REACH, Code.STEP_SIZE_FLOOR)
+    why = jnp.where(~tried.solved, Code.IMPLICIT_FAILED, why)
+    why = jnp.where(~tried.finite, Code.NOT_FINITE, why)
+    code = jnp.where(commit & tried.last, Code.DONE, jnp.where(stuck, why, Code.RUNNING))
+    return code.astype(jnp.int32)
+
+
+def _all_finite(tree: PyTree) -> Bool[Array, ""]:
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))

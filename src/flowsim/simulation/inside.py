@@ -1,0 +1,168 @@
+"""What is read off a step: the rows that fall into it, and whether an event may have happened.
+
+Most steps of a run without events hold neither; then the dense output is not so much as finished.
+"""
+
+from typing import Any, NamedTuple, cast
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, PyTree
+
+from ..events import COARSE_POINTS, may_cross
+from ..moment import Moment
+from ..probes import measure_all
+from .carry import Carry, Clock, Plan, State
+
+
+def vector_field(s, state: State, args) -> State:
+    plan, clock = args
+    velocity, rate = plan.flow.velocity(plan.problem, clock.advance(s).value, state.flow)
+    return State(velocity, rate)
+
+
+TERMS = diffrax.ODETerm(vector_field)
+
+
+def moment(plan: Plan, clock: Clock, state: State) -> Moment:
+    return Moment(plan.problem, clock.value, plan.flow.parameters(state.flow), plan.lift)
+
+
+def select(condition: Bool[Array, ""], x: PyTree, y: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
+
+
+class Attempt(eqx.Module):
+    """One tried step."""
+
+    size: Array
+    last: Array
+    state: State
+    accept: Array
+    finite: Array
+    solved: Array  # did the solver's own iteration converge?
+    reached: Array  # is there an estimate of the error? Some solvers refuse steps that would take too much work
+    dense: PyTree
+    solver: PyTree
+    controller: PyTree
+    next_size: Array
+
+
+class Inside(NamedTuple):
+    """What a step was found to hold.
+
+    **Fields:** `rows`, `count`, `saved`: saved rows, how many of them are filled, and the number of the next one;
+    `full`: more rows fall into the step than are left; `parts`, `signs`: of the events at the step's end; `look`: which
+    of them ask for the host's look; `finishing`: evaluations that the dense output took.
+    """
+
+    rows: PyTree
+    count: Int[Array, ""]
+    saved: Int[Array, ""]
+    full: Bool[Array, ""]
+    parts: tuple[Array, ...]
+    signs: Int[Array, "events"]
+    look: Bool[Array, "events"]
+    finishing: Int[Array, ""]
+
+
+def look_inside(plan: Plan, carry: Carry, tried: Attempt, rows: PyTree, count: Int[Array, ""]) -> Inside:
+    """Save what falls into an accepted step, and watch its events."""
+    nothing = jnp.zeros((), jnp.int32)
+    unseen = Inside(rows, count, carry.saved, jnp.zeros((), bool), carry.parts, carry.signs, carry.look, nothing)
+
+    def seen():
+        done, finishing = finished(plan, carry.clock, tried, _reads(plan, carry, tried))
+        inside = interpolant(plan, carry.state, done)
+        found = _save(plan, carry, done, inside, rows, count)
+        return Inside(*found, *_watch(plan, carry, done, inside), finishing)
+
+    due = tried.last | (_until_save(plan, carry, carry.saved) <= tried.size)
+    # One branch for all of it: a loop over no rows would still copy what it might read.
+    return jax.lax.cond(tried.accept & (due | bool(plan.events)), seen, lambda: unseen)
+
+
+def _reads(plan: Plan, carry: Carry, tried: Attempt) -> Bool[Array, ""]:
+    """Is anything read off between the step's ends, where the states are known?"""
+    if plan.events:
+        return jnp.ones((), bool)
+    times = jnp.stack([_until_save(plan, carry, carry.saved + k) for k in (0, 1)])  # the first may be the step's start
+    return jnp.any((times > 0) & (times < tried.size))
+
+
+def _until_save(plan: Plan, carry: Carry, k) -> Array:
+    """From the step's start to the k-th save time; the last one's for larger k."""
+    number = plan.saves.high.shape[0]
+    return carry.clock.until(jax.tree.map(lambda x: x[jnp.minimum(k, number - 1)], plan.saves))
+
+
+def finished(plan: Plan, clock: Clock, tried: Attempt, wanted: Bool[Array, ""]) -> tuple[Attempt, Int[Array, ""]]:
+    """The step with its dense output, if that is wanted, and the evaluations that it took."""
+    cost, solver = plan.method.finish, cast(Any, plan.method.solver)  # a method with a cost of finishing has `finish`
+    if cost is None:
+        return tried, jnp.zeros((), jnp.int32)
+
+    def finish():
+        return solver.finish(TERMS, jnp.zeros_like(tried.size), tried.size, (plan, clock), tried.dense)
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(finish))
+    dense = jax.lax.cond(wanted, finish, lambda: nothing)
+    return eqx.tree_at(lambda a: a.dense, tried, dense), jnp.where(wanted, cost, 0).astype(jnp.int32)
+
+
+def _save(plan: Plan, carry: Carry, tried: Attempt, inside, rows, count):
+    """Measure the probes at every save time inside the step, while rows last."""
+    number = plan.saves.high.shape[0]
+
+    def due(k):
+        return (k < number) & (tried.last | (_until_save(plan, carry, k) <= tried.size))
+
+    def more(loop):
+        k, _, count = loop
+        return due(k) & (count < plan.capacity)
+
+    def measure(loop):
+        k, rows, count = loop
+        s = jnp.clip(_until_save(plan, carry, k), 0, tried.size)
+        now = measure_all(plan.probes, moment(plan, carry.clock.advance(s), inside(s)))
+        return k + 1, jax.tree.map(lambda r, x: r.at[count].set(x), rows, now), count + 1
+
+    saved, rows, count = jax.lax.while_loop(more, measure, (carry.saved, rows, count))
+    return rows, count, saved, due(saved)
+
+
+def interpolant(plan: Plan, start: State, tried: Attempt):
+    """The state at a time s of a step, 0 ≤ s ≤ its size."""
+    zero = jnp.zeros_like(tried.size)
+    dense = plan.method.solver.interpolation_cls(t0=zero, t1=tried.size, **tried.dense)
+
+    def inside(s):
+        # At the ends the states are known; the dense output agrees with them only to rounding.
+        state = select(s >= tried.size, tried.state, dense.evaluate(s))
+        return select(s <= 0, start, state)
+
+    return inside
+
+
+def _watch(plan: Plan, carry: Carry, tried: Attempt, inside):
+    """Each event's parts and sign at the step's end, and whether the step must be looked into."""
+    if not plan.events:
+        return carry.parts, carry.signs, carry.look
+
+    def measure(s):
+        now = moment(plan, carry.clock.advance(s), inside(s))
+        return tuple(event.parts(now) for event in plan.events)
+
+    later = jax.lax.map(measure, tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype))
+    values = [jnp.concatenate([first[None], rest]) for first, rest in zip(carry.parts, later, strict=True)]
+    parts = tuple(v[-2] for v in values)  # the last Chebyshev point is the step's end
+    new = jnp.array([sign_of(p) for p in parts], jnp.int32)
+    signs = jnp.where(new == 0, carry.signs, new)
+    look = jnp.array([may_cross(v, sign) for v, sign in zip(values, carry.signs, strict=True)])
+    return parts, signs, look
+
+
+def sign_of(parts):
+    return jnp.sign(jnp.min(parts)).astype(jnp.int32)

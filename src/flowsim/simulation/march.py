@@ -1,0 +1,163 @@
+"""The host's side of the loop: chunk after chunk, with what each of them gave."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..flows import Staged
+from ..result import Crossing, Status
+from .advance import advance, restart, start
+from .carry import Carry, Code, Plan
+from .refine import beyond, find
+from .stiff import CHECK, Methods, due, give_up, reconsider
+
+_REMEDY = {
+    Code.STEP_SIZE_FLOOR: (
+        "step_size_floor",
+        "the error test asked for steps below the resolution of time",
+        "loosen solver.rtol, or use the `stabilized` solver if the flow is stiff; a rough risk has no remedy",
+    ),
+    Code.NOT_FINITE: (
+        "not_finite",
+        "the risk or its gradient is not finite from here on, however small the step",
+        "look at the loss (overflow?) and the initial scale; the last good state is saved",
+    ),
+    Code.IMPLICIT_FAILED: (
+        "implicit_failed",
+        "the implicit solver's Newton iteration failed, however small the step",
+        "use an explicit or the `stabilized` solver, or loosen solver.rtol",
+    ),
+    Code.BEYOND_REACH: (
+        "beyond_reach",
+        "a step asks for more work than the solver takes for one (or its error overflows)",
+        "shorten solver.step or leave it out, loosen solver.rtol, or use another solver",
+    ),
+}
+FAILURES = frozenset(kind for kind, _, _ in _REMEDY.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """What one chunk gave.
+
+    **Fields:** `carry`: where the loop stands, all that a checkpoint needs, None in a chunk that was read
+    back; `times`, `rows`: saved probes; `crossings`: events found, in order of time; `event_evaluations`: velocities
+    spent on finding them; `status`: None while it runs; `reached`, `solver`: time at its end, and the method with which
+    the run goes on from there.
+    """
+
+    carry: Any
+    times: np.ndarray
+    rows: dict[str, np.ndarray]
+    crossings: tuple[Crossing, ...]
+    event_evaluations: int
+    status: Status | None
+    reached: float
+    solver: str
+
+
+def march(
+    methods: Methods,
+    save_times: np.ndarray,
+    *,
+    chunk_steps: int,
+    max_steps: int,
+    carry: Carry | None = None,
+    solver: str | None = None,
+) -> Iterator[Chunk]:
+    """Integrate, one chunk at a time, from the start or from a carry.
+
+    Chunk borders depend on the plan alone: a run that goes on from a stored carry gives the same chunks.
+
+    **Arguments:** `carry`, `solver`: of the last chunk of a run that is gone on with.
+    """
+    plan = methods.named(solver)
+    carry = start(plan) if carry is None else carry
+    chunk_steps = chunk_steps if methods.stabilised is None else min(chunk_steps, CHECK)
+    while True:
+        saved, steps = int(carry.saved), int(carry.steps)
+        before = (carry.clock.to_host(), int(carry.evaluations), steps)
+        budget = min(chunk_steps, max_steps - steps - int(carry.rejected))
+        carry, rows, count = advance(plan, carry, jnp.asarray(budget))
+        count = int(count)
+        times = save_times[saved : saved + count]
+        rows = {name: values[:count].copy() for name, values in jax.device_get(rows).items()}
+        chunk = digest(plan, carry, times, rows, max_steps)
+        carry = cast(Carry, chunk.carry)
+        # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
+        if chunk.status is None and count < plan.capacity and due(carry, steps):
+            plan, carry = reconsider(methods, plan, before, carry)
+            chunk = dataclasses.replace(chunk, carry=carry, solver=plan.method.kind)
+        elif plan is methods.stabilised and chunk.status is not None and chunk.status.kind in FAILURES:
+            plan, carry = give_up(methods, carry)
+            chunk = dataclasses.replace(chunk, carry=carry, solver=plan.method.kind, status=None)
+        yield chunk
+        if chunk.status is not None:
+            return
+
+
+def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:
+    """What a call of `advance` gave, once the host has looked into the step that asked for it."""
+    crossings, spent = [], 0
+    if np.any(carry.look):
+        found, spent = find(plan, carry)
+        carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
+    status = _status(plan, carry, crossings, max_steps)
+    return Chunk(carry, times, rows, tuple(crossings), spent, status, carry.clock.to_host(), plan.method.kind)
+
+
+def _settle(plan: Plan, carry: Carry, times, rows, found):
+    """Take note of crossings; at a terminal one, or one that ends a stage of the flow, go back to its moment."""
+    terminal = {event.name for event in plan.events if event.terminal}
+    ending = plan.flow.ending(carry.previous_state.flow) if isinstance(plan.flow, Staged) else None
+    crossings = []
+    for crossing, there in found:
+        crossings.append(crossing)
+        if crossing.event in terminal:
+            kept = times < crossing.time
+            now = jax.device_get(there.probes)
+            times = np.append(times[kept], crossing.time)
+            rows = {name: np.concatenate([values[kept], now[name][None]]) for name, values in rows.items()}
+            code = jnp.asarray(Code.EVENT, carry.code.dtype)
+            carry = eqx.tree_at(lambda c: (c.clock, c.state, c.code), carry, (there.clock, there.state, code))
+            break
+        if crossing.event == ending:
+            kept = times <= crossing.time  # the others were measured on a path that the flow does not take
+            carry = eqx.tree_at(lambda c: c.saved, carry, carry.saved - int(np.sum(~kept)))
+            carry = _next_stage(plan, carry, crossings, there)
+            times, rows = times[kept], {name: values[kept] for name, values in rows.items()}
+            break
+    return carry, times, rows, crossings
+
+
+def _next_stage(plan: Plan, carry: Carry, crossings, there) -> Carry:
+    """The loop just past the crossing that ended a stage, in the next stage."""
+    assert isinstance(plan.flow, Staged)
+    there, spent = beyond(plan, carry, crossings[-1], there)
+    signs = carry.previous_signs
+    for crossing in crossings:
+        number = [event.name for event in plan.events].index(crossing.event)
+        signs = signs.at[number].set(crossing.direction)
+    state = eqx.tree_at(lambda s: s.flow, there.state, plan.flow.following(there.state.flow))
+    fresh = restart(plan, carry, there.clock, state, signs)
+    return eqx.tree_at(lambda c: c.evaluations, fresh, fresh.evaluations + spent)
+
+
+def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | None:
+    code, time = Code(int(carry.code)), carry.clock.to_host()
+    if code == Code.DONE:
+        return Status("done", plan.end.to_host(), "reached the end")
+    if code == Code.EVENT:
+        return Status("event", crossings[-1].time, f"stopped by the terminal event {crossings[-1].event}")
+    if code in _REMEDY:
+        kind, message, remedy = _REMEDY[code]
+        return Status(kind, time, message, remedy)
+    if int(carry.steps) + int(carry.rejected) >= max_steps:
+        remedy = "raise solver.max_steps, shorten flow.t1, or use the `stabilized` solver if the flow is stiff"
+        return Status("step_limit", time, f"{max_steps} steps were not enough", remedy)
+    return None

@@ -1,0 +1,144 @@
+"""All that is decided before the loop: the reduced problem, its plan, and how it is marched."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from .. import _tree, flows, probes, reductions, saving, solvers
+from ..events import Event
+from ..moment import Lift
+from ..probes import Probe
+from ..problem import Problem
+from ..reductions import Reduction
+from ..solver_names import SYMMETRIC
+from ..solvers import Method
+from . import Chunk, Clock, History, Methods, Plan, march
+
+_ROWS = 256  # saved rows that a chunk can hold
+_WORK = 2e7  # parameters × steps of one chunk: about a second, so that progress is seen
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Numbers that decide how a flow is integrated."""
+
+    t1: float
+    solver: str = "auto"
+    rtol: float = 1e-8
+    atol: float = 1e-10
+    step: float | None = None
+    max_steps: int = 1_000_000
+    certificate: str = "solver"  # or "gram": which evidence a certificate is made from
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to start: the reduced problem with its plan."""
+
+    settings: Settings
+    reduction: Reduction
+    plan: Plan
+    save_times: np.ndarray
+    chunk_steps: int
+    stiff: Method | None = None  # takes over where the flow is stiff
+
+    @property
+    def methods(self) -> Methods:
+        """The plan, and the same plan with the method for where the flow is stiff."""
+        return Methods(self.plan, None if self.stiff is None else dataclasses.replace(self.plan, method=self.stiff))
+
+    def history(self) -> History:
+        """Room for what the run will give."""
+        return History(len(self.save_times), self.plan.method.kind)
+
+    def march(self, history: History | None = None) -> Iterable[Chunk]:
+        """The run, chunk by chunk, from the start or from where a history ends."""
+        history = self.history() if history is None else history
+        limits = {"chunk_steps": self.chunk_steps, "max_steps": self.settings.max_steps}
+        return march(self.methods, self.save_times, **limits, carry=history.carry, solver=history.solver)
+
+
+def prepare(
+    problem: Problem,
+    settings: Settings,
+    *,
+    events: Sequence[Event] = (),
+    user_probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
+    save_times: Sequence[float] | np.ndarray | None = None,
+    flow: flows.AbstractFlow | None = None,
+    reduction: str = "auto",
+) -> Prepared:
+    """Everything that is decided before the loop. Raises as `simulate` does."""
+    if not (math.isfinite(settings.t1) and settings.t1 > 0):
+        raise ValueError(f"t1 must be > 0 and finite, got {settings.t1}.")
+    flow = flows.gradient() if flow is None else flow
+    smaller = _reduced(problem, reduction, flow, settings)
+    dtype = _tree.dtype(smaller.problem.parameters)
+    times = saving.log_times(settings.t1) if save_times is None else saving.with_ends(save_times, settings.t1)
+    chosen = probes.standard(smaller.problem) + tuple(probes.user(k, f) for k, f in (user_probes or {}).items())
+    _check_names("probe", [probe.name for probe in chosen])
+    _check_names("event", [event.name for event in events])
+    _check_stages(flow, [event.name for event in events])
+    plan = Plan(
+        problem=smaller.problem,
+        flow=flow,
+        lift=Lift(problem, smaller.lift, smaller.recoverable),
+        method=solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype),
+        events=tuple(events),
+        probes=chosen,
+        saves=Clock.at(times, dtype),
+        end=Clock.at(settings.t1, dtype),
+        capacity=_ROWS,
+    )
+    if settings.solver in SYMMETRIC and not _symmetric(flow, smaller.problem):
+        what = "the Gram system" if smaller.problem.metric is not None else type(flow).__name__
+        raise ValueError(f"{settings.solver} needs a symmetric Jacobian, which {what} has not: use stabilized.")
+    size = _tree.size(smaller.problem.parameters)
+    return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
+
+
+def _for_stiff(settings: Settings, plan: Plan) -> Method | None:
+    """The method that `auto` turns to where the flow is stiff. Only a gradient flow's spectrum is known to be real."""
+    if settings.solver != "auto" or settings.step is not None or not isinstance(plan.flow, flows.Gradient):
+        return None
+    kind = solvers.choose_stabilised(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem))
+    return solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=plan.end.high.dtype)
+
+
+def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:
+    """Is the velocity the gradient of something, so that its Jacobian is symmetric?"""
+    return isinstance(flow, flows.Gradient | flows.ModifiedGradient) and problem.metric is None
+
+
+def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Settings) -> Reduction:
+    """The reduction by name; not every one is exact for every flow."""
+    if isinstance(flow, flows.Gradient):
+        return reductions.reduce(problem, name)
+    kind = type(flow).__name__
+    if "gram" in (name, settings.certificate):
+        raise ValueError(f"the Gram system is one of the gradient flow; it is none of {kind}: use another.")
+    if flow.rotates:
+        return reductions.reduce(problem, name)
+    if name not in ("auto", "none"):
+        raise ValueError(f"{kind} has no exact reductions, as it tells coordinates apart; use auto or none.")
+    return reductions.identity(problem, f"{kind} tells coordinates apart")
+
+
+def _check_names(what, names):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
+
+
+def _check_stages(flow, events):
+    missing = [
+        s.until
+        for s in (flow.stages if isinstance(flow, flows.Staged) else ())
+        if s.until is not None and s.until not in events
+    ]
+    if missing:
+        known = ", ".join(events) or "none"
+        raise ValueError(f"a stage ends at the event {missing[0]!r}, which is none of the run's events: {known}.")
