@@ -4,8 +4,8 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..config.array_files import ArrayErrors
-from ..config.arrays import load_embedding, load_task_arrays, load_weights
+from .array_files import ArrayErrors
+from .arrays import load_embedding, load_task_arrays, load_weights
 from .problems import Problem, dotted
 from .schema import CooccurrenceTask, CooccurrenceTransformer, FileInit, FileTask
 from .yaml_source import Document, Path
