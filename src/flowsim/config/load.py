@@ -31,7 +31,11 @@ def load_text(
     text: str, *, origin: str, folder: str | os.PathLike | None = None, overrides: Sequence[str] = ()
 ) -> Experiment:
     """The experiment of a file's text. Files that it names are looked at only if `folder` is given."""
-    document = apply(parse(text, origin), overrides)
+    return load_document(apply(parse(text, origin), overrides), folder=folder)
+
+
+def load_document(document: Document, *, folder: str | os.PathLike | None = None) -> Experiment:
+    """The experiment of a file that has been parsed, and changed since; as `load_text`."""
     sound: dict = {}
     found: list[Problem] = []
     experiment = None
