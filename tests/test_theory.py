@@ -11,9 +11,10 @@ import pytest
 import xarray
 
 import flowsim
-from flowsim import claims as theory
+from flowsim import claims
 from flowsim._simulate import Settings, collect, prepare, simulate
 from flowsim.claims import Word
+from flowsim.claims import yang2024 as theory
 from flowsim.claims.yang2024 import phase2, scaling
 
 SAMPLES, LENGTH, VOCABULARY, WIDTH, NEURONS = 60, 4, 103, 40_000, 8
@@ -231,18 +232,18 @@ def test_balance_probes(sound):
     ],
 )
 def test_judge(margins, errors, word):
-    assert theory.judge([theory.positive(margins, errors)]) == word
+    assert claims.judge([claims.positive(margins, errors)]) == word
 
 
 def test_tally(sound):
     claim = theory.CLAIMS[0]
     holds, fails = claim.verdict(sound), claim.verdict(changed(sound, **BREAKS["Theorem 3.1.1"]))
-    found = theory.tally([holds, holds, fails])
+    found = claims.tally([holds, holds, fails])
     assert (found.verdict, found.fraction) == (Word.HOLDS, 2 / 3)
-    assert theory.tally([holds, fails]).verdict == Word.TOO_CLOSE
+    assert claims.tally([holds, fails]).verdict == Word.TOO_CLOSE
     assert found.measured["G(0) at T1"][1] == -found.measured["G(0) at T1"][2]
     with pytest.raises(ValueError, match="one claim"):
-        theory.tally([holds, theory.CLAIMS[1].verdict(sound)])
+        claims.tally([holds, theory.CLAIMS[1].verdict(sound)])
 
 
 def test_t1_falls_with_the_width():

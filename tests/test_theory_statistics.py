@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from flowsim import claims as theory
+from flowsim import claims
 from flowsim.claims.yang2024 import scaling
 
 
@@ -12,7 +12,7 @@ from flowsim.claims.yang2024 import scaling
 def test_wilson_interval_solves_its_equation(successes, trials):
     """Its ends are the probabilities p with |successes/trials - p| = z √(p(1-p)/trials)."""
     z, share = norm.ppf(0.975), successes / trials
-    for end in theory.wilson(successes, trials):
+    for end in claims.wilson(successes, trials):
         np.testing.assert_allclose((share - end) ** 2, z**2 * end * (1 - end) / trials, atol=1e-12)
 
 

@@ -15,9 +15,11 @@ _MODULES = (
 _NAMES = {
     "Problem": "problem",
     "Result": "result",
+    "claim": "claims",
     "langevin": "_langevin",
     "load": "store",
     "simulate": "_simulate",
+    "verify": "_verify",
 }
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     )
     from ._langevin import langevin
     from ._simulate import simulate
+    from ._verify import verify
+    from .claims import claim
     from .problem import Problem
     from .result import Result
     from .store import load
@@ -64,4 +68,4 @@ def __dir__() -> list[str]:
     return sorted([*_MODULES, *_NAMES, "__version__"])
 
 
-__all__ = ["Problem", "Result", "__version__", "langevin", "load", "simulate"]
+__all__ = ["Problem", "Result", "__version__", "claim", "langevin", "load", "simulate", "verify"]

@@ -1,48 +1,38 @@
-"""The paper's claims as measurable quantities, each with a verdict that can fail (specification section 7).
+"""Statements about a run, each with a verdict that can fail.
 
-prepared with `measured(...)` and `watched()`  →  `observe(...)`  →  `verdicts(evidence)`  →  `tally(...)` over seeds
+`claim` makes a `Claim` of a function `Evidence -> Finding`; `flowsim.verify` judges claims on a problem. The claims of
+the home paper are in `claims.yang2024`.
 """
 
-from .claim import DEFAULT, Claim, Condition, Constants, Curve, Finding, Verdict, Word, above, below, judge, positive
-from .evidence import Evidence, measured, observe, watched
+from .claim import Claim, Verdict, claim
+from .condition import Condition, Word, above, below, judge, positive
+from .evidence import Evidence
+from .finding import Curve, Finding, NotReachedError
+from .laws import agrees, conserved, near
+from .measured import Measured
 from .tally import Tally, tally, wilson
-from .yang2024 import alignment, balance, convergence, identities, phase1, phase2
-
-CLAIMS: tuple[Claim, ...] = (
-    *phase1.CLAIMS,
-    *alignment.CLAIMS,
-    *phase2.CLAIMS,
-    *balance.CLAIMS,
-    *convergence.CLAIMS,
-    *identities.CLAIMS,
-)
-"""Every claim, in the paper's order of sections."""
-
-
-def verdicts(evidence: Evidence, constants: Constants = DEFAULT) -> list[Verdict]:
-    """What one run says of every claim."""
-    return [claim.verdict(evidence, constants) for claim in CLAIMS]
-
+from .verdicts import Verdicts
 
 __all__ = [
-    "CLAIMS",
     "Claim",
     "Condition",
-    "Constants",
     "Curve",
     "Evidence",
     "Finding",
+    "Measured",
+    "NotReachedError",
     "Tally",
     "Verdict",
+    "Verdicts",
     "Word",
     "above",
+    "agrees",
     "below",
+    "claim",
+    "conserved",
     "judge",
-    "measured",
-    "observe",
+    "near",
     "positive",
     "tally",
-    "verdicts",
-    "watched",
     "wilson",
 ]

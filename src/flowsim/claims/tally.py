@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .claim import Claim, Verdict, Word
+from .claim import Claim, Verdict
+from .condition import Word
 
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 

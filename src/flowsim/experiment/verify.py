@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import jax.numpy as jnp
 
-from .. import claims as theory
 from .. import ensemble, plot, report, store, tasks
 from .._simulate import Prepared, collect
+from ..claims import tally
+from ..claims import yang2024 as theory
 from ..claims.yang2024 import scaling
 from ..config.problems import Place, refusal
 from ..config.schema import Experiment, Scaling
@@ -65,7 +66,7 @@ def verify_experiment(
             runs.append(evidence)
             say(f"seeds: {len(runs)} of {len(others) + 1}")
     verdicts = [theory.verdicts(evidence) for evidence in runs]
-    tallies = [theory.tally(column) for column in zip(*verdicts, strict=True)]
+    tallies = [tally(column) for column in zip(*verdicts, strict=True)]
     exponents = [found for entry in experiment.scaling for found in _sizes(experiment, entry, source_folder, say)]
     claims = store.claims(experiment.name, (first, *others), tallies, exponents, theory.DEFAULT)
     with store.Lock(folder):

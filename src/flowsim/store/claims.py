@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._files import write_json
-from ..claims import Constants, Tally
+from ..claims import Tally
+from ..claims.yang2024 import Constants
 from ..claims.yang2024.scaling import Exponent
 
 NAME = "claims.json"

@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from ..claim import Claim, Constants, Curve, Finding, below, positive
-from ..evidence import Evidence
-from ..premise import after_phase1
+from ..claim import Claim
+from ..condition import below, positive
+from ..finding import Curve, Finding
+from .constants import Constants
+from .evidence import Evidence
+from .premise import after_phase1
 
 
 def _targets(evidence: Evidence, constants: Constants) -> Finding:

@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from ..claim import Claim, Constants, Curve, Finding, above, below
-from ..evidence import Evidence
-from ..premise import in_phase2
+from ..claim import Claim
+from ..condition import above, below
+from ..finding import Curve, Finding
+from .constants import Constants
+from .evidence import Evidence
+from .premise import in_phase2
 
 
 @in_phase2

@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from ..claim import Claim, Constants, Curve, Finding, below, positive
-from ..evidence import Evidence
-from ..premise import at_the_end
+from ..claim import Claim
+from ..condition import below, positive
+from ..finding import Curve, Finding
+from .constants import Constants
+from .evidence import Evidence
+from .premise import at_the_end
 
 _ENTRIES = {(0, 1): 1, (1, 0): 1, (2, 0): -1, (2, 1): -1}  # [key, query] -> the sign of its change
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from ..claim import Claim, Constants, Curve, Finding, below
-from ..evidence import Evidence
+from ..claim import Claim
+from ..condition import below
+from ..finding import Curve, Finding
+from .constants import Constants
+from .evidence import Evidence
 
 
 def _readout(evidence: Evidence, constants: Constants) -> Finding:

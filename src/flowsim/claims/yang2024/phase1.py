@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from ..claim import Claim, Constants, Curve, Finding, above, below, positive
-from ..evidence import Evidence
-from ..premise import after_phase1
+from ..claim import Claim
+from ..condition import above, below, positive
+from ..finding import Curve, Finding
+from .constants import Constants
+from .evidence import Evidence
+from .premise import after_phase1
 
 _SIGNS = np.array([1.0, 1.0, -1.0])
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.special import stdtrit
 
-from ..claim import DEFAULT, Constants, Word
-from ..evidence import Evidence
+from ..condition import Word
 from . import convergence
+from .constants import DEFAULT, Constants
+from .evidence import Evidence
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import functools
 from collections.abc import Callable
 
-from .claim import Constants, Finding
+from ..finding import Finding
+from .constants import Constants
 from .evidence import Evidence
 
 Measure = Callable[[Evidence, Constants], Finding]

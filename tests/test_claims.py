@@ -1,0 +1,188 @@
+"""Claims of any problem: measured numbers with error bounds, findings, closed forms, `flowsim.verify`."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flowsim
+from flowsim.claims import Evidence, Finding, Measured, Word, agrees, conserved, judge, near
+
+
+def word(finding):
+    return judge(finding.conditions)
+
+
+OPERATIONS = {
+    "sum": lambda a, b: a + b,
+    "difference": lambda a, b: 2.0 - a - b,
+    "product": lambda a, b: a * b * 3.0,
+    "quotient": lambda a, b: a / b,
+    "reciprocal": lambda a, b: 1.0 / (a * a + b * b),
+    "cube": lambda a, b: a**3 - b**2,
+    "inverse square": lambda a, b: b**-2,
+    "magnitude": lambda a, b: abs(a - b),
+    "root": lambda a, b: _call(abs(b), "sqrt"),
+    "logarithm": lambda a, b: _call(a * a + 1.0, "log"),
+    "exponential": lambda a, b: _call(a, "exp"),
+}
+
+
+def _call(x, name):
+    return getattr(x, name)() if isinstance(x, Measured) else getattr(np, name)(x)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_error_bounds_cover_the_truth(name):
+    """The result for true values anywhere within the bounds stays within the result's bound."""
+    operation, rng = OPERATIONS[name], np.random.default_rng(0)
+    for _ in range(40):
+        values, errors = rng.uniform(-2, 2, 2), 10.0 ** rng.uniform(-6, -1, 2)
+        found = operation(*map(Measured, values, errors))
+        for _ in range(20):
+            true = operation(*(values + errors * rng.choice([-1, 1, rng.uniform(-1, 1)], 2)))
+            assert abs(true - found.value) <= found.error + 1e-14
+
+
+def test_what_is_not_known_has_an_infinite_error():
+    wide = Measured(0.1, 0.2)
+    assert np.isinf([(1 / wide).error, wide.log().error, (wide**-1).error, (wide**0.5).error]).all()
+    assert np.isinf(Measured(np.nan, 0.0).error)
+    with pytest.raises(ValueError, match="≥ 0"):
+        Measured(1.0, -1e-3)
+
+
+@pytest.mark.parametrize(
+    ("a", "relation", "b", "expected"),
+    [
+        (Measured(1.0, 0.1), "<", Measured(2.0, 0.1), Word.HOLDS),
+        (Measured(1.0, 0.1), ">", Measured(2.0, 0.1), Word.FAILS),
+        (Measured(1.0, 0.6), "<", Measured(2.0, 0.6), Word.TOO_CLOSE),
+        (1.0, "<", 1.0, Word.FAILS),
+        (Measured(1.0, 1e-9), "==", 1.0 + 5e-10, Word.HOLDS),
+        (Measured(1.0, 1e-9), "==", 1.0 + 5e-9, Word.FAILS),
+        (Measured(1.0, 0.1), "==", 1.05, Word.TOO_CLOSE),
+        (Measured(1e-14, 1e-12), "==", 0.0, Word.HOLDS),
+        (Measured(1.0, np.inf), "==", 1.0, Word.TOO_CLOSE),
+        (Measured(np.nan, 0.0), "==", 1.0, Word.TOO_CLOSE),
+        (Measured([1.0, 3.0], 0.1), "<", 2.0, Word.FAILS),
+    ],
+)
+def test_compare(a, relation, b, expected):
+    assert word(Finding.compare(a, relation, b)) == expected
+
+
+def test_compare_refuses_other_relations_and_truth_values_that_are_open():
+    with pytest.raises(ValueError, match="relation"):
+        Finding.compare(1.0, "<=", 2.0)
+    with pytest.raises(ValueError, match="too close"):
+        bool(Measured(1.0, 0.6) < 1.5)
+    assert bool(Measured(1.0, 0.1) < 1.5)
+
+
+RATE = 0.7
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    """x' = -x and y' = -0.7 y: everything is known in closed form."""
+    problem = flowsim.Problem.from_loss(lambda p: 0.5 * (p["x"] ** 2 + RATE * p["y"] ** 2), {"x": 2.0, "y": 1.0})
+    half = flowsim.events.crossing("half", lambda t, p: p["x"] - 1.0, direction="down")
+    never = flowsim.events.crossing("never", lambda t, p: p["x"] + 1.0)
+    probes = {
+        "x": lambda p: p["x"],
+        "both": lambda p: jnp.stack([p["x"], p["y"]]),
+        "ratio": lambda p: p["y"] / p["x"] ** RATE,
+    }
+    times = np.linspace(0.1, 4.9, 49)
+    result = flowsim.simulate(
+        problem, t1=5.0, rtol=1e-10, atol=1e-12, events=[half, never], probes=probes, save_times=times, certificate=True
+    )
+    return Evidence(problem, result)
+
+
+def test_values_carry_honest_errors(evidence):
+    for at, true in (
+        (0.0, 2.0),
+        (1.0, 2 * np.exp(-1.0)),
+        ("half", 1.0),
+        (None, 2 * np.exp(-5.0)),
+        (1.234, 2 * np.exp(-1.234)),
+    ):
+        found = evidence.value("x", at=at)
+        assert abs(found.value - true) <= found.error + 1e-15, at
+        assert found.error < (0.2 if at == 1.234 else 1e-7)
+    time = evidence.time("half")
+    assert abs(time.value - np.log(2)) <= time.error < 1e-8
+
+
+def test_names_that_nothing_measured_and_what_did_not_happen(evidence):
+    with pytest.raises(KeyError, match=r"variables: .*both"):
+        evidence.value("z")
+    with pytest.raises(KeyError, match="events: half"):
+        evidence.time("hlaf")
+    with pytest.raises(flowsim.claims.NotReachedError, match="before 6"):
+        evidence.value("x", at=6.0)
+    claim = flowsim.claim(id="c", statement="s", rule="r")(lambda e: Finding.compare(e.time("never"), "<", 1.0))
+    verdict = claim.verdict(evidence)
+    assert (verdict.word, verdict.finding.reason) == (Word.NOT_REACHED, "never did not happen by t = 5")
+
+
+def test_closed_forms_and_conserved_quantities(evidence):
+    def exact(t):
+        return np.stack([2 * np.exp(-t), np.exp(-RATE * t)], axis=1)
+
+    found = agrees(evidence, "both", exact)
+    assert word(found) == Word.HOLDS
+    assert found.measured["both: largest relative distance"] < 1e-7
+    assert word(agrees(evidence, "both", lambda t: exact(t * (1 + 1e-7)))) == Word.FAILS
+    assert word(agrees(evidence, "both", exact, resolution=1e-14)) == Word.TOO_CLOSE
+    assert word(conserved(evidence, "ratio")) == Word.HOLDS
+    assert word(conserved(evidence, "x")) == Word.FAILS
+    assert word(near(evidence.time("half"), 0.69, 0.01)) == Word.HOLDS
+    assert word(near(evidence.time("half"), 0.69, 0.001)) == Word.FAILS
+    with pytest.raises(ValueError, match="shape"):
+        agrees(evidence, "both", lambda t: t)
+
+
+def test_findings_together(evidence):
+    yes, no = Finding.compare(1.0, "<", 2.0), Finding.compare(2.0, "<", 1.0)
+    assert (word(yes & yes), word(yes & no)) == (Word.HOLDS, Word.FAILS)
+    open_ = Finding({}, reason="not there")
+    assert (yes & open_).conditions == ()
+
+
+def test_evidence_needs_a_certificate():
+    problem = flowsim.Problem.from_loss(lambda x: 0.5 * x**2, 1.0)
+    with pytest.raises(ValueError, match="certificate=True"):
+        Evidence(problem, flowsim.simulate(problem, t1=1.0))
+
+
+def test_verify():
+    """A claim brings the probes and events that it needs; verdicts print as a table and are found by id."""
+    fall = flowsim.events.crossing("fall", lambda t, x: x - 0.5)
+
+    @flowsim.claim(
+        id="half-time", source="own", statement="x halves at ln 2", rule="within 1e-6", events=[fall],
+        probes={"double": lambda x: 2 * x},
+    )  # fmt: skip
+    def half_time(evidence):
+        return near(evidence.time("fall"), np.log(2), 1e-6) & Finding.compare(evidence.value("double"), "<", 1.0)
+
+    @flowsim.claim(id="grows", statement="x grows", rule="final > first", constants={"factor": 1.0})
+    def grows(evidence, constants):
+        return Finding.compare(evidence.value("double"), ">", constants["factor"] * evidence.value("double", at=0.0))
+
+    problem = flowsim.Problem.from_loss(lambda x: 0.5 * x**2, 1.0)
+    found = flowsim.verify(problem, [half_time, grows], t1=2.0, probes={"double": lambda x: 2 * x})
+    assert [v.word for v in found] == [Word.HOLDS, Word.FAILS]
+    assert found["grows"].word == Word.FAILS
+    assert not found.all_hold
+    assert "half-time  holds" in repr(found)
+    assert "<td>grows</td>" in found._repr_html_()
+    with pytest.raises(KeyError, match="half-time, grows"):
+        found["other"]
+    with pytest.raises(ValueError, match="one id: grows"):
+        flowsim.verify(problem, [grows, grows], t1=1.0)
+    wrong = flowsim.claim(id="w", statement="s", rule="r")(lambda evidence: True)
+    with pytest.raises(TypeError, match="Finding"):
+        wrong.verdict(found.evidence)
