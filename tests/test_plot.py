@@ -126,7 +126,7 @@ def test_ratio_axis_is_clipped_at_poles_and_says_so(dataset, events):
     _, panel = plot.FIGURES["balance"](pole, events).axes
     assert "clipped" in panel.get_ylabel()
     assert panel.get_ylim()[1] <= 6
-    assert "cut off" in plot.FIGURES["balance"].caption(pole, events)
+    assert "cut off" in plot.FIGURES["balance"].caption(plot.Drawing(pole, events))
     _, jump = plot.balance.ratios(pole["gradient_sum"])
     curve = next(line.get_ydata() for line in panel.lines if np.nanmax(np.abs(line.get_ydata())) > 1e6)
     assert jump.values[10] * jump.values[11] < 0
@@ -154,7 +154,9 @@ def test_discrete_runs_lie_over_the_flow(dataset, events):
     line = line_with(figure.axes[0], run["loss"].values)
     assert line.get_linestyle() == "--"
     assert plot.rendered(figure, "png")  # the label is text, not mathematics
-    caption = plot.FIGURES["loss"].caption(dataset, events, [run, run.drop_vars("loss").assign_attrs(label="other")])
+    caption = plot.FIGURES["loss"].caption(
+        plot.Drawing(dataset, events, [run, run.drop_vars("loss").assign_attrs(label="other")])
+    )
     assert "costs $5, _really_ $x" in caption
     assert "Not drawn for lack of loss: other" in caption
 
@@ -184,7 +186,7 @@ def test_ensemble_gives_median_and_band(dataset, events):
     line_with(axes, 3 * dataset["loss"].values[1:])
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert np.isclose(band.max(), 4.6 * dataset["loss"].values[1:].max())  # 90 % of 1 … 5 by linear interpolation
-    assert "5 seeds" in plot.FIGURES["loss"].caption(seeds, events)
+    assert "5 seeds" in plot.FIGURES["loss"].caption(plot.Drawing(seeds, events))
 
 
 def test_invariants_of_flow_and_descent(dataset, events):
@@ -205,4 +207,4 @@ def test_structure_names_heads_below_and_blocks_in_their_panel(dataset, events):
         line_with(blocks, dataset["block_norm"].values[1:, i])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["head 1.1", "head 1.2"]
     assert [text.get_text() for text in blocks.get_legend().get_texts()] == ["block 1", "block 2"]
-    assert "first head of the second layer" in plot.structure.caption(dataset, events)
+    assert "first head of the second layer" in plot.structure.caption(plot.Drawing(dataset, events))

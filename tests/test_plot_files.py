@@ -1,4 +1,4 @@
-"""What `plot.draw` writes and records, and what it refuses."""
+"""What `plot.write_figures` writes and records, and what it refuses."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from .figure_data import discrete
 def test_draw_writes_files_and_records(dataset, events, tmp_path):
     before = dict(matplotlib.rcParams)
     runs = [discrete(dataset)]
-    records = plot.draw(list(plot.FIGURES), dataset, {"events": events}, runs, tmp_path / "figures")
+    records = plot.write_figures(plot.FIGURES, plot.Drawing(dataset, events, runs), tmp_path / "figures")
     assert dict(matplotlib.rcParams) == before
     assert [record.name for record in records] == list(plot.FIGURES)
     for record in records:
@@ -31,7 +31,7 @@ def test_draw_writes_files_and_records(dataset, events, tmp_path):
 
 def test_same_data_same_bytes_in_threads(dataset, events, tmp_path):
     def bytes_of(folder):
-        records = plot.draw(["balance"], dataset, {"events": events}, [], tmp_path / folder)
+        records = plot.write_figures(["balance"], plot.Drawing(dataset, events), tmp_path / folder)
         return records[0].png.read_bytes(), records[0].pdf.read_bytes()
 
     with ThreadPoolExecutor(3) as pool:
@@ -42,7 +42,7 @@ def test_same_data_same_bytes_in_threads(dataset, events, tmp_path):
 def test_what_lacks_data_is_skipped_with_a_reason(dataset, tmp_path):
     (tmp_path / "attention.png").write_bytes(b"of an earlier run")
     own = dataset[["loss"]]
-    records = {r.name: r for r in plot.draw(list(plot.FIGURES), own, {}, [], tmp_path)}
+    records = {r.name: r for r in plot.write_figures(plot.FIGURES, plot.Drawing(own), tmp_path)}
     assert records["loss"].png.is_file()
     assert "attention_score" in records["attention"].skipped_reason
     assert "gradient_sum" in records["balance"].skipped_reason
@@ -50,20 +50,20 @@ def test_what_lacks_data_is_skipped_with_a_reason(dataset, tmp_path):
     assert not (tmp_path / "attention.png").exists()
 
     other = dataset.assign_coords(group=["a", "b", "c", "d"])
-    (record,) = plot.draw(["balance"], other, {}, [], tmp_path)
+    (record,) = plot.write_figures(["balance"], plot.Drawing(other), tmp_path)
     assert "no group both" in record.skipped_reason
-    (record,) = plot.draw(["loss"], dataset.isel(time=[0, 1]), {}, [], tmp_path)
+    (record,) = plot.write_figures(["loss"], plot.Drawing(dataset.isel(time=[0, 1])), tmp_path)
     assert "fewer than two times" in record.skipped_reason
-    (record,) = plot.draw(["loss"], None, {}, [], tmp_path)
+    (record,) = plot.write_figures(["loss"], None, tmp_path)
     assert "no trajectory" in record.skipped_reason
 
 
 def test_wrong_names_are_refused(dataset, tmp_path):
     with pytest.raises(ValueError, match=r"unknown figure 'lose'; the figures are loss, attention"):
-        plot.draw(["loss", "lose"], dataset, {}, [], tmp_path)
+        plot.write_figures(["loss", "lose"], plot.Drawing(dataset), tmp_path)
     assert not list(tmp_path.iterdir())
     with pytest.raises(plot.CannotDraw, match="no attention_score"):
-        plot.attention.figure(dataset[["loss"]], {})
+        plot.FIGURES["attention"](dataset[["loss"]])
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -249,7 +249,7 @@ def test_rebuild_of_a_partial_run(folder):
 
 def test_rebuild_refuses_what_is_no_run(folder, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(FileNotFoundError, match="is no run folder"):
+    with pytest.raises(FileNotFoundError, match="is not a run folder"):
         report.rebuild(empty)
     assert not list(empty.iterdir())
     (folder / "summary.json").write_text("{", "utf-8")

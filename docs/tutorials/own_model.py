@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 
 import flowsim
-import flowsim.plot
 
 jax.config.update("jax_enable_x64", True)
 
@@ -33,4 +32,4 @@ opens = flowsim.events.crossing("gate_opens", lambda t, m: m.gates[0] - 0.5, dir
 result = flowsim.simulate(problem, t1=300.0, events=[flowsim.events.phase1_end(), opens], certificate=True)
 print({name: event.time for name, event in result.events.items()})
 print(result.certificate.relative_error, result.certificate.invariants)
-flowsim.plot.FIGURES["loss"](result.dataset, result.events).savefig("own_model.png")
+flowsim.plot.draw(result, "loss").savefig("own_model.png")

@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
+import xarray
 
 from .. import plot, store
 from .._files import write_bytes, write_text
@@ -47,7 +48,7 @@ def _descent(experiment: Experiment, problem: Problem, say: Callable[[str], None
         progress=say,
     )
     runs = [drift.dataset() for drift in (*found.to_flow, *found.to_modified)]
-    return found, "descent_order", plot.descent.figure(None, {}, runs)
+    return found, "descent_order", plot.descent.figure(plot.Drawing(xarray.Dataset(), overlays=runs))
 
 
 def _solvers(experiment: Experiment, problem: Problem, say: Callable[[str], None]):

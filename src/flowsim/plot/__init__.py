@@ -1,7 +1,9 @@
 """Figures of a run, drawn from its saved trajectory alone.
 
-`FIGURES` names them; `draw` writes them into a folder; `FIGURES[name](dataset, events)` gives a Matplotlib `Figure`
-for a notebook or for changes by hand.
+    flowsim.plot.draw(result, "loss")
+
+`draw` gives one Matplotlib figure of a result, a run folder or a dataset; `FIGURES` names them, and any saved probe can
+be drawn by its own name. A figure is a function of one `Drawing`; `write_figures` draws several into a folder.
 """
 
 from . import (
@@ -16,26 +18,33 @@ from . import (
     loss,
     structure,
     style,
+    values,
     work_precision,
 )
 from .claims import draw_claims
-from .draw import FIGURES, FigureRecord, Kind, draw, rendered
+from .drawing import Drawing, FigureStyle
+from .files import FigureRecord, write_figures
 from .need import CannotDraw
-from .types import Events, TimeAxis
+from .registry import FIGURES, Kind
+from .show import descents, draw
+from .style import rendered
+from .types import Events
 
 __all__ = [
     "FIGURES",
     "CannotDraw",
+    "Drawing",
     "Events",
     "FigureRecord",
+    "FigureStyle",
     "Kind",
-    "TimeAxis",
     "alignment",
     "attention",
     "attention_maps",
     "balance",
     "claims",
     "descent",
+    "descents",
     "draw",
     "draw_claims",
     "event_times",
@@ -44,5 +53,7 @@ __all__ = [
     "rendered",
     "structure",
     "style",
+    "values",
     "work_precision",
+    "write_figures",
 ]

@@ -1,7 +1,5 @@
 """The linear MLP function of the words: how the MLP aligns with the targets in phase 1."""
 
-from collections.abc import Sequence
-
 import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,37 +7,36 @@ from matplotlib.figure import Figure
 from . import curves as _curves
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import require
-from .types import Events, TimeAxis
 
 NEEDS = ("mlp_alignment",)
 STATISTICS = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """G(μ) = Σ_j a_j w_jᵀ W_V μ of the targets and the common word against time; random words as a band.
-
-    **Arguments:** `dataset` as `trajectory.nc`; `events` as in `summary.json` (or a result's); `overlays`: discrete
-    runs with the same variables, `time` = steps × learning rate, and an attribute `label`.
 
     **Raises:** `CannotDraw` if `mlp_alignment` is missing or there are not two times to join.
 
     **Reference:** Yang et al. 2024, Theorem 3.1.1.
     """
-    require(dataset, NEEDS, time_axis)
-    with style.paper():
-        plot, (axes,) = style.new_figure(height=2.5)
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    seeds = drawing.style.seeds
+    require(dataset, NEEDS)
+    with drawing.settings():
+        plot, (axes,) = drawing.panels(height=2.5)
         _frame.set_time_axis([axes], [dataset, *overlays], time_axis)
         axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=1)
         handles = _draw_random(axes, dataset) if "mlp_alignment_random" in dataset else []
         for word, look in enumerate(style.WORDS):
-            _curves.draw_flow(axes, _curves.pick(dataset, "mlp_alignment", {"word": word}), look, place=word / 3)
+            _curves.draw_flow(
+                axes,
+                _curves.pick(dataset, "mlp_alignment", {"word": word}),
+                look,
+                place=word / 3,
+                seeds=seeds,
+            )
         discrete = [
             (_curves.pick(run, "mlp_alignment", {"word": word}), look, index)
             for index, run in _curves.holding("mlp_alignment", overlays)
@@ -49,7 +46,9 @@ def figure(
         axes.set_ylabel(r"linear MLP function $G(\mu)$")
         _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
         words = [_frame.handle(look) for look in style.WORDS]
-        _frame.legend(plot, [*words, *handles, *_frame.overlay_handles(overlays)], columns=3 if not overlays else 2)
+        _frame.legend(
+            drawing, plot, [*words, *handles, *_frame.overlay_handles(overlays)], columns=3 if not overlays else 2
+        )
         return plot
 
 
@@ -68,14 +67,9 @@ def _draw_random(axes: Axes, dataset: xarray.Dataset) -> list:
     return [_frame.handle(style.Look("random: median", style.GREY), linewidth=0.9), inner, outer]
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     random = ""
     if "mlp_alignment_random" in dataset:
         random = "Grey: the random words' median, quartiles (dark band) and full range (light band)."

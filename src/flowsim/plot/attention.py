@@ -10,39 +10,37 @@ from matplotlib.lines import Line2D
 from . import curves as _curves
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import require
-from .types import Events, TimeAxis
 
 NEEDS = ("attention_score",)
 _PAIRS = [(key, query) for key in range(3) for query in range(3)]
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """Scores μ_keyᵀ W_Kᵀ W_Q μ_query of the two targets and the common word against time, and their change.
 
     The scores start at random values that are far apart; the second panel shows what the flow adds to them.
-
-    **Arguments:** `dataset` as `trajectory.nc`; `events` as in `summary.json` (or a result's); `overlays`: discrete
-    runs with the same variables, `time` = steps × learning rate, and an attribute `label`.
 
     **Raises:** `CannotDraw` if `attention_score` is missing or there are not two times to join.
 
     **Reference:** Yang et al. 2024, Figure 1a.
     """
-    require(dataset, NEEDS, time_axis)
-    with style.paper():
-        plot, panels = style.new_figure(2, height=3.9)
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    seeds = drawing.style.seeds
+    require(dataset, NEEDS)
+    with drawing.settings():
+        plot, panels = drawing.panels(2, height=3.9)
         _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
         for axes, change in zip(panels, (False, True), strict=True):
             for place, pair in enumerate(_PAIRS):
                 _curves.draw_flow(
-                    axes, _score(dataset, pair, change), _look(pair), place=place / len(_PAIRS), width=1.0
+                    axes,
+                    _score(dataset, pair, change),
+                    _look(pair),
+                    place=place / len(_PAIRS),
+                    width=1.0,
+                    seeds=seeds,
                 )
             runs = _curves.holding("attention_score", overlays)
             _curves.draw_discrete(
@@ -52,19 +50,14 @@ def figure(
         panels[1].set_ylabel("change of score since $t = 0$")
         _zero(panels[1])
         _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
-        _frame.legend(plot, _handles(overlays), columns=2)
+        _frame.legend(drawing, plot, _handles(overlays), columns=2)
         plot.align_ylabels(panels)
         return plot
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     return _frame.sentences(
         "Attention scores of the two target words and the common word, before the division by √m and the softmax: "
         "their values above, their change since t = 0 below. The colour is the key word (which is attended to), the "

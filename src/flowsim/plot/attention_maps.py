@@ -3,7 +3,6 @@
 import math
 import pathlib
 import tempfile
-from collections.abc import Sequence
 
 import numpy as np
 import xarray
@@ -16,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import require
-from .types import Events, TimeAxis
 
 _NAME = "attention_map"
 _MOST = 8  # heads
@@ -28,30 +27,21 @@ _ONE_SIGN = LinearSegmentedColormap.from_list("attention", ["#FFFFFF", "#9CC9E3"
 _TWO_SIGNS = LinearSegmentedColormap.from_list("signed", ["#7A3000", style.VERMILION, "#FFFFFF", style.BLUE, "#002B45"])
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """A film strip: a row for each head, a column for each of a few saved times, queries down and keys across.
 
     The first and the last saved time are among the columns; the times between them cut the path of the maps into
     parts of equal length, so that the strip shows where they move, however long they rest.
 
-    **Arguments:** as for the other figures; discrete runs and events are not drawn.
-
     **Raises:** `CannotDraw` if the trajectory holds no `attention_map` (see `flowsim.probes.attention_map`).
     """
-    require(dataset, [_NAME], time_axis)
+    dataset = drawing.dataset
+    require(dataset, [_NAME])
     maps = _maps(dataset)
     columns = _turning_points(maps.values, _COLUMNS)
-    with style.paper():
+    with drawing.settings():
         side = (style.PAGE - 1.0) / max(len(columns), 4)
-        plot = Figure(
-            figsize=(0.75 + side * len(columns) + 0.55, 0.65 + (side + 0.06) * len(maps)), layout="constrained"
-        )
+        plot = drawing.whole(0.75 + side * len(columns) + 0.55, 0.65 + (side + 0.06) * len(maps))
         panels = plot.subplots(len(maps), len(columns), sharex=True, sharey=True, squeeze=False)
         drawn = [
             [_draw(panel, maps[row, column], maps) for panel, column in zip(panels[row], columns, strict=True)]
@@ -67,17 +57,18 @@ def figure(
         return plot
 
 
-def animation(dataset: xarray.Dataset, events: Events, *, time_axis: TimeAxis = "log") -> bytes:
+def animation(drawing: Drawing) -> bytes:
     """The maps as an animated GIF: up to 24 saved times in equal steps of the time axis, then a pause at the end.
 
     **Arguments:** as for `figure`. **Raises:** as `figure`.
     """
-    require(dataset, [_NAME], time_axis)
+    dataset, events, time_axis = drawing.dataset, drawing.events, drawing.time_axis
+    require(dataset, [_NAME])
     maps = _maps(dataset)
     heads = len(maps)
     across = min(heads, 4)
     down = math.ceil(heads / across)
-    with style.paper():
+    with drawing.settings():
         plot = Figure(figsize=(0.75 + 1.45 * across, 0.75 + 1.6 * down), layout="constrained", dpi=_SCREEN)
         panels = list(plot.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
         for spare in panels[heads:]:
@@ -128,7 +119,7 @@ def _turning_points(maps: np.ndarray, count: int) -> list[int]:
     return sorted({0, *(int(np.argmin(np.abs(gone - part))) for part in wanted), last})
 
 
-def _steps(times: np.ndarray, time_axis: TimeAxis) -> list[int]:
+def _steps(times: np.ndarray, time_axis: str) -> list[int]:
     """Indices of the saved times nearest to equal steps of the axis, t = 0 and the last among them."""
     inner = times[times > 0]
     spaced = np.geomspace if time_axis == "log" else np.linspace
@@ -156,14 +147,9 @@ def _head(label: object) -> str:
     return style.plain(f"head {label}")
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, overlays = drawing.dataset, drawing.overlays
     values = dataset[_NAME]
     text = str(values.attrs.get("long_name", "attention"))
     return _frame.sentences(

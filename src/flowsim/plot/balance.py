@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from . import curves as _curves
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import require, require_groups
-from .types import Events, TimeAxis
 
 NEEDS = ("gradient_sum",)
 _NAMES = ("both", "first", "second", "neither")
@@ -25,28 +25,20 @@ _BAND = (1.0, 2.0)  # where Lemma 4.5 holds R
 _WIDEST = (-2.0, 6.0)  # an axis beyond this would flatten the band to a line
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """Σ g_i of every group against time, and the two ratios that the paper bounds; R should stay in (1, 2) in phase 2.
 
         gap = (Σ_I2 g - Σ_I3 g) / min(Σ_I2 g, Σ_I3 g)        R = (Σ_{I2∪I3∪I4} g - Σ_I1 g) / (Σ_I1 g - Σ_I2 g)
-
-    **Arguments:** `dataset` as `trajectory.nc`; `events` as in `summary.json` (or a result's); `overlays`: discrete
-    runs with the same variables, `time` = steps × learning rate, and an attribute `label`.
 
     **Raises:** `CannotDraw` if `gradient_sum` or one of the four groups is missing.
 
     **Reference:** Yang et al. 2024, Lemmas 4.4 and 4.5.
     """
-    require(dataset, NEEDS, time_axis)
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    require(dataset, NEEDS)
     require_groups(dataset, _NAMES)
-    with style.paper():
-        plot, panels = style.new_figure(2, height=4.2)
+    with drawing.settings():
+        plot, panels = drawing.panels(2, height=4.2)
         _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
         looks = [*(style.GROUPS[name] for name in _NAMES), _NEGATIVES]
         _draw_sums(panels[0], dataset, overlays, looks)
@@ -55,7 +47,7 @@ def figure(
         ratio_handles = [_frame.handle(_RATIO), _frame.handle(_GAP)]
         panels[1].legend(handles=ratio_handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), borderaxespad=0.2)
         handles: list[Line2D] = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays)]
-        _frame.legend(plot, handles, columns=3 if not overlays else 2)
+        _frame.legend(drawing, plot, handles, columns=3 if not overlays else 2)
         plot.align_ylabels(panels)
         return plot
 
@@ -131,14 +123,9 @@ def _broken_at_poles(curve: _curves.Curve) -> _curves.Curve:
     return curve.map(lambda values: np.where(jump, np.nan, values))
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     curves = [_curves.to_curve(ratio) for ratio in ratios(dataset["gradient_sum"])]
     low, high, clipped = ratio_limits(curves, _frame.border_time(events))
     cut = f"Values outside [{low:.2g}, {high:.2g}], where a denominator is near zero, are cut off." if clipped else ""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,7 +14,7 @@ from ..claims import Curve, Verdict
 from ..claims.yang2024.scaling import Exponent
 from . import frame as _frame
 from . import style
-from .draw import rendered
+from .drawing import Drawing
 
 _COLORS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.BLACK)
 _MOST = 20  # seeds drawn; more make a blot
@@ -47,7 +48,7 @@ def file_name(claim_id: str) -> str:
 
 def _write(directory: Path, claim_id: str, plot: Figure) -> Path:
     path = directory / file_name(claim_id)
-    write_bytes(path, rendered(plot, "png"))
+    write_bytes(path, style.rendered(plot, "png"))
     return path
 
 
@@ -55,7 +56,7 @@ def figure(curves: Sequence[Curve | None], T1: Sequence[float | None]) -> Figure
     """A claim's curves against time, the first seed's in full colour over the others', with its bounds and phases."""
     shown = [(curve, end) for curve, end in zip(curves, T1, strict=True) if curve is not None][:_MOST]
     with style.paper():
-        plot, (axes,) = style.new_figure(height=_HEIGHT)
+        plot, (axes,) = Drawing(xarray.Dataset()).panels(height=_HEIGHT)
         axes.set_xscale("log")
         for curve, _ in reversed(shown[1:]):
             _lines(axes, curve, alpha=0.25, width=0.5, named=False)
@@ -107,7 +108,7 @@ def exponent_figure(found: Exponent) -> Figure:
     assert found.exponent is not None
     assert found.predicted is not None
     with style.paper():
-        plot, (axes,) = style.new_figure(height=_HEIGHT)
+        plot, (axes,) = Drawing(xarray.Dataset()).panels(height=_HEIGHT)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.plot(x, y, "o", color=style.BLUE, markersize=2.5, markeredgewidth=0, label="measured, every seed")

@@ -12,21 +12,27 @@ from . import style
 
 _DECADES = 1.5  # a log axis pays from here on
 _VISIBLE = 0.004  # of the axis: about one printed dot; a thinner band only makes the line look blurred
+_FAINT = 0.35  # of a seed's line
 _SEED_QUANTILES = (0.1, 0.5, 0.9)
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A line and the band around it, of no width where there is none; all of shape (time,)."""
+    """A line and the band around it, of no width where there is none; all of shape (time,).
+
+    **Fields:** `members`: (seed, time) of an ensemble.
+    """
 
     time: np.ndarray
     middle: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    members: np.ndarray | None = None
 
     def map(self, change: Callable[[np.ndarray], np.ndarray]) -> "Curve":
         """The curve with its line and its edges changed."""
-        return Curve(self.time, change(self.middle), change(self.low), change(self.high))
+        members = None if self.members is None else change(self.members)
+        return Curve(self.time, change(self.middle), change(self.low), change(self.high), members)
 
 
 def to_curve(values: xarray.DataArray, error: xarray.DataArray | None = None) -> Curve:
@@ -34,7 +40,7 @@ def to_curve(values: xarray.DataArray, error: xarray.DataArray | None = None) ->
     time = values["time"].values
     if "seed" in values.dims:
         spread = values.quantile(_SEED_QUANTILES, dim="seed").transpose("quantile", "time").values
-        return Curve(time, spread[1], spread[0], spread[2])
+        return Curve(time, spread[1], spread[0], spread[2], values.transpose("seed", "time").values)
     middle = values.values
     if error is None:
         return Curve(time, middle, middle, middle)
@@ -60,17 +66,26 @@ def spans_decades(curves: Iterable[Curve]) -> bool:
     return values.size > 1 and bool(np.log10(values.max()) - np.log10(values.min()) > _DECADES)
 
 
-def draw_flow(axes: Axes, curve: Curve, look: style.Look, *, place: float = 0.0, width: float = 1.3) -> None:
-    """Draw the flow's curve, solid, with markers starting at `place` (0 to 1) so that those of two lines part."""
+def draw_flow(
+    axes: Axes, curve: Curve, look: style.Look, *, place: float = 0.0, width: float = 1.3, seeds: str = "band"
+) -> None:
+    """Draw the flow's curve, solid, with markers starting at `place` (0 to 1) so that those of two lines part.
+
+    **Arguments:** `seeds`: an ensemble's as a `band`, or as thin `lines` behind the median.
+    """
     x, (middle, low, high) = _shown(axes, curve)
-    if _band_shows(axes, middle, low, high):
+    if seeds == "lines" and curve.members is not None:
+        for member in curve.members:
+            own, (values, _, _) = _shown(axes, Curve(curve.time, member, member, member))
+            axes.plot(own, values, color=look.color, alpha=_FAINT, linewidth=0.5, zorder=1.8)
+    elif _band_shows(axes, middle, low, high):
         axes.fill_between(x, low, high, color=look.color, alpha=0.25, linewidth=0, zorder=1.8)
     every = (0.05 + 0.16 * place, 0.16) if look.marker else None
     marker = look.marker or None
     axes.plot(x, middle, color=look.color, marker=marker, markevery=every, linewidth=width, markeredgewidth=0)
 
 
-def draw_discrete(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]]) -> None:
+def draw_discrete(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]], *, darken: bool = True) -> None:
     """Draw what discrete runs give for the same quantities, (curve, look, number of the run): thin, dark and dashed.
 
     Call it after the flow's curves: those set the scale. Descent that diverges leaves the axes, which grow for it by
@@ -85,7 +100,7 @@ def draw_discrete(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]]) ->
         y = np.clip(forward(middle), low - 10 * room, high + 10 * room)  # far outside, but no overflow
         if np.any(np.isfinite(y)):
             lowest, highest = min(lowest, np.nanmin(y)), max(highest, np.nanmax(y))
-        color = style.darker(look.color)
+        color = style.darker(look.color) if darken else look.color
         axes.plot(x, inverse(y), color=color, linestyle=style.dash(index), linewidth=0.8, zorder=2.5)
     axes.set_ylim(*inverse(np.array([max(lowest, low - room), min(highest, high + room)])))
 

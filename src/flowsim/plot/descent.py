@@ -11,45 +11,38 @@ from matplotlib.ticker import NullFormatter
 
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import CannotDraw
-from .types import Events, TimeAxis
 
 _COLORS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE)
 _LARGEST = 1e2  # of a relative distance: beyond it descent has nothing to do with the flow
 _LEVEL = {"color": "#555555", "linewidth": 0.8, "linestyle": (0, (2, 1.5)), "zorder": 1.5}
 
 
-def figure(
-    dataset: xarray.Dataset | None,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """Relative distance to the flow against time, for each discrete run, with the tube's radius; learning rate ×
     sharpness against time, with the edge of stability; and the final distance against η, with the fitted slope.
 
     A panel for which there is nothing is left out.
 
-    **Arguments:** `overlays`: discrete runs, or the datasets of `flowsim.compare.Drift`s; the others are not looked at.
-
     **Raises:** `CannotDraw` if no run has a distance to the flow.
     """
+    overlays, time_axis = drawing.overlays, drawing.time_axis
     runs = _runs(overlays)
     if not runs:
         raise CannotDraw("no discrete run was compared with the flow")
     edge, groups = [run for run in runs if "stability" in run], _groups(runs)
     slopes = {name: group for name, group in groups.items() if len(_ends(group)[0]) > 1}
     number = 1 + bool(edge) + bool(slopes)
-    with style.paper():
+    with drawing.settings():
         width = style.COLUMN if number == 1 else style.PAGE
-        plot, panels = style.new_figure(1, number, width=width, height=2.7, share=False)
+        plot, panels = drawing.panels(1, number, width=width, height=2.7, share=False)
         _along(panels[0], runs, time_axis)
         if edge:
             _stability(panels[1], runs, time_axis)
         if slopes:
             _against_rate(panels[-1], slopes)
-        _frame.legend(plot, _handles(runs), columns=1 if number == 1 else 3)
+        _frame.legend(drawing, plot, _handles(runs), columns=1 if number == 1 else 3)
         return plot
 
 
@@ -73,7 +66,7 @@ def _look(run: xarray.Dataset, runs: Sequence[xarray.Dataset]) -> dict:
     return {"color": color, "linestyle": "-" if group == 0 else style.dash(group - 1)}
 
 
-def _along(axes: Axes, runs: Sequence[xarray.Dataset], time_axis: TimeAxis) -> None:
+def _along(axes: Axes, runs: Sequence[xarray.Dataset], time_axis: str) -> None:
     axes.set(xscale=time_axis, yscale="log", xlabel="time $t$", ylabel="distance to the flow")
     for run in runs:
         time, distance = run["distance_time"].values, run["flow_distance"].values
@@ -96,7 +89,7 @@ def _beyond(run: xarray.Dataset) -> np.ndarray | None:
     return run["stability"].values > run.attrs["edge_limit"]
 
 
-def _stability(axes: Axes, runs: Sequence[xarray.Dataset], time_axis: TimeAxis) -> None:
+def _stability(axes: Axes, runs: Sequence[xarray.Dataset], time_axis: str) -> None:
     axes.set(xscale=time_axis, yscale="log", xlabel="time $t$", ylabel=r"learning rate $\times$ sharpness")
     for run in runs:
         if "stability" in run:
@@ -148,14 +141,9 @@ def _handles(runs: Sequence[xarray.Dataset]) -> list[Line2D]:
     return lines + level + (crossed if any(np.any(_beyond(run)) for run in runs if _beyond(run) is not None) else [])
 
 
-def caption(
-    dataset: xarray.Dataset | None,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    overlays = drawing.overlays
     runs = _runs(overlays)
     tubes = ", ".join(f"{tube:g}" for tube in sorted({run.attrs["tube"] for run in runs}))
     beyond = any(np.any(b) for b in map(_beyond, runs) if b is not None)

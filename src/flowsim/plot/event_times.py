@@ -1,6 +1,5 @@
 """When the events happened in each seed of an ensemble: histograms with quantiles."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from ..result import EventTimes
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import CannotDraw
-from .types import Events, TimeAxis
 
 PREFIX = "event_"
 _MOST = 6  # panels
@@ -25,32 +24,21 @@ _MEDIAN: dict[str, Any] = {"color": style.VERMILION, "linewidth": 1.3}
 _BETWEEN: dict[str, Any] = {"color": "#333333", "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """A histogram of first times over the seeds for each event that happened in any, with median and 5 to 95 %.
 
     A seed without the event counts as later than all others in the quantiles; how many there are stands above.
 
-    **Arguments:** `dataset` as `trajectory.nc` of an ensemble, with `event_<name>(seed)`; the rest as for the other
-    figures, and not used.
-
-    **Raises:** `CannotDraw` if the trajectory is of no ensemble, or no event happened; `ValueError` for an unknown
-    time axis.
+    **Raises:** `CannotDraw` if the trajectory is of no ensemble, or no event happened.
     """
-    if time_axis not in ("log", "linear"):
-        raise ValueError(f"time_axis must be 'log' or 'linear', got {time_axis!r}.")
+    dataset, time_axis = drawing.dataset, drawing.time_axis
     times = _times(dataset)[:_MOST]
     if not times:
         raise CannotDraw("the trajectory has no event times over seeds")
     bounds = np.concatenate([event.times[np.isfinite(event.times)] for event in times])
     bins = _bins(float(bounds.min()), float(bounds.max()), time_axis)
-    with style.paper():
-        plot, panels = style.new_figure(len(times), height=0.9 + 1.05 * len(times))
+    with drawing.settings():
+        plot, panels = drawing.panels(len(times), height=0.9 + 1.05 * len(times))
         for axes, event in zip(panels, times, strict=True):
             axes.set_xscale(time_axis)
             axes.set_xlim(bins[0], bins[-1])
@@ -61,7 +49,7 @@ def figure(
             Line2D([], [], label="median", **_MEDIAN),
             Line2D([], [], label="5 % and 95 %", **_BETWEEN),
         ]
-        _frame.legend(plot, handles, columns=3)
+        _frame.legend(drawing, plot, handles, columns=3)
         return plot
 
 
@@ -81,7 +69,7 @@ def _median(event: EventTimes) -> float:
     return np.inf if middle is None else middle
 
 
-def _bins(low: float, high: float, time_axis: TimeAxis) -> np.ndarray:
+def _bins(low: float, high: float, time_axis: str) -> np.ndarray:
     """Bars of one width on the axis, with a margin, also where all times are one."""
     if time_axis == "log" and low > 0:
         margin = max(0.05 * np.log(high / low), 0.02)
@@ -106,14 +94,9 @@ def _draw_panel(axes: Axes, event: EventTimes, bins: np.ndarray) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, time_axis = drawing.dataset, drawing.time_axis
     times = _times(dataset)
     said = []
     for event in times[:_MOST]:

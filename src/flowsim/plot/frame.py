@@ -1,6 +1,6 @@
 """What surrounds the curves: time axis, border between the phases, legends, and the sentences of captions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray
@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from . import style
-from .types import Events, TimeAxis
+from .drawing import Drawing, first_time
+from .types import Events
 
 _ROW = 0.135  # inches: one line of a legend
 _BORDER = {"color": "#555555", "linewidth": 0.8, "linestyle": (0, (2, 1.5)), "zorder": 1.5}
@@ -19,14 +20,10 @@ _BORDER = {"color": "#555555", "linewidth": 0.8, "linestyle": (0, (2, 1.5)), "zo
 
 def border_time(events: Events) -> float | None:
     """The end of phase 1, None if it was not watched or never came."""
-    record = events.get("phase1_end")
-    if record is None:
-        return None
-    time = record.get("time") if isinstance(record, Mapping) else record.time
-    return None if time is None else float(time)
+    return first_time(events.get("phase1_end"))
 
 
-def set_time_axis(panels: Sequence[Axes], runs: Sequence[xarray.Dataset], time_axis: TimeAxis) -> None:
+def set_time_axis(panels: Sequence[Axes], runs: Sequence[xarray.Dataset], time_axis: str) -> None:
     """Scale and limits of the shared time axis; call it before drawing, so that curves know the scale."""
     times = [run["time"].values for run in runs]
     last = max(time[-1] for time in times if time.size)
@@ -36,7 +33,7 @@ def set_time_axis(panels: Sequence[Axes], runs: Sequence[xarray.Dataset], time_a
         axes.set_xlim(first, last)
 
 
-def finish(panels: Sequence[Axes], events: Events, time_axis: TimeAxis, label: str = "time $t$") -> None:
+def finish(panels: Sequence[Axes], events: Events, time_axis: str, label: str = "time $t$") -> None:
     """Label the time axis, draw the border between the phases into every panel, and thin out crowded log ticks."""
     panels[-1].set_xlabel(label)
     for axes in panels:
@@ -61,7 +58,7 @@ def _thin_ticks(axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def label_border(axes: Axes, border: float, time_axis: TimeAxis) -> None:
+def label_border(axes: Axes, border: float, time_axis: str) -> None:
     """Name both sides of the border, above the axes where no curve can be; near an edge, one label for both."""
     low, high = axes.get_xlim()
     place = (border - low) / (high - low)
@@ -86,11 +83,12 @@ def handle(look: style.Look, **changes) -> Line2D:
     return Line2D([], [], label=look.label, **options)
 
 
-def overlay_handles(overlays: Sequence[xarray.Dataset]) -> list[Line2D]:
-    """Legend entries for the discrete runs."""
+def overlay_handles(overlays: Sequence[xarray.Dataset], colors: Sequence[str] = ()) -> list[Line2D]:
+    """Legend entries for the runs of descent, in their `colors` where they have some of their own."""
+    shown = list(colors) or ["#333333"] * len(overlays)
     return [
-        Line2D([], [], color="#333333", linestyle=style.dash(index), linewidth=0.8, label=overlay_label(run, index))
-        for index, run in enumerate(overlays)
+        Line2D([], [], color=color, linestyle=style.dash(index), linewidth=0.8, label=overlay_label(run, index))
+        for index, (run, color) in enumerate(zip(overlays, shown, strict=True))
     ]
 
 
@@ -112,8 +110,14 @@ def clock(overlays: Sequence[xarray.Dataset]) -> str:
     return ", ".join(dict.fromkeys(style.plain(run.attrs.get("clock", "steps × learning rate")) for run in overlays))
 
 
-def legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
-    """A legend below the panels, outside them, where it covers no curve; in at most so many columns."""
+def legend(drawing: Drawing, figure: Figure, handles: Sequence[Artist], columns: int) -> None:
+    """A legend below the panels, outside them, where it covers no curve; in at most so many columns.
+
+    In axes that were given, inside the first of them: the figure around it is not ours.
+    """
+    if drawing.axes:
+        drawing.axes[0].legend(handles=handles, loc="best", fontsize="small")
+        return
     fitting = fitting_columns(handles, columns, figure.get_figwidth())
     figure.legend(handles=handles, loc="outside lower center", ncols=fitting)
     more_rows = max(-(-len(handles) // fitting) - 2, 0)
@@ -142,7 +146,7 @@ def phase_sentence(events: Events) -> str:
     )
 
 
-def scale_sentence(time_axis: TimeAxis) -> str:
+def scale_sentence(time_axis: str) -> str:
     return "Time is on a logarithmic axis, from the first saved time after t = 0." if time_axis == "log" else ""
 
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from . import curves as _curves
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import CannotDraw, require
-from .types import Events, TimeAxis
 
 PREFIX = "invariant_"
 _LARGEST = 1e3  # drifts are relative to size: beyond this there is nothing to read
@@ -25,31 +25,24 @@ _COLORS = (style.VERMILION, style.ORANGE, style.GREEN, style.PURPLE, style.BLUE)
 _MARKERS = ("s", "D", "^", "v", "P")
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """Every `invariant_<name>(time)` in a panel: the flow in black, each discrete run in a colour, drift on a log axis.
 
     When to use it: to see that the flow keeps what it must keep to rounding, and that gradient descent breaks it in
     proportion to its learning rate.
 
-    **Arguments:** as for the other figures; an invariant that only overlays have is drawn too.
-
     **Raises:** `CannotDraw` if no run has a variable `invariant_<name>`, or all drifts are exactly zero.
     """
-    require(dataset, (), time_axis)
+    dataset, overlays, time_axis = drawing.dataset, drawing.overlays, drawing.time_axis
+    require(dataset, ())
     names = _names([dataset, *overlays])
     if not names:
         raise CannotDraw("the trajectory has no variable named invariant_<name>")
-    with style.paper():
+    with drawing.settings():
         columns = 2 if len(names) == 4 else min(len(names), 3)
         rows = -(-len(names) // columns)
         width = style.COLUMN if columns == 1 else style.PAGE
-        plot, panels = style.new_figure(rows, columns, width=width, height=0.5 + 2.0 * rows)
+        plot, panels = drawing.panels(rows, columns, width=width, height=0.5 + 2.0 * rows)
         for axes in panels[len(names) :]:
             axes.remove()
         panels = panels[: len(names)]
@@ -62,7 +55,7 @@ def figure(
         for axes in panels[-columns:]:
             axes.set_xlabel("time $t$")
             axes.tick_params(labelbottom=True)  # also above a place that is left empty
-        _frame.legend(plot, _handles(dataset, overlays), columns=2 if columns == 1 else 3)
+        _frame.legend(drawing, plot, _handles(dataset, overlays), columns=2 if columns == 1 else 3)
         return plot
 
 
@@ -98,14 +91,9 @@ def _handles(dataset: xarray.Dataset, overlays: Sequence[xarray.Dataset]) -> lis
     return [_frame.handle(_look(0)), *descent] if _names([dataset]) else descent
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, overlays, time_axis = drawing.dataset, drawing.overlays, drawing.time_axis
     return _frame.sentences(
         "Drift of quantities that the exact gradient flow conserves, relative to their size, on a logarithmic axis.",
         "Along the flow (black) it is the integrator's error." if _names([dataset]) else "",

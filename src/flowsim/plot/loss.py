@@ -8,31 +8,25 @@ from matplotlib.figure import Figure
 from . import curves as _curves
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import require
-from .types import Events, TimeAxis
 
 NEEDS = ("loss",)
+_CROWD = 2  # runs of descent beyond which a line for each group of each run could not be told apart
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """Loss against time: total, and of every group where the samples have groups; a log axis where it spans decades.
-
-    **Arguments:** `dataset` as `trajectory.nc`; `events` as in `summary.json` (or a result's); `overlays`: discrete
-    runs with the same variables, `time` = steps × learning rate, and an attribute `label`.
 
     **Raises:** `CannotDraw` if `loss` is missing or there are not two times to join.
 
     **Reference:** Yang et al. 2024, Figure 1b.
     """
-    require(dataset, NEEDS, time_axis)
-    with style.paper():
-        plot, (axes,) = style.new_figure(height=2.5)
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    seeds = drawing.style.seeds
+    require(dataset, NEEDS)
+    with drawing.settings():
+        plot, (axes,) = drawing.panels(height=2.5)
         _frame.set_time_axis([axes], [dataset, *overlays], time_axis)
         groups = _groups(dataset)
         curves = [_curves.pick(dataset, "loss")]
@@ -41,28 +35,19 @@ def figure(
             axes.set_yscale("log")
         looks = [style.ALL, *(style.group_look(name, i) for i, name in enumerate(groups))]
         for i, (curve, look) in enumerate(zip(curves, looks, strict=True)):
-            _curves.draw_flow(axes, curve, look, place=i / len(curves), width=1.7 if i == 0 else 1.2)
-        discrete = [(_curves.pick(run, "loss"), style.ALL, index) for index, run in _curves.holding("loss", overlays)]
-        for index, run in _curves.holding("loss_by_group", overlays):
-            for name, look in zip(groups, looks[1:], strict=True):
-                discrete.append((_curves.pick(run, "loss_by_group", {"group": name}), look, index))
-        _curves.draw_discrete(axes, discrete)
+            _curves.draw_flow(axes, curve, look, place=i / len(curves), width=1.7 if i == 0 else 1.2, seeds=seeds)
+        _curves.draw_discrete(axes, _descent(overlays, groups, looks), darken=len(overlays) <= _CROWD)
         axes.set_ylabel("training loss")
         _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
-        handles = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays)]
+        handles = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays, _colors(overlays))]
         if len(handles) > 1:
-            _frame.legend(plot, handles, columns=3 if not overlays else 2)
+            _frame.legend(drawing, plot, handles, columns=3 if not overlays else 2)
         return plot
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     what = "Training loss against time of the flow."
     if _groups(dataset):
         what = "Training loss (black) and the mean loss of each group of samples (colours) against time of the flow."
@@ -72,7 +57,30 @@ def caption(
         _frame.scale_sentence(time_axis),
         _frame.band_sentence(dataset, "loss"),
         _frame.overlay_sentence(overlays, "loss"),
+        "Of these runs the loss of all samples is drawn." if len(overlays) > _CROWD and _groups(dataset) else "",
     )
+
+
+def _colors(overlays: Sequence[xarray.Dataset]) -> list[str]:
+    """A colour for each run of descent where there are many; none where their lines take those of the groups."""
+    names = [str(index) for index in range(len(overlays))]
+    return [look.color for look in style.series(names)] if len(overlays) > _CROWD else []
+
+
+def _descent(overlays: Sequence[xarray.Dataset], groups: list[str], looks: list[style.Look]) -> list:
+    """What is drawn of descent, (curve, look, number of the run): of many runs the loss of all samples alone."""
+    colors = _colors(overlays)
+    totals = [
+        (_curves.pick(run, "loss"), style.Look("", colors[index]) if colors else style.ALL, index)
+        for index, run in _curves.holding("loss", overlays)
+    ]
+    if colors:
+        return totals
+    return totals + [
+        (_curves.pick(run, "loss_by_group", {"group": name}), look, index)
+        for index, run in _curves.holding("loss_by_group", overlays)
+        for name, look in zip(groups, looks[1:], strict=True)
+    ]
 
 
 def _groups(dataset: xarray.Dataset) -> list[str]:

@@ -5,23 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import xarray
 
-from .types import TimeAxis
-
 
 class CannotDraw(ValueError):
     """The data lacks what a figure shows. The message says what; `draw` records it as the reason for skipping."""
 
 
-def require(dataset: xarray.Dataset, names: Sequence[str], time_axis: TimeAxis) -> None:
+def require(dataset: xarray.Dataset, names: Sequence[str]) -> None:
     """Check that the variables are there and that there are enough times for a line.
 
-    **Raises:** `CannotDraw` with the reason; `ValueError` for an unknown time axis.
+    **Raises:** `CannotDraw` with the reason.
     """
-    if time_axis not in ("log", "linear"):
-        raise ValueError(f"time_axis must be 'log' or 'linear', got {time_axis!r}.")
     missing = [name for name in names if name not in dataset]
     if missing:
-        raise CannotDraw(f"the trajectory has no {' and no '.join(missing)}")
+        there = ", ".join(str(name) for name in dataset.data_vars) or "nothing"
+        raise CannotDraw(f"the trajectory has no {' and no '.join(missing)} (it has {there})")
     times = dataset["time"].values
     if np.sum(times > 0) < 2:
         raise CannotDraw("fewer than two times after t = 0 were saved")

@@ -1,15 +1,13 @@
 """A transformer head by head and block by block, or a linear network mode by mode."""
 
-from collections.abc import Sequence
-
 import xarray
 from matplotlib.figure import Figure
 
 from . import curves as _curves
 from . import frame as _frame
 from . import style
+from .drawing import Drawing
 from .need import CannotDraw, require
-from .types import Events, TimeAxis
 
 _PANELS = {  # variable -> axis, what a line is, label, sentence
     "attention_entropy": ("head", "head", "attention entropy (nat)", "Entropy of each head's attention over the keys"),
@@ -20,29 +18,22 @@ _PANELS = {  # variable -> axis, what a line is, label, sentence
 _MOST = 12  # lines that a panel's legend can name
 
 
-def figure(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> Figure:
+def figure(drawing: Drawing) -> Figure:
     """A panel for each of attention entropy, effective rank, norms and singular values that the trajectory holds.
-
-    **Arguments:** as for the other figures.
 
     **Raises:** `CannotDraw` if the trajectory holds none of them.
     """
-    require(dataset, (), time_axis)
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    require(dataset, ())
     names = _there(dataset)
     if not names:
         raise CannotDraw("the trajectory has no heads, blocks or modes")
-    with style.paper():
+    with drawing.settings():
         width = style.COLUMN if len(names) == 1 else style.PAGE
-        plot, panels = style.new_figure(1, len(names), width=width, height=2.6)
+        plot, panels = drawing.panels(1, len(names), width=width, height=2.6)
         _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
         for axes, name in zip(panels, names, strict=True):
-            _draw_panel(axes, dataset, overlays, name)
+            _draw_panel(axes, drawing, name)
         _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
         for axes in panels:
             axes.set_xlabel("time $t$")
@@ -51,7 +42,7 @@ def figure(
                 handles = [_frame.handle(look) for look in _looks(dataset, name)]
                 axes.legend(handles=handles, loc="best", fontsize=6)
         handles = [_frame.handle(look) for look in _looks(dataset, names[0])]
-        _frame.legend(plot, [*handles, *_frame.overlay_handles(overlays)], columns=4)
+        _frame.legend(drawing, plot, [*handles, *_frame.overlay_handles(overlays)], columns=4)
         return plot
 
 
@@ -61,14 +52,17 @@ def _there(dataset: xarray.Dataset) -> list[str]:
 
 def _looks(dataset: xarray.Dataset, name: str) -> list[style.Look]:
     axis, what, *_ = _PANELS[name]
-    return [style.spare_look(f"{what} {label}", i) for i, label in enumerate(dataset[axis].values[:_MOST])]
+    return style.series([f"{what} {label}" for label in dataset[axis].values[:_MOST]])
 
 
-def _draw_panel(axes, dataset, overlays, name: str) -> None:
+def _draw_panel(axes, drawing: Drawing, name: str) -> None:
+    dataset, overlays = drawing.dataset, drawing.overlays
     axis, _, label, _ = _PANELS[name]
     looks, places = _looks(dataset, name), dataset[axis].values[:_MOST]
     for i, (look, place) in enumerate(zip(looks, places, strict=True)):
-        _curves.draw_flow(axes, _curves.pick(dataset, name, {axis: place}), look, place=i / len(looks))
+        _curves.draw_flow(
+            axes, _curves.pick(dataset, name, {axis: place}), look, place=i / len(looks), seeds=drawing.style.seeds
+        )
     discrete = [
         (_curves.pick(run, name, {axis: place}), look, index)
         for index, run in _curves.holding(name, overlays)
@@ -79,14 +73,9 @@ def _draw_panel(axes, dataset, overlays, name: str) -> None:
     axes.ticklabel_format(axis="y", useOffset=False)
 
 
-def caption(
-    dataset: xarray.Dataset,
-    events: Events,
-    overlays: Sequence[xarray.Dataset] = (),
-    *,
-    time_axis: TimeAxis = "log",
-) -> str:
+def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
+    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     names = _there(dataset)
     more = any(dataset.sizes[_PANELS[name][0]] > _MOST for name in names)
     return _frame.sentences(

@@ -6,12 +6,15 @@ display is needed.
 
 import contextlib
 import dataclasses
+import io
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import matplotlib
 import matplotlib.colors
 import matplotlib.style
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.figure import Figure
 
 COLUMN = 3.4  # inches: one column of a two-column paper
@@ -87,23 +90,29 @@ DASHES = (  # of discrete runs; the flow is solid
 
 
 @contextlib.contextmanager
-def paper() -> Iterator[None]:
-    """The settings of all figures, whatever the user's matplotlibrc says.
+def paper(more: Any = ()) -> Iterator[None]:
+    """The settings of all figures, whatever the user's matplotlibrc says, and `more` over them.
 
     Use it around drawing and saving. One thread at a time is inside, because Matplotlib keeps its settings globally;
     it may be entered again by the thread that is inside.
     """
-    with _LOCK, matplotlib.style.context(["default", RC]):
+    added = list(more) if isinstance(more, list | tuple) else [more]
+    with _LOCK, matplotlib.style.context(["default", RC, *added]):
         yield
 
 
-def new_figure(
-    rows: int = 1, columns: int = 1, *, width: float = COLUMN, height: float, share: bool = True
-) -> tuple[Figure, list[Axes]]:
-    """An empty figure with panels that `share` their time axis; `width` and `height` in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=share, squeeze=False)
-    return figure, list(panels.flat)
+def rendered(figure: Figure, form: str) -> bytes:
+    """The bytes of a figure as `png`, `pdf` or `svg`, without the time of drawing or the drawer's version in them."""
+    without = {
+        "png": {"Software": None},
+        "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+        "svg": {"Creator": None, "Date": None},
+    }[form]
+    buffer = io.BytesIO()
+    with paper():
+        figure.savefig(buffer, format=form, metadata=without)
+    figure.set_layout_engine("none")  # it is laid out now, whatever form is drawn next
+    return buffer.getvalue()
 
 
 def group_look(name: str, index: int) -> Look:
@@ -115,6 +124,17 @@ def spare_look(name: str, index: int) -> Look:
     """A look for what has no fixed one."""
     colors, markers = _SPARE_COLORS, _SPARE_MARKERS
     return Look(plain(name), colors[index % len(colors)], markers[index % len(markers)])
+
+
+def series(labels: Sequence[str]) -> list[Look]:
+    """Looks for lines that have an order, all different: the spare ones while they last, else a sequence of colours."""
+    if len(labels) <= len(_SPARE_COLORS):
+        return [spare_look(label, index) for index, label in enumerate(labels)]
+    colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, len(labels)))
+    return [
+        Look(plain(label), matplotlib.colors.to_hex(color), _SPARE_MARKERS[index % len(_SPARE_MARKERS)])
+        for index, (label, color) in enumerate(zip(labels, colors, strict=True))
+    ]
 
 
 def dash(index: int) -> tuple[int, Sequence[float]]:

@@ -1,7 +1,6 @@
 """Aliases that all figures share."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-TimeAxis = Literal["log", "linear"]
-Events = Mapping[str, Any]  # name -> {"time": …, "times": […], …} as in summary.json, or name -> result.EventRecord
+Events = Mapping[str, Any]  # name -> anything that `drawing.first_time` reads

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from . import style
+from .drawing import Drawing
 from .need import CannotDraw
 
 
@@ -25,7 +26,7 @@ def figure(comparison: xarray.Dataset) -> Figure:
     if not usable.any():
         raise CannotDraw("no run has an error above zero")
     with style.paper():
-        plot, (axes,) = style.new_figure(height=3.0)
+        plot, (axes,) = Drawing(comparison).panels(height=3.0)
         for i, solver in enumerate(solvers):
             mine = usable & (comparison["solver"].values == solver)
             if not mine.any():

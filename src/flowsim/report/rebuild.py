@@ -37,7 +37,7 @@ def write(
 ) -> Path:
     """Write `report.html` into a run folder, whole or not at all, with the figures inside it.
 
-    **Arguments:** `figures`: what `flowsim.plot.draw` returned; the rest as for `page`.
+    **Arguments:** `figures`: what `flowsim.plot.write_figures` returned; the rest as for `page`.
 
     **Returns:** the path of the page.
     """
@@ -62,7 +62,6 @@ def rebuild(
     *,
     dataset: xarray.Dataset | None = None,
     events: Mapping[str, Sequence[float]] | None = None,
-    time_axis: plot.TimeAxis = "log",
 ) -> Rebuilt:
     """Redraw the figures and rewrite the report of a run folder, from its files alone.
 
@@ -70,24 +69,35 @@ def rebuild(
     under `figures`, else the paper's four.
 
     **Arguments:** `directory`: the run folder; `dataset`, `events`: the trajectory and all times of each event,
-    if they are not (yet) in `trajectory.nc` and `summary.json`; `time_axis`: `log` or `linear`.
+    if they are not (yet) in `trajectory.nc` and `summary.json`.
 
-    **Raises:** `FileNotFoundError` if the folder is none of a run; `ValueError` if a file cannot be read.
+    **Raises:** `FileNotFoundError` if the folder is not a run folder; `ValueError` if a file cannot be read.
     """
     directory = Path(directory)
     files = ("summary.json", "trajectory.nc", "experiment.yaml", "meta.json")
     if not any((directory / name).is_file() for name in files):
-        raise FileNotFoundError(f"{directory} is no run folder: it holds none of {', '.join(files)}.")
+        raise FileNotFoundError(f"{directory} is not a run folder: it holds none of {', '.join(files)}.")
     meta = _json(directory / "meta.json") or {}
     summary = _json(directory / "summary.json") or _unfinished(directory, meta, events or {})
     if dataset is None and (directory / "trajectory.nc").is_file():
         dataset = _dataset(directory / "trajectory.nc")
-    overlays = [_dataset(path) for path in sorted((directory / "discrete").glob("*.nc"))]
-    names = meta.get("figures", DEFAULT_FIGURES)
-    figures = plot.draw(names, dataset, summary, overlays, directory / "figures", time_axis=time_axis)
+    drawing = None
+    if dataset is not None:
+        drawing = plot.Drawing(dataset, summary.get("events") or {}, plot.descents(directory), summary)
+    wanted = dict(map(_figure, meta.get("figures", DEFAULT_FIGURES)))
+    figures = plot.write_figures(wanted, drawing, directory / "figures")
     given, resolved = _text(directory / "experiment.yaml"), _text(directory / "resolved.yaml")
     shown = {key: value for key, value in meta.items() if key != "figures"}
     return Rebuilt(write(directory, summary, figures, given, resolved, shown), figures, summary)
+
+
+def _figure(entry: str | Mapping[str, Any]) -> tuple[str, plot.Kind]:
+    """Name and figure of an entry of `meta.json`: a name, or `{"kind": name, …}` with fields of `FigureStyle`."""
+    options = {} if isinstance(entry, str) else {key: value for key, value in entry.items() if key != "kind"}
+    name = entry if isinstance(entry, str) else entry["kind"]
+    if name not in plot.FIGURES:
+        raise ValueError(f"unknown figure {name!r}; the figures are {', '.join(plot.FIGURES)}.")
+    return name, plot.FIGURES[name].styled(**options)
 
 
 def _unfinished(directory: Path, meta: Mapping[str, Any], events: Mapping[str, Sequence[float]]) -> dict[str, Any]:

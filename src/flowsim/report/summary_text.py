@@ -16,7 +16,7 @@ def summary_text(
     """A few aligned lines: how it ended, the events, the end, how exact, what it cost, and where the files are.
 
     **Arguments:** `summary` as `summary.json`; `directory`: the run folder, to say where things are; `figures`: what
-    `flowsim.plot.draw` returned.
+    `flowsim.plot.write_figures` returned.
     """
     lines = [("status", _status(summary))]
     lines += [(name, _event(record)) for name, record in (summary.get("events") or {}).items()]
