@@ -94,9 +94,17 @@ def test_terminal_event_stops_at_its_time():
     np.testing.assert_allclose(result.final["loss"], 0.125, rtol=1e-10)
 
 
+def _falling(t, p):
+    return 4.0 - t
+
+
+def _rising(t, p):
+    return t - 1.0
+
+
 def test_compound_conditions():
     first = crossing("first", lambda t, p: t - 2.0, direction="up")
-    second = crossing("second", lambda t, p: jnp.stack([4.0 - t, t - 1.0]), direction="up")
+    second = all_of("second", *(crossing(n, f, direction="up") for n, f in (("a", _falling), ("b", _rising))))
     both = all_of("both", first, second)
     result = run(both)
     np.testing.assert_allclose(result.events["both"].times, [2.0], rtol=1e-10)

@@ -3,9 +3,13 @@
 A loss is any function `(prediction, label) -> scalar`; the risk is its mean over the samples.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax.nn import log_softmax, softplus
 from jaxtyping import Array, Float, Int
+
+from . import _checks
 
 
 def logistic(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -29,3 +33,18 @@ def exponential(prediction: Float[Array, "*shape"], label: Float[Array, "*shape"
 def cross_entropy(prediction: Float[Array, "*positions words"], label: Int[Array, "*positions"]) -> Float[Array, ""]:
     """ℓ = -log softmax(F)[y] of logits F and a word y, in nats; the mean over positions where each has its own."""
     return -jnp.mean(jnp.take_along_axis(log_softmax(prediction, axis=-1), label[..., None], axis=-1))
+
+
+NAMES: dict[str, Callable] = {
+    "logistic": logistic,
+    "squared": squared,
+    "exponential": exponential,
+    "cross_entropy": cross_entropy,
+}
+
+
+def named(loss: Callable | str) -> Callable:
+    """A loss by its name, or the function itself. **Raises:** `ValueError`, `TypeError` for anything else."""
+    if callable(loss):
+        return loss
+    return NAMES[_checks.choice("loss", loss, NAMES, more=", or any function (prediction, label) -> scalar")]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from . import _tree, losses
+from . import _checks, _tree, losses
 from ._types import Parameters, Scalar
 from .models import AbstractModel, AbstractWordModel
 from .tasks import Task
@@ -27,11 +27,13 @@ class Problem(eqx.Module):
 
     - `model`: an unbatched Equinox module `tokens -> prediction`.
     - `task`: a `flowsim.tasks.Task`.
-    - `loss`: per-example loss `(prediction, label) -> scalar`.
+    - `loss`: per-example loss `(prediction, label) -> scalar`, or the name of one of `flowsim.losses`.
     - `trainable`: which arrays move, as a pytree of bools or a predicate; by default what the model says, or every
       inexact array of a model that says nothing.
 
-    **Raises:** `ValueError` if nothing is trainable, or if a trained array is not real.
+    **Raises:** `ValueError` if nothing is trainable, if a trained array is not real, or if model, task and loss do
+    not fit together: their vocabularies differ, the model cannot read a sample, the loss cannot compare a prediction
+    with a label. `TypeError` for an argument of another kind.
     """
 
     parameters: Parameters  # initial values; where an array is not trained, None
@@ -40,7 +42,11 @@ class Problem(eqx.Module):
     loss: Callable
     metric: Metric | None  # (parameters, ∂risk) -> velocity; None for the Euclidean -∂risk
 
-    def __init__(self, model: PyTree, task: Task | None, *, loss: Callable = losses.logistic, trainable: Any = None):
+    def __init__(
+        self, model: PyTree, task: Task | None, *, loss: Callable | str = losses.logistic, trainable: Any = None
+    ):
+        _check_kinds(model, task)
+        loss = losses.named(loss)
         if task is not None and task.embedding is not None:
             model = _embed(model, task.embedding)
         if trainable is None:
@@ -48,19 +54,26 @@ class Problem(eqx.Module):
         parameters, self.remainder = eqx.partition(model, trainable)
         self.parameters = _one_dtype(parameters)
         self.task, self.loss, self.metric = task, loss, None
+        if task is not None:
+            _check_fit(model, task, loss)
 
     @classmethod
-    def from_loss(cls, loss: Callable[[PyTree], Scalar], parameters: PyTree) -> "Problem":
-        """The flow of any pure scalar `loss(parameters)`; every float and every inexact array in the pytree is trained.
+    def from_loss(cls, loss: Callable[[PyTree], Scalar], parameters: PyTree, *, trainable: Any = None) -> "Problem":
+        """The flow of any pure scalar `loss(parameters)`.
 
-        **Raises:** `ValueError` if nothing is trainable; `TypeError` if the loss is not a scalar.
+        **Arguments:** `parameters`: a pytree. `trainable`: which of its arrays move, as a pytree of bools or a
+        predicate; by default every float and every inexact array.
+
+        **Raises:** `ValueError` if nothing is trainable; `TypeError` if the loss is not a real scalar.
         """
+        if not callable(loss):
+            raise TypeError(f"the loss must be a function of the parameters, got {_checks.described(loss)}.")
         tree = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, parameters)
         tree = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_inexact_array_like(x) else x, tree)
-        problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array)
-        shape = jax.eval_shape(lambda p: loss(problem.model(p)), problem.parameters)
-        if getattr(shape, "shape", None) != ():
-            raise TypeError(f"the loss must return a scalar, got {shape}.")
+        problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array if trainable is None else trainable)
+        value = _evaluated("the loss", lambda p: loss(problem.model(p)), problem.parameters)
+        if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise TypeError(f"the loss must return a real scalar, got {_checks.described(value)}.")
         return problem
 
     def model(self, parameters: Parameters) -> PyTree:
@@ -140,11 +153,71 @@ def _embed(model, embedding):
     return eqx.tree_at(lambda m: m.embedding, model, embedding, is_leaf=lambda x: x is None)
 
 
+def _check_kinds(model: Any, task: Any) -> None:
+    if task is None:
+        return  # by `from_loss`, whose model is any pytree
+    if not isinstance(task, Task):
+        raise TypeError(
+            f"task must be a flowsim.tasks.Task, got {_checks.described(task)}: make one of your own arrays by "
+            "flowsim.tasks.from_arrays."
+        )
+    if not callable(model) or isinstance(model, type):
+        raise TypeError(
+            f"model must be an Equinox module that takes one sample, got {_checks.described(model)}; the flow of any "
+            "other loss is Problem.from_loss(loss, parameters)."
+        )
+
+
+def _check_fit(model: Callable, task: Task, loss: Callable) -> None:
+    """Can the model read a sample of the task, and the loss compare its prediction with a label? Shapes only."""
+    known = getattr(model, "vocabulary", None)
+    if (
+        isinstance(known, int)
+        and task.vocabulary != known
+        and not (task.embedding is None and 0 < task.vocabulary < known)
+    ):
+        raise ValueError(
+            f"the model's vocabulary is {known} and the task's {task.vocabulary}: make both with the same vocabulary."
+        )
+    sample, label = (jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in (task.tokens, task.labels))
+    prediction = _evaluated(f"the model, on one sample of the task ({_checks.described(sample)}),", model, sample)
+    if not hasattr(prediction, "shape"):
+        raise TypeError(f"the model must return one array, got {_checks.described(prediction)}.")
+    if task.target == "sign" and prediction.shape != ():
+        raise ValueError(
+            f"the model's prediction must be one number where labels are ±1, got {_checks.described(prediction)}."
+        )
+    if task.target == "word" and prediction.shape[:-1] != label.shape:
+        raise ValueError(
+            f"the model's prediction must be logits of shape {(*label.shape, task.vocabulary)} where labels are words, "
+            f"got shape {prediction.shape}; for labels ±1 use target='sign'."
+        )
+    if task.target == "value" and prediction.shape != label.shape:
+        raise ValueError(
+            f"the model's prediction has shape {prediction.shape} and a label {label.shape}: they must be the same."
+        )
+    what = f"the loss, on a prediction ({_checks.described(prediction)}) and a label ({_checks.described(label)}),"
+    value = _evaluated(what, loss, prediction, label)
+    if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating)):
+        raise TypeError(f"the loss must return a real number, got {_checks.described(value)}.")
+
+
+def _evaluated(what: str, function: Callable, *args: Any) -> Any:
+    """The shape of a user's function's result; one sentence where it fails, with the failure as its cause."""
+    try:
+        return eqx.filter_eval_shape(function, *args)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or "no message"
+        raise ValueError(f"{what} could not be evaluated: {type(error).__name__}: {reason}") from error
+
+
 def _one_dtype(parameters):
     """Cast to the common dtype: a solver's state has one, and a mixed tree would be promoted step by step."""
     leaves = jax.tree.leaves(parameters)
     if not leaves:
-        raise ValueError("nothing to train: the parameters hold no floating-point array.")
+        raise ValueError(
+            "nothing to train: the parameters hold no floating-point array. Whole numbers do not move: write 1.0 for 1."
+        )
     dtype = _tree.dtype(parameters)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"parameters must be real floating-point arrays, got {dtype}; split complex numbers in two.")

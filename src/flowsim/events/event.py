@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .. import _checks
 from ..moment import Moment
 
 Direction = Literal["up", "down", "both"]
+DIRECTIONS = ("up", "down", "both")
 
 
 class Event(eqx.Module):
@@ -35,13 +38,12 @@ class Event(eqx.Module):
     description: str = eqx.field(static=True, default="")
 
     def __check_init__(self):
-        if self.direction not in ("up", "down", "both"):
-            raise ValueError(f"direction must be 'up', 'down' or 'both', got {self.direction!r}.")
+        _checks.choice("direction", self.direction, DIRECTIONS)
 
 
 def crossing(
     name: str,
-    function: Callable[[Float[Array, ""], PyTree], Float[Array, "..."]],
+    function: Callable[[Float[Array, ""], PyTree], Float[Array, ""]],
     *,
     direction: Direction = "both",
     terminal: bool = False,
@@ -49,20 +51,44 @@ def crossing(
 ) -> Event:
     """An event of a user's own `function(t, parameters)`: it fires where the function crosses 0.
 
-    The function may return one number, or an array, whose smallest entry counts ("all of these at once"). It must be
-    smooth in between; a root that touches 0 without crossing is not an event.
+    The function returns one real number, smooth between its crossings; a root that touches 0 without crossing is not an
+    event. For several conditions that must hold at once see `all_of`.
 
     **Arguments:** `function`: sees the parameters in the shape in which the user made them. `direction`: `up`, `down`
     or `both`. `terminal`: stop there.
+
+    **Raises:** `TypeError` if the name is no string or the function none; `ValueError` for another direction. When a
+    run is prepared, `TypeError` for a function that does not return one real number.
     """
-    return Event(name, _UserCondition(function), direction, terminal, description or name)
+    if not isinstance(name, str):
+        raise TypeError(f"an event's name must be a string, got {_checks.described(name)}.")
+    if not callable(function):
+        raise TypeError(f"event {name}: the condition must be a function (t, parameters) -> number, got "
+                        f"{_checks.described(function)}.")  # fmt: skip
+    _checks.choice("direction", direction, DIRECTIONS)
+    return Event(name, _UserCondition(function, name), direction, terminal, description or name)
 
 
 class _UserCondition(eqx.Module):
     function: Callable
+    name: str = eqx.field(static=True)
 
-    def __call__(self, moment: Moment) -> Float[Array, "parts"]:
-        return jnp.ravel(jnp.asarray(self.function(moment.t, moment.user_parameters)))
+    def __call__(self, moment: Moment) -> Float[Array, "1"]:
+        value = self.function(moment.t, moment.user_parameters)
+        if not isinstance(value, jax.Array | float | int) or isinstance(value, bool):
+            raise TypeError(f"event {self.name} must return one real number, got {_checks.described(value)}.")
+        value = jnp.asarray(value)
+        if value.size != 1:
+            raise TypeError(
+                f"event {self.name} must return one real number, got {_checks.described(value)}: take one entry, their "
+                "minimum (all of them at once), or an event for each."
+            )
+        if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
+            raise TypeError(
+                f"event {self.name} must return a signed real number, got {_checks.described(value)}: it fires where "
+                "the number crosses 0, so write the condition's margin, such as x - 0.5."
+            )
+        return jnp.ravel(value).astype(jnp.result_type(value.dtype, moment.t.dtype))
 
 
 def all_of(name: str, *events: Event, terminal: bool = False) -> Event:

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PyTree
 
+from .. import _checks
 from .._types import Key
 from ..models import AbstractModel
 
@@ -24,7 +25,7 @@ def redraw_matrices(model: PyTree, key: Key, draw: Callable[[Key, tuple[int, ...
     """Every trained matrix drawn anew by `draw(key, shape, fan_in)`, fan_in its last axis; vectors stay as they are."""
     trained, rest = split(model)
     leaves, structure = jax.tree.flatten(trained)
-    keys = jax.random.split(key, len(leaves))
+    keys = jax.random.split(_checks.key(key), len(leaves))
     drawn = [x if x.ndim < 2 else draw(k, x.shape, x.shape[-1]) for k, x in zip(keys, leaves, strict=True)]
     drawn = [y.astype(x.dtype) for x, y in zip(leaves, drawn, strict=True)]
     return eqx.combine(jax.tree.unflatten(structure, drawn), rest)

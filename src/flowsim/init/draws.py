@@ -9,7 +9,8 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
-from .._types import Key
+from .. import _checks
+from .._types import Key, Scalar
 from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
 from .any import redraw_matrices
 from .law import draw_factors, draw_limit
@@ -17,7 +18,7 @@ from .law import draw_factors, draw_limit
 Initialiser = Callable[..., Any]  # (model, *, key) -> model
 
 
-def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
+def gaussian(*, sigma0: float | Scalar, sigma1: float | Scalar) -> Initialiser:
     """W_ij ~ N(0, σ1²); W_V, W_K, W_Q ~ N(0, σ0²) (Condition 1).
 
     A model of `FactoredTransformer.of_size` gets coordinates that are equal in law to those of such matrices.
@@ -26,8 +27,9 @@ def gaussian(*, sigma0: float, sigma1: float) -> Initialiser:
 
     **Returns:** a function `(model, *, key) -> model`; `a` stays as it is.
     """
-    if not (sigma0 >= 0 and sigma1 >= 0):
-        raise ValueError(f"sigma0 and sigma1 must be >= 0, got {sigma0} and {sigma1}.")
+    for name, sigma in (("sigma0", sigma0), ("sigma1", sigma1)):
+        if not _checks.is_traced(sigma) and not _checks.real(name, sigma) >= 0:  # traced: a derivative's parameter
+            raise ValueError(f"{name} must be >= 0, got {sigma}.")
 
     def initialise(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
         return _normal(model, key, lambda name: sigma1 if name == "W" else sigma0)
@@ -95,7 +97,12 @@ def _normal(model, key, scale_of):
     if isinstance(model, InfiniteWidthTransformer):
         raise ValueError("the limit of infinite width needs scales that fall with the width: use init.theory.")
     if isinstance(model, FactoredTransformer):
-        return draw_factors(model, sigma0=scale_of("W_V"), sigma1=scale_of("W"), key=key)
+        return draw_factors(model, sigma0=scale_of("W_V"), sigma1=scale_of("W"), key=_checks.key(key))
+    if not isinstance(model, CooccurrenceTransformer):
+        raise ValueError(
+            f"gaussian draws the W, W_V, W_K, W_Q of CooccurrenceTransformer, which {type(model).__name__} lacks: use "
+            "kaiming_uniform, kaiming_normal, or a function (model, *, key) -> model of your own."
+        )
     return _redraw(model, key, jax.random.normal, scale_of)
 
 
@@ -104,7 +111,9 @@ def _redraw(model, key, draw, scale_of):
         return (m.W, m.W_V, m.W_K, m.W_Q)
 
     scales = tuple(scale_of(name) for name in ("W", "W_V", "W_K", "W_Q"))
-    return eqx.tree_at(where, model, _matrices(key, tuple(x.shape for x in where(model)), model.W.dtype, scales, draw))
+    return eqx.tree_at(
+        where, model, _matrices(_checks.key(key), tuple(x.shape for x in where(model)), model.W.dtype, scales, draw)
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("shapes", "dtype", "draw"))

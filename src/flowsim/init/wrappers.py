@@ -6,16 +6,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._types import Key
+from .. import _checks
+from .._types import Key, Scalar
 from ..models import AbstractWordModel, CooccurrenceTransformer
 from .any import split
 from .draws import Initialiser
 
 
-def scale(base: Initialiser, factor: float) -> Initialiser:
+def scale(base: Initialiser, factor: float | Scalar) -> Initialiser:
     """`base` with every trained weight multiplied by `factor` > 0."""
-    if not factor > 0:
-        raise ValueError(f"factor must be > 0, got {factor}.")
+    if not _checks.is_traced(factor):  # traced: a derivative's parameter
+        _checks.positive("factor", factor)
 
     def initialise(model, *, key: Key):
         model = base(model, key=key)
@@ -35,7 +36,7 @@ def balanced(base: Initialiser) -> Initialiser:
     def initialise(model: Any, *, key: Key) -> AbstractWordModel:
         if not isinstance(model, CooccurrenceTransformer):
             raise ValueError("balanced needs W_K and W_Q, which are never formed at this width: leave it out.")
-        key_base, key_rotation = jax.random.split(key)
+        key_base, key_rotation = jax.random.split(_checks.key(key))
         model = base(model, key=key_base)
         rotation = _rotation(key_rotation, model.vocabulary, model.W_K.dtype)
         return eqx.tree_at(lambda m: m.W_Q, model, model.W_K @ rotation)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .. import _checks
 from .._types import Key
 from .model import AbstractWordModel
 
@@ -50,9 +51,8 @@ class CooccurrenceTransformer(AbstractWordModel):
         key: Key,
     ):
         for name, size in (("vocabulary", vocabulary), ("width", width), ("neurons", neurons)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}.")
-        key_a, key_W, key_V, key_K, key_Q = jax.random.split(key, 5)
+            _checks.count(name, size)
+        key_a, key_W, key_V, key_K, key_Q = jax.random.split(_checks.key(key), 5)
         self.W = _uniform(key_W, (neurons, width), width)
         self.W_V, self.W_K, self.W_Q = (_uniform(k, (width, vocabulary), vocabulary) for k in (key_V, key_K, key_Q))
         self.a = jax.random.rademacher(key_a, (neurons,), jnp.zeros(()).dtype)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .. import _checks
 from .._types import Key
 from .model import AbstractModel
 
@@ -27,8 +28,7 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
 
 def check_activation(name: str) -> None:
     """**Raises:** `ValueError` for an unknown activation."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r}; known are {', '.join(ACTIVATIONS)}.")
+    _checks.choice("activation", name, ACTIVATIONS)
 
 
 def uniform(key: Key, shape: tuple[int, ...]) -> Float[Array, "..."]:
@@ -40,8 +40,7 @@ def uniform(key: Key, shape: tuple[int, ...]) -> Float[Array, "..."]:
 def check_sizes(**sizes: int) -> None:
     """**Raises:** `ValueError` for a size below 1."""
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}.")
+        _checks.count(name, size)
 
 
 class DeepLinear(AbstractModel):
@@ -62,7 +61,7 @@ class DeepLinear(AbstractModel):
 
     def __init__(self, *, sizes: Sequence[int], key: Key):
         _check_layers(sizes)
-        keys = jax.random.split(key, len(sizes) - 1)
+        keys = jax.random.split(_checks.key(key), len(sizes) - 1)
         pairs = zip(keys, sizes[:-1], sizes[1:], strict=True)
         self.layers = tuple(uniform(k, (rows, columns)) for k, columns, rows in pairs)
 
@@ -93,7 +92,7 @@ class MLP(AbstractModel):
     def __init__(self, *, sizes: Sequence[int], activation: str = "relu", bias: bool = True, key: Key):
         check_activation(activation)
         _check_layers(sizes)
-        keys = jax.random.split(key, len(sizes) - 1)
+        keys = jax.random.split(_checks.key(key), len(sizes) - 1)
         pairs = zip(keys, sizes[:-1], sizes[1:], strict=True)
         self.layers = tuple(uniform(k, (rows, columns)) for k, columns, rows in pairs)
         self.biases = tuple(jnp.zeros(rows) for rows in sizes[1:]) if bias else None
@@ -110,5 +109,7 @@ class MLP(AbstractModel):
 
 
 def _check_layers(sizes: Sequence[int]) -> None:
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"sizes must hold at least an input and an output size, each at least 1, got {list(sizes)}.")
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must hold at least an input and an output size, got {list(sizes)}.")
+    for size in sizes:
+        _checks.count("each of sizes", size)

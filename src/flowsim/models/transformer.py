@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .. import _checks
 from .._types import Key
 from .attention import Head, Kind
 from .linear import ACTIVATIONS, check_activation, check_sizes, uniform
@@ -120,7 +121,7 @@ class Transformer(AbstractModel):
         self.vocabulary, self.activation, self.residual, self.causal = vocabulary, activation, residual, causal
         self.position, self.length, self.kind = position, length, attention
         self.readout, self.train_readout = readout, train_readout
-        key_embedding, key_positions, key_a, key_blocks = jax.random.split(key, 4)
+        key_embedding, key_positions, key_a, key_blocks = jax.random.split(_checks.key(key), 4)
         inputs = (vocabulary or features or 0) + (length or 0) * (position == "one_hot")
         stream = width if residual or embedding == "learned" else inputs
         self.embedding = None if embedding == "one_hot" and not residual else uniform(key_embedding, (stream, inputs))

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PyTree
 
+from .. import _checks
 from ..moment import Moment
 
 
@@ -31,17 +34,31 @@ def user(name: str, function: "Callable[[PyTree], Array] | Probe") -> Probe:
     """A probe of a user's `function(parameters)`, which sees the parameters in the shape in which the user made them.
 
     One of flowsim's own probes, such as `probes.sharpness()`, may stand in the function's place.
+
+    **Raises:** `TypeError` for anything else.
     """
     if isinstance(function, Probe):
         return Probe(name, function.dims, function.long_name, function.units, function.measure)
-    return Probe(name, None, f"user probe {name}", "1", _UserProbe(function))
+    if not callable(function):
+        raise TypeError(f"probe {name} must be a function of the parameters, got {_checks.described(function)}.")
+    return Probe(name, None, f"user probe {name}", "1", _UserProbe(function, name))
 
 
 class _UserProbe(eqx.Module):
     function: Callable
+    name: str = eqx.field(static=True)
 
     def __call__(self, moment: Moment) -> Array:
-        return jnp.asarray(self.function(moment.user_parameters))
+        value = self.function(moment.user_parameters)
+        if not isinstance(value, jax.Array | np.ndarray | float | int):
+            raise TypeError(
+                f"probe {self.name} must return a number or one array, got {_checks.described(value)}: write a probe "
+                "for each quantity."
+            )
+        value = jnp.asarray(value)
+        if jnp.issubdtype(value.dtype, jnp.complexfloating):
+            raise TypeError(f"probe {self.name} must return real numbers, got {_checks.described(value)}.")
+        return value
 
 
 def measure_all(probes: tuple[Probe, ...], moment: Moment) -> dict[str, Array]:

@@ -1,9 +1,13 @@
 """Exact smaller problems with the way back (specification section 9). The loop does not know about them."""
 
-from ..models import FactoredTransformer, InfiniteWidthTransformer
+import equinox as eqx
+import jax
+import numpy as np
+
+from ..models import CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
 from ..problem import Problem
 from .factored import factored, unseen
-from .gram import applies, gram, inner_products
+from .gram import gram, inner_products
 from .reduction import Reduction, identity
 
 NAMES = ("auto", "none", "readout", "rotation", "vocabulary", "gram")
@@ -24,10 +28,11 @@ def reduce(problem: Problem, name: str = "auto") -> Reduction:
         raise ValueError(f"unknown reduction {name!r}; known are {', '.join(NAMES)}.")
     if name == "none":
         return identity(problem, "asked for")
-    if not applies(problem):
+    obstacle = _obstacle(problem)
+    if obstacle is not None:
         if name == "auto":
-            return identity(problem, _why_none(problem))
-        raise ValueError(f"reduction {name} is one of CooccurrenceTransformer; use auto or none for other models.")
+            return identity(problem, obstacle)
+        raise ValueError(f"reduction {name} does not apply: {obstacle}. Use auto or none.")
     if name == "gram":
         return gram(problem, "asked for: inner products of words close on themselves")
     if name == "auto":
@@ -47,10 +52,34 @@ def _smallest(problem: Problem) -> str:
     return "rotation" if problem.model(problem.parameters).width > problem.samples.vocabulary + 1 else "readout"
 
 
-def _why_none(problem: Problem) -> str:
-    if isinstance(problem.remainder, InfiniteWidthTransformer):
+def _obstacle(problem: Problem) -> str | None:
+    """Why no reduction applies, None if one does.
+
+    A reduction was derived for one forward pass and one set of trained arrays. A subclass may have another forward
+    pass, so only the exact types have reductions.
+    """
+    if problem.task is None:
+        return "no reduction is known for a loss of one's own"
+    model = problem.model(problem.parameters)
+    kind = type(model)
+    if kind is InfiniteWidthTransformer:
         return "the limit of infinite width is its own smallest state; time counts in units of 1/(sigma1² m m1)"
-    return "no reduction is known for this model"
+    if kind not in _REDUCIBLE:
+        below = any(issubclass(kind, known) for known in _REDUCIBLE)
+        return f"{kind.__name__} may have another forward pass" if below else "no reduction is known for this model"
+    if not _trains_as_derived(problem, model):
+        return "the reductions are those of a model whose W, W_V, W_K and W_Q are trained, all of them and no other"
+    if kind is CooccurrenceTransformer and not np.any(np.asarray(model.a)):
+        return "a is 0, so that W does not move along any direction"
+    return None
+
+
+_REDUCIBLE = (CooccurrenceTransformer, FactoredTransformer)
+
+
+def _trains_as_derived(problem: Problem, model: CooccurrenceTransformer | FactoredTransformer) -> bool:
+    usual = eqx.filter(model, model.trainable())
+    return jax.tree.structure(problem.parameters) == jax.tree.structure(usual)
 
 
 __all__ = ["NAMES", "Reduction", "identity", "inner_products", "reduce"]

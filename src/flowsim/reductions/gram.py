@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Parameters
-from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, GramTransformer
+from ..models import AbstractWordModel, FactoredTransformer, GramTransformer
 from ..problem import Problem
 from .reduction import Reduction
 
@@ -82,8 +82,3 @@ def _orthonormal(embedding) -> bool:
 
 def _plain(task):
     return eqx.tree_at(lambda t: t.embedding, task, None, is_leaf=lambda x: x is None)
-
-
-def applies(problem: Problem) -> bool:
-    """Does the problem have the structure that the reductions need?"""
-    return problem.is_word_problem and isinstance(problem.remainder, CooccurrenceTransformer | FactoredTransformer)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .. import _checks
 from .._jit import light
 from .._types import Key
 from .task import GROUPS, Task
@@ -47,6 +48,7 @@ def cooccurrence(
 
     **Reference:** Yang, Kailkhura, Wang, Liang (2024), Definition 2.1 and Assumption 2.3.
     """
+    key = _checks.key(key)
     sizes = tuple(group_sizes) if group_sizes is not None else exact_sizes(samples, targets) if exact_groups else None
     _check(samples, length, vocabulary, targets, distinct_words, sizes)
     key_groups, key_words, key_order = _three(key)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .. import _checks
 from .._types import Key
 from .cooccurrence import cooccurrence
 from .task import Task
@@ -42,7 +43,7 @@ def next_token(
     **Raises:** `ValueError` for sizes or a table that cannot be meant.
     """
     _check(samples, length, vocabulary, order, concentration, transitions)
-    key_table, key_start, key_words = jax.random.split(key, 3)
+    key_table, key_start, key_words = jax.random.split(_checks.key(key), 3)
     if draw is not None:
         key_start, key_words = jax.random.split(draw)
     contexts = vocabulary**order

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .. import _checks
 from .._types import Key
 from .task import Task
 
@@ -40,6 +41,7 @@ def regression(
     **Raises:** `ValueError` for sizes that do not fit.
     """
     _at_least_one(samples=samples, features=features, outputs=outputs)
+    key = _checks.key(key)
     if whitened and samples < features:
         raise ValueError(f"whitened needs at least as many samples as features, got {samples} and {features}.")
     key_x, key_left, key_right, key_noise = jax.random.split(key, 4)
@@ -77,6 +79,7 @@ def in_context_regression(*, samples: int, examples: int, features: int, noise: 
     (2024), Trained transformers learn linear models in-context, section 3.
     """
     _at_least_one(samples=samples, examples=examples, features=features)
+    key = _checks.key(key)
     key_x, key_w, key_noise = jax.random.split(key, 3)
     x = jax.random.normal(key_x, (samples, examples + 1, features))
     w = jax.random.normal(key_w, (samples, features)) / jnp.sqrt(features)
@@ -92,5 +95,4 @@ def _numbers(x: Float[Array, "samples *inputs"], y: Float[Array, "samples *outpu
 
 def _at_least_one(**sizes: int) -> None:
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}.")
+        _checks.count(name, size)
