@@ -8,16 +8,12 @@ import pytest
 
 from flowsim.config import Experiment, ExperimentErrors, load_text
 from flowsim.config import templates as templates_of_new
-from flowsim.config.schema import (
-    CooccurrenceTask,
-    CooccurrenceTransformer,
-    GivenTimes,
-    GradientFlow,
-    LinearTimes,
-    Loss,
-    MarginReached,
-    Phase1End,
-)
+from flowsim.config.kinds.event import MarginReached, Phase1End
+from flowsim.config.kinds.flow import GradientFlow
+from flowsim.config.kinds.loss import LogisticLoss
+from flowsim.config.kinds.model import CooccurrenceTransformer
+from flowsim.config.kinds.task import CooccurrenceTask
+from flowsim.config.schema import GivenTimes, LinearTimes
 from flowsim.solver_names import BY_KIND, SMALLEST_RTOL, SOLVERS
 
 GOOD = """name: x
@@ -40,14 +36,14 @@ def messages(*overrides: str) -> dict[str, str]:
 def test_defaults():
     experiment = given()
     assert (experiment.seed, experiment.precision, experiment.seeds) == (0, "float64", ())
-    assert experiment.loss == Loss(kind="logistic")
+    assert experiment.loss == LogisticLoss()
     assert experiment.init.kind == "kaiming_uniform"
     assert experiment.events == (Phase1End(),)
     assert (experiment.solver.kind, experiment.solver.rtol, experiment.solver.atol) == ("auto", 1e-8, 1e-10)
     assert experiment.save.first == 1e-3
     assert experiment.certificate.method == "auto"
     assert experiment.discrete == ()
-    assert experiment.figures == ("loss", "attention", "alignment", "balance")
+    assert tuple(figure.kind for figure in experiment.figures) == ("loss", "attention", "alignment", "balance")
 
 
 def test_defaults_that_depend_on_other_sections():
@@ -180,7 +176,7 @@ def test_infinite_width(text):
         ("discrete=[{learning_rate: 1, steps: 1.5}]", "discrete[0].steps", "whole number"),
         ("discrete=[{learning_rate: 1, steps: 1, momentum: 1}]", "discrete[0].momentum", "must be < 1"),
         ("discrete=[{optimizer: adam, learning_rate: 1, steps: 1, momentum: 0.9}]", "discrete[0].momentum", "only sgd"),
-        ("figures=[loss, los]", "figures[1]", "did you mean 'loss'?"),
+        ("figures=[loss, los]", "figures[1].kind", "did you mean 'loss'?"),
         ("figures=[loss, loss]", "figures[1]", "listed once"),
         ("width=3", "width", "did you mean model.width?"),
         ("wdith=3", "wdith", "did you mean model.width?"),

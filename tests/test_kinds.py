@@ -11,8 +11,9 @@ import pytest
 
 import flowsim
 from flowsim import _tree, tasks
-from flowsim.config import ExperimentErrors, load_text, parts
-from flowsim.config.schema import TransformerModel, parameter_names
+from flowsim.config import Context, ExperimentErrors, load_text
+from flowsim.config.kinds.model import TransformerModel
+from flowsim.experiment import build
 
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 
@@ -110,6 +111,10 @@ def test_numbers_have_no_margins():
         problem.margins(problem.parameters)
 
 
+class _Seed:
+    seed = 0
+
+
 CHOICES = {
     "residual": (False, True),
     "layer_norm": (False, True),
@@ -130,9 +135,9 @@ def test_names_of_parameters_are_the_models(options):
         pytest.skip("the heads would end nowhere")
     config = TransformerModel(layers=2, heads=2, width=4, **named)
     task = tasks.Task(jnp.zeros((2, 3), jnp.int32), jnp.ones(2), None, None, 5)
-    model = jax.eval_shape(lambda: parts.model(config, task, key()))
+    model = jax.eval_shape(lambda: config.build(Context(_Seed(), task=task)))
     trained = [name for name in _tree.paths(model) if name != "a" or named["train_readout"]]
-    assert sorted(trained) == sorted(parameter_names(config))
+    assert sorted(trained) == sorted(config.parameter_names())
 
 
 GOOD = """name: x
@@ -146,7 +151,7 @@ flow: {t1: 1.0}
 def test_a_good_file_and_its_defaults():
     experiment = load_text(GOOD, origin="e.yaml")
     assert experiment.flow.kind == "gradient"
-    assert parts.flow(experiment.flow) == flowsim.flows.gradient()
+    assert build.flow(experiment, Context(experiment)) == flowsim.flows.gradient()
 
 
 @pytest.mark.parametrize(
@@ -189,12 +194,11 @@ def test_what_does_not_go_together(override, place, message):
 @pytest.mark.parametrize("name", ["two_layer", "next_token", "momentum", "attention_only_then_all", "deep_linear"])
 def test_experiments_are_sound_and_build(name):
     from flowsim.config import load
-    from flowsim.experiment import build
 
     experiment = load(EXPERIMENTS / f"{name}.yaml")
     problem = build.problem(experiment, EXPERIMENTS)
-    assert sorted(parameter_names(experiment.model)) == sorted(_tree.paths(problem.parameters))
-    flow = parts.flow(experiment.flow)
+    assert sorted(experiment.model.parameter_names()) == sorted(_tree.paths(problem.parameters))
+    flow = build.flow(experiment, Context(experiment))
     state = jax.eval_shape(lambda: flow.init(problem))
     velocity, rate = jax.eval_shape(lambda s: flow.velocity(problem, jnp.ones(()), s), state)
     assert jax.tree.structure(velocity) == jax.tree.structure(state)

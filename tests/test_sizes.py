@@ -5,7 +5,8 @@ import json
 import pytest
 
 from flowsim.config.problems import ExperimentErrors
-from flowsim.experiment import build, load_text, sizes
+from flowsim.config import load_text
+from flowsim.experiment import build, sizes
 
 from . import killing
 from .test_cli import flowsim as command

@@ -16,6 +16,7 @@ _NAMES = {
     "Problem": "problem",
     "Result": "result",
     "claim": "claims",
+    "kind": "config",
     "langevin": "_langevin",
     "load": "store",
     "simulate": "_simulate",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from ._simulate import simulate
     from ._verify import verify
     from .claims import claim
+    from .config import kind
     from .problem import Problem
     from .result import Result
     from .store import load
@@ -68,4 +70,4 @@ def __dir__() -> list[str]:
     return sorted([*_MODULES, *_NAMES, "__version__"])
 
 
-__all__ = ["Problem", "Result", "__version__", "claim", "langevin", "load", "simulate", "verify"]
+__all__ = ["Problem", "Result", "__version__", "claim", "kind", "langevin", "load", "simulate", "verify"]

@@ -1,27 +1,25 @@
-"""Your own tasks, models, losses, starts, probes, events and flows in experiment files.
+"""Loading a user's modules, which register kinds by `@flowsim.kind(section, name)`.
 
-A module of yours registers them by decorator,
+`flowsim run experiment.yaml --plugin module.py` lets the experiment use them. Nothing is ever loaded without that flag.
 
-    import flowsim
-
-    @flowsim.plugin.model("gated_sum")
-    def gated_sum(*, task, key, width: int = 8):
-        return GatedSum(task.vocabulary, width, key=key)
-
-and `flowsim run experiment.yaml --plugin module.py` lets the experiment say
-`model: {kind: plugin, use: gated_sum, arguments: {width: 16}}`. Nothing is ever loaded without that flag. In Python no
-registration is needed. Imports nothing: `flowsim check` stays fast where no plugin is given.
+The decorators here (`@flowsim.plugin.model("x")` …) are those of earlier versions: they register a *function*, whose
+keyword arguments become the kind's fields. They are still read; new modules register a class by `flowsim.kind`.
 """
 
+import hashlib
 import importlib.util
+import inspect
 import pathlib
-import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-SECTIONS = ("task", "model", "loss", "init", "probe", "event", "flow")
-_registered: dict[str, dict[str, Callable]] = {section: {} for section in SECTIONS}
+from pydantic import create_model
+
+from .config.kind import Kind, KindError, kind
+from .config.sections import OldSpelling
+
 _sources: list[pathlib.Path] = []
 
 Function = TypeVar("Function", bound=Callable)
@@ -29,67 +27,6 @@ Function = TypeVar("Function", bound=Callable)
 
 class PluginError(ValueError):
     """A plugin that cannot be loaded, or registers what it must not."""
-
-
-def _decorator(section: str, name: str) -> Callable[[Function], Function]:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name):
-        raise PluginError(f"the {section} name {name!r} must be letters, digits and `_`, and start with a letter")
-
-    def register(function: Function) -> Function:
-        if name in _registered[section]:
-            raise PluginError(f"two plugins register a {section} named {name!r}: give one of them another name")
-        _registered[section][name] = function
-        return function
-
-    return register
-
-
-def task(name: str) -> Callable[[Function], Function]:
-    """Register a function `(*, key, **arguments) -> flowsim.tasks.Task`."""
-    return _decorator("task", name)
-
-
-def model(name: str) -> Callable[[Function], Function]:
-    """Register a function `(*, task, key, **arguments) -> model`, an unbatched Equinox module."""
-    return _decorator("model", name)
-
-
-def loss(name: str) -> Callable[[Function], Function]:
-    """Register a per-example loss `(prediction, label) -> scalar`."""
-    return _decorator("loss", name)
-
-
-def init(name: str) -> Callable[[Function], Function]:
-    """Register a function `(**arguments) -> initialiser`, an initialiser being `(model, *, key) -> model`."""
-    return _decorator("init", name)
-
-
-def probe(name: str) -> Callable[[Function], Function]:
-    """Register a probe `(model) -> array`, which is saved under this name."""
-    return _decorator("probe", name)
-
-
-def event(name: str) -> Callable[[Function], Function]:
-    """Register an event's function `(t, model) -> number`, as for `flowsim.events.crossing`."""
-    return _decorator("event", name)
-
-
-def flow(name: str) -> Callable[[Function], Function]:
-    """Register a function `(**arguments) -> flowsim.flows.AbstractFlow`."""
-    return _decorator("flow", name)
-
-
-def names(section: str) -> tuple[str, ...]:
-    """What is registered for a section."""
-    return tuple(_registered[section])
-
-
-def get(section: str, name: str) -> Callable[..., Any]:
-    """A registered function. **Raises:** `PluginError` for a name that is not registered."""
-    if name not in _registered[section]:
-        known = ", ".join(_registered[section]) or "none"
-        raise PluginError(f"no plugin registers a {section} named {name!r}; registered: {known}")
-    return _registered[section][name]
 
 
 def load(paths: Sequence[pathlib.Path]) -> None:
@@ -101,7 +38,7 @@ def load(paths: Sequence[pathlib.Path]) -> None:
         path = path.resolve()
         if path in _sources:
             continue
-        name = f"flowsim_plugin_{path.stem}"
+        name = f"flowsim_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
         found = importlib.util.spec_from_file_location(name, path) if path.is_file() else None
         if found is None or found.loader is None:
             raise PluginError(f"{path} is no Python file: give --plugin the path of a module")
@@ -109,12 +46,119 @@ def load(paths: Sequence[pathlib.Path]) -> None:
         sys.modules[name] = module  # where dataclasses and pickling by name look for it
         try:
             found.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
-            raise PluginError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+            raise PluginError(f"{path}{_line(error, path)} cannot be loaded: {_said(error)}") from error
         _sources.append(path)
 
 
 def sources() -> tuple[pathlib.Path, ...]:
     """The plugin files that were loaded: part of what a run depends on."""
     return tuple(_sources)
+
+
+def _line(error: BaseException, path: pathlib.Path) -> str:
+    """`:7`, the innermost line of the file that the error came from."""
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return f":{error.lineno}"
+    lines, trace = [], error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            lines.append(trace.tb_lineno)
+        trace = trace.tb_next
+    return f":{lines[-1]}" if lines else ""
+
+
+def _said(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, KindError | PluginError) else f"{type(error).__name__}: {text}"
+
+
+def _decorator(section: str, name: str, wraps: Callable[[Callable, dict, Any, str], Any]) -> Callable:
+    """A function of an earlier version's form as a kind."""
+
+    registers = kind(section, name)
+
+    def register(function: Function) -> Function:
+        warnings.warn(
+            f"@flowsim.plugin.{section} is the old form; register a class by @flowsim.kind({section!r}, {name!r})",
+            OldSpelling,
+            stacklevel=2,
+        )
+        fields: Any = {} if wraps is _itself else _fields(function)
+
+        def build(self: Kind, context: Any) -> Any:
+            return wraps(function, self.model_dump(include=set(fields)), context, section)
+
+        # `kind` fixes the class's name and description; the function's own say what it is
+        made = create_model(
+            function.__name__, __base__=Kind, __doc__=function.__doc__, __module__=function.__module__, **fields
+        )
+        made.build = build
+        registers(made)
+        return function
+
+    return register
+
+
+def _fields(function: Callable) -> dict[str, tuple[Any, Any]]:
+    """The arguments of a function that an experiment gives, with their types and defaults."""
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in ("task", "key", "model") or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        given = parameter.annotation
+        found[name] = (
+            Any if given is parameter.empty or isinstance(given, str) else given,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+    return found
+
+
+def _called(function: Callable, arguments: dict, context: Any, section: str) -> Any:
+    """The function's result; `task` and `key` are given where it takes them."""
+    wanted = inspect.signature(function).parameters
+    if section == "init" and "model" in wanted:  # it is an initialiser itself, not one that makes one
+        return lambda model, *, key: function(model, key=key, **arguments)
+    given = {"task": context.task} if "task" in wanted else {}
+    given |= {"key": context.key(section)} if "key" in wanted else {}
+    return function(**given, **arguments)
+
+
+def _itself(function: Callable, arguments: dict, context: Any, section: str) -> Any:
+    return function
+
+
+def task(name: str) -> Callable[[Function], Function]:
+    """Register a function `(*, key, **arguments) -> flowsim.tasks.Task`."""
+    return _decorator("task", name, _called)
+
+
+def model(name: str) -> Callable[[Function], Function]:
+    """Register a function `(*, task, key, **arguments) -> model`, an unbatched Equinox module."""
+    return _decorator("model", name, _called)
+
+
+def loss(name: str) -> Callable[[Function], Function]:
+    """Register a per-example loss `(prediction, label) -> scalar`."""
+    return _decorator("loss", name, _itself)
+
+
+def init(name: str) -> Callable[[Function], Function]:
+    """Register an initialiser `(model, *, key, **arguments) -> model`, or a function `(**arguments)` that makes one."""
+    return _decorator("init", name, _called)
+
+
+def probe(name: str) -> Callable[[Function], Function]:
+    """Register a probe `(model) -> array`, which is saved under this name."""
+    return _decorator("probe", name, _itself)
+
+
+def event(name: str) -> Callable[[Function], Function]:
+    """Register an event's function `(t, model) -> number`, as for `flowsim.events.crossing`."""
+    return _decorator("event", name, _itself)
+
+
+def flow(name: str) -> Callable[[Function], Function]:
+    """Register a function `(**arguments) -> flowsim.flows.AbstractFlow`."""
+    return _decorator("flow", name, _called)

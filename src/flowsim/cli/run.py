@@ -109,7 +109,7 @@ def _plan(request: Request, output: Output) -> None:
     build.configure(request.experiment.precision)
     sizes.refuse_weights_that_cannot_fit(request.experiment)
     problem = build.problem(request.experiment, request.source_folder)
-    prepared = build.prepared(request.experiment, problem)
+    prepared = build.prepared(request.experiment, problem, request.source_folder)
     measured = sizes.measure(problem, prepared)
     sizes.refuse_what_cannot_fit(measured)
     plan = {

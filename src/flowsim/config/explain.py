@@ -3,11 +3,15 @@
 import types
 import typing
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from .kind import registered
 from .problems import Problem, did_you_mean, dotted, nearest, shortened
 from .schema import Experiment
+from .sections import Of
 from .yaml_source import Document, Path
 
 _ALLOWED = {
@@ -39,7 +43,7 @@ _PATTERNS = {
 def problems(error: ValidationError, document: Document) -> Iterator[Problem]:
     """One problem for each thing that is wrong."""
     for item in error.errors(include_url=False):
-        path, owner = locate(item["loc"])
+        path, owner = locate(item["loc"], document.data)
         yield _problem(item, path, owner, document)
 
 
@@ -59,18 +63,27 @@ def _problem(item, path: Path, owner: type[BaseModel] | None, document: Document
         return Problem(place, dotted(path), f"is missing; {_needs(owner, path)}.")
     if kind == "extra_forbidden":
         return Problem(document.key_place(path), dotted(path), f"is not a key here; {_which_key(path, owner)}")
-    if kind == "union_tag_not_found":
-        return Problem(place, dotted((*path, "kind")), f"is missing; {_list_kinds(owner, path)}.")
+    if kind == "flowsim_missing":
+        return Problem(place, dotted(path), f"is missing; choose one of {', '.join(context['known'])}.")
+    if kind == "flowsim_kind_missing":
+        return Problem(place, dotted((*path, "kind")), f"is missing; choose one of {', '.join(context['known'])}.")
     given = quoted(document, path, item["input"])
-    if kind in ("union_tag_invalid", "literal_error", "flowsim_choice"):
-        tag = context["discriminator"].strip("'") if kind == "union_tag_invalid" else None
-        if tag is not None and isinstance(item["input"], dict):
+    if kind in ("union_tag_invalid", "literal_error", "flowsim_choice", "flowsim_kind"):
+        tag = {"union_tag_invalid": "spacing", "flowsim_kind": "kind"}.get(kind)
+        if kind == "flowsim_kind" and isinstance(item["input"], dict) and item["input"].get("kind") == "plugin":
+            tag = "use"  # the old spelling
+        if tag is not None:
+            written = (*path, tag) in document.values or isinstance(item["input"], dict)
             path = (*path, tag)
-            given = quoted(document, path, context["tag"])
+            given = quoted(document, path if written else path[:-1], context.get("tag", context.get("given")))
         known = context.get("known") or _words(context.get("expected_tags") or context["expected"])
         clause = did_you_mean(given.strip('"'), known)
-        return Problem(document.place(path), dotted(path), f"must be one of {', '.join(known)}, got {given}; {clause}"
-                       if clause.startswith("did") else f"must be one of {', '.join(known)}, got {given}.")  # fmt: skip
+        remedy = f"; {clause}" if clause.startswith("did") else "."
+        if kind == "flowsim_kind" and remedy == ".":
+            remedy = "; a kind of your own comes by --plugin FILE."
+        return Problem(
+            document.place(path), dotted(path), f"must be one of {', '.join(known) or 'none'}, got {given}{remedy}"
+        )
     if kind == "string_pattern_mismatch":
         message = _PATTERNS.get(str(path[0]), "has characters that are not allowed")
     elif kind == "flowsim":
@@ -85,47 +98,82 @@ def _words(listed: str) -> list[str]:
     return [word.strip(" '") for word in listed.replace(" or ", ", ").split(",")]
 
 
-def locate(loc: Path) -> tuple[Path, type[BaseModel] | None]:
+def locate(loc: Path, data: Any) -> tuple[Path, type[BaseModel] | None]:
     """The path in the file of a location in the schema, and the section that owns its last key.
 
-    The two differ where a section has several kinds: the schema's location then also names the kind.
+    **Arguments:** `data`: the file's, which says of which kind a section is.
     """
     path: list[str | int] = []
-    current, owner = Experiment, None
+    current: Any = Experiment
+    owner = None
     for part in loc:
-        members = _members(current)
-        if len(members) > 1 and part in (tags := {tag: m for m in members for tag in _tags(m)}):
-            current = tags[part]
-            continue
+        model = _model(current, data)
+        if isinstance(part, str) and part in _tags(current) and part not in getattr(model, "model_fields", {}):
+            continue  # the schema's name of one of several forms of a section
         path.append(part)
+        owner = None if isinstance(part, int) else model
         if isinstance(part, int):
-            current = typing.get_args(_bare(current))[0]
-            continue
-        owner = members[0] if len(members) == 1 else None
-        field = owner.model_fields.get(part) if owner is not None else None
-        current = field.annotation if field is not None else None
+            current = next((a for a in typing.get_args(_bare(current)) if a is not Ellipsis), None)
+            data = data[part] if isinstance(data, list | tuple) and part < len(data) else None
+        else:
+            field = model.model_fields.get(part) if model is not None else None
+            current = None if field is None else _annotation(field)
+            data = data.get(part) if isinstance(data, dict) else None
     return tuple(path), owner
 
 
-def _bare(annotation):
-    while typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    return annotation
+def _annotation(field: FieldInfo) -> Any:
+    return typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
-def _members(annotation) -> list[type[BaseModel]]:
+def _bare(annotation: Any) -> Any:
+    """An annotation without what is annotated, and without `| None`."""
+    while True:
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            options = [option for option in typing.get_args(annotation) if option is not type(None)]
+            if len(options) != 1:
+                return annotation
+            annotation = options[0]
+        else:
+            return annotation
+
+
+def _of(annotation: Any) -> Of | None:
+    """The mark of a section of kinds."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        marks = [mark for mark in typing.get_args(annotation)[1:] if isinstance(mark, Of)]
+        return marks[0] if marks else _of(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next((mark for option in typing.get_args(annotation) if (mark := _of(option))), None)
+    return None
+
+
+def _model(annotation: Any, data: Any) -> type[BaseModel] | None:
+    """The class that reads `data`."""
+    if (mark := _of(annotation)) is not None:
+        return mark.chosen(data)
+    members = _members(annotation)
+    if len(members) > 1:
+        spacing = data.get("spacing", "given" if "times" in data else "log") if isinstance(data, dict) else None
+        return next((m for m in members if spacing in typing.get_args(m.model_fields["spacing"].annotation)), None)
+    return members[0] if members else None
+
+
+def _members(annotation: Any) -> list[type[BaseModel]]:
     """The sections that an annotation allows."""
     bare = _bare(annotation)
     options = typing.get_args(bare) if typing.get_origin(bare) in (typing.Union, types.UnionType) else (bare,)
     return [m for m in map(_bare, options) if isinstance(m, type) and issubclass(m, BaseModel)]
 
 
-def _tags(section: type[BaseModel]) -> tuple[str, ...]:
-    """The words by which a section is chosen among its kinds: those of its first or only Literal."""
-    for name in ("kind", "spacing"):
-        if name in section.model_fields:
-            return typing.get_args(section.model_fields[name].annotation)
-    return ()
+def _tags(annotation: Any) -> tuple[str, ...]:
+    """The words by which pydantic tells several forms of a section apart."""
+    members = _members(annotation)
+    if len(members) < 2:
+        return ()
+    return tuple(tag for member in members for tag in typing.get_args(member.model_fields["spacing"].annotation))
 
 
 def _which_key(path: Path, owner: type[BaseModel] | None) -> str:
@@ -141,24 +189,20 @@ def _which_key(path: Path, owner: type[BaseModel] | None) -> str:
 
 def _all_keys() -> Iterator[tuple[str, str]]:
     for name, field in Experiment.model_fields.items():
-        for member in _members(field.annotation):
-            yield from ((name, key) for key in member.model_fields if key != "kind")
+        mark = _of(_annotation(field))
+        members = _members(field.annotation) if mark is None else list(registered(mark.section).values())
+        for member in members:
+            yield from ((name, key) for key in member.model_fields if key not in ("kind", *Experiment.model_fields))
 
 
 def _needs(owner: type[BaseModel] | None, path: Path) -> str:
-    if owner is None or path[-1] not in owner.model_fields:
+    field = None if owner is None else owner.model_fields.get(str(path[-1]))
+    if field is None:
         return "give it"
-    members = _members(owner.model_fields[path[-1]].annotation)
-    if not members:
-        return "give it a value"
-    if len(members) > 1:
-        return _list_kinds(owner, path)
-    required = [name for name, field in members[0].model_fields.items() if field.is_required()]
-    return f"give it {{{', '.join(required)}}}"
-
-
-def _list_kinds(owner: type[BaseModel] | None, path: Path) -> str:
-    annotation = owner.model_fields[path[-1]].annotation if owner and path[-1] in owner.model_fields else None
-    if isinstance(path[-1], int) and owner is not None:
-        annotation = typing.get_args(owner.model_fields[str(path[-2])].annotation)[0]
-    return f"choose one of {', '.join(tag for member in _members(annotation) for tag in _tags(member))}"
+    mark = _of(_annotation(field))
+    if mark is not None:
+        which = mark.chosen({})
+        if which is None:
+            return f"choose one of {', '.join(registered(mark.section))}"
+        return f"give it {{{', '.join(name for name, inner in which.model_fields.items() if inner.is_required())}}}"
+    return "give it a value"

@@ -6,8 +6,10 @@ from typing import Any
 
 from .array_files import ArrayErrors
 from .arrays import load_embedding, load_task_arrays, load_weights
+from .kinds.init import FileInit
+from .kinds.model import CooccurrenceTransformer
+from .kinds.task import CooccurrenceTask, FileTask
 from .problems import Problem, dotted
-from .schema import CooccurrenceTask, CooccurrenceTransformer, FileInit, FileTask
 from .yaml_source import Document, Path
 
 

@@ -11,7 +11,10 @@ from .yaml_source import Document, Path, parse_value
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
-_SHORT = ("task", "model", "init", "loss", "flow", "solver")  # `solver: tsit5` is short for {kind: tsit5}
+ALIASES = {"discrete": "descent"}
+"""Old names of sections that are still read."""
+
+_SHORT = ("task", "model", "init", "loss", "flow", "solver", "problem")  # `solver: tsit5` is short for {kind: tsit5}
 
 
 def apply(document: Document, changes: Sequence[str]) -> Document:
@@ -38,7 +41,8 @@ def _change(document: Document, change: str) -> None:
     place = Place(f"override {shortened(change, 80)}")
     if not equals or not _KEY.fullmatch(key):
         raise refusal(place, "an override is key.sub=value, as in flow.t1=1.0e6.")
-    path: tuple[str, ...] = tuple(key.split("."))
+    first, *rest = key.split(".")
+    path: tuple[str, ...] = (_name_in(document, first), *rest)
     value = _value(text, place, key)
     parent: dict[str, Any] = document.data
     for depth, part in enumerate(path[:-1], 1):
@@ -56,6 +60,15 @@ def _change(document: Document, change: str) -> None:
     for inner_path, inner_text in value.texts.items():
         document.texts[path + inner_path] = inner_text
         document.values[path + inner_path] = place
+
+
+def _name_in(document: Document, name: str) -> str:
+    """The section's name as the file has it: the old or the new one."""
+    for old, new in ALIASES.items():
+        if name in (old, new):
+            other = new if name == old else old
+            return other if other in document.data else name
+    return name
 
 
 def _value(text: str, place: Place, key: str) -> Document:

@@ -5,7 +5,7 @@ values) is refused before anything is built from it. No constructor is ever call
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -56,6 +56,19 @@ class Document:
             if path in self.values:  # an item of a list
                 return self.values[path]
         return Place(self.origin, 1, 1)
+
+    def renamed(self, names: Mapping[str, str]) -> "Document":
+        """The same with old names of sections replaced. A section that has both names stays as it is."""
+        known = {old: new for old, new in names.items() if old in self.data and new not in self.data}
+        if not known:
+            return self
+
+        def moved(table: dict[Path, Any]) -> dict[Path, Any]:
+            heads = {path: known.get(str(path[0]), path[0]) for path in table if path}
+            return {(heads[path], *path[1:]) if path else path: item for path, item in table.items()}
+
+        data = {known.get(key, key): item for key, item in self.data.items()}
+        return Document(self.origin, data, moved(self.keys), moved(self.values), moved(self.texts))
 
     def key_place(self, path: Path) -> Place:
         """Where the key at `path` stands."""

@@ -1,6 +1,6 @@
 """When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
 
-from .event import Direction, Event, all_of, crossing
+from .event import Direction, Event, all_of, crossing, of_probe
 from .regions import leaves_phase1_region, leaves_phase2_region
 from .scan import COARSE_POINTS, FINE, crossings, may_cross, nodes
 from .standard import (
@@ -31,5 +31,6 @@ __all__ = [
     "may_cross",
     "mlp_aligned",
     "nodes",
+    "of_probe",
     "phase1_end",
 ]

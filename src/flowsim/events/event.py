@@ -1,7 +1,7 @@
 """When something happens."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -89,6 +89,46 @@ class _UserCondition(eqx.Module):
                 "the number crosses 0, so write the condition's margin, such as x - 0.5."
             )
         return jnp.ravel(value).astype(jnp.result_type(value.dtype, moment.t.dtype))
+
+
+def of_probe(
+    name: str,
+    probe: Any,
+    *,
+    value: float = 0.0,
+    entry: tuple[int, ...] | None = None,
+    of_entries: Literal["max", "min", "mean"] | None = None,
+    direction: Direction = "up",
+    terminal: bool = False,
+    description: str = "",
+) -> Event:
+    """The moment at which a probe's value crosses `value`.
+
+    **Arguments:** `probe`: a `flowsim.probes.Probe`, or any object with `measure(moment)`. `entry`: which entry of an
+    array; `of_entries`: or the largest, smallest or mean of all of them. A probe of one number needs neither.
+
+    **Raises:** `ValueError`, when a run is prepared, for a probe of several numbers without a choice among them.
+    """
+    return Event(name, _ProbeValue(probe.measure, value, entry, of_entries), direction, terminal, description or name)
+
+
+class _ProbeValue(eqx.Module):
+    measure: Callable[[Moment], Array]
+    value: float
+    entry: tuple[int, ...] | None = eqx.field(static=True)
+    of_entries: str | None = eqx.field(static=True)
+
+    def __call__(self, moment: Moment) -> Float[Array, "1"]:
+        measured = jnp.asarray(self.measure(moment))
+        if self.entry is not None:
+            if len(self.entry) != measured.ndim or any(i >= n for i, n in zip(self.entry, measured.shape, strict=True)):
+                raise ValueError(f"entry {list(self.entry)} is none of a probe of shape {list(measured.shape)}.")
+            measured = measured[self.entry]
+        elif self.of_entries is not None:
+            measured = {"max": jnp.max, "min": jnp.min, "mean": jnp.mean}[self.of_entries](measured)
+        if measured.size != 1:
+            raise ValueError(f"the probe has shape {list(measured.shape)}: choose an `entry` or `of_entries`.")
+        return jnp.ravel(measured) - self.value
 
 
 def all_of(name: str, *events: Event, terminal: bool = False) -> Event:

@@ -1,26 +1,24 @@
-"""From a checked experiment to objects: the only place where a string becomes one."""
+"""From a checked experiment to objects. Every part is built by its own kind (`config/kinds/`)."""
 
-import math
 import pathlib
-import zlib
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .. import descent as discrete
-from .. import events, init, models, plugin, probes, saving, tasks
+from .. import events, saving
 from .._simulate import Prepared, Settings, prepare
-from ..config.arrays import load_embedding, load_task_arrays, load_weights
+from ..config import Context
+from ..config.kinds.flow import adjusted
+from ..config.making import blamed, built, event_of, probes_of, wrong_result
 from ..config.problems import Place, refusal
-from ..config.schema import DiscreteConfig, Experiment
-from ..config.schema.checks import drawn_in_law
-from ..config.schema.solver import DEFAULT_TOLERANCES
-from ..moment import Lift, Moment
+from ..config.schema import DescentConfig, Experiment
+from ..flows import AbstractFlow
 from ..problem import Problem
-from . import parts
+from ..solver_names import DEFAULT_TOLERANCES
+from ..tasks import Task
+from . import tried
 
 
 def configure(precision: str) -> None:
@@ -35,49 +33,78 @@ def configure(precision: str) -> None:
 
 def stream(seed: int, name: str) -> jax.Array:
     """A named random stream: drawing more from one never shifts another."""
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()) & 0x7FFFFFFF)
+    return Context.stream(seed, name)
 
 
 def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
-    """Task, model, initialisation and loss. Paths are relative to `folder`, where the experiment file is."""
-    task = _task(experiment, folder)
-    if experiment.model.kind == "cooccurrence_transformer":
-        model = _model(experiment, task.vocabulary)
-    else:
-        model = parts.model(experiment.model, task, stream(experiment.seed, "model"))
-    model = _initialiser(experiment, task, folder)(model, key=stream(experiment.seed, "init"))
-    return Problem(model, task, loss=parts.loss(experiment.loss))
+    """Task, model, initialisation and loss, or the whole problem of a kind of a user's.
+
+    **Arguments:** `folder`: where the experiment file is; paths in it start there.
+
+    **Raises:** `ExperimentErrors` for what a plugin builds wrongly.
+    """
+    here = Context(experiment, folder)
+    if experiment.problem is not None:
+        whole = built(experiment.problem, here)
+        if not isinstance(whole, Problem):
+            raise wrong_result(experiment.problem, whole)
+        return whole
+    parts: Any = experiment  # without a whole problem these four are there
+    task = built(parts.task, here)
+    if not isinstance(task, Task):
+        raise wrong_result(parts.task, task)
+    here = here.with_(task=task)
+    model = tried.model(parts.model, built(parts.model, here), task)
+    model = _started(parts.init, here.with_(model=model), model)
+    loss = tried.loss(parts.loss, built(parts.loss, here.with_(model=model)), model, task)
+    return Problem(model, task, loss=loss)
 
 
-def _model(experiment: Experiment, vocabulary: int) -> models.AbstractWordModel:
-    """The model, by its matrices where they can be formed."""
-    config: Any = experiment.model
-    width, neurons = config.width, config.neurons
-    if width == math.inf:
-        return models.InfiniteWidthTransformer(vocabulary=vocabulary)
-    size: dict[str, Any] = {"vocabulary": vocabulary, "width": int(width), "neurons": neurons}
-    if drawn_in_law(experiment):
-        return models.FactoredTransformer.of_size(**size)
-    return models.CooccurrenceTransformer(**size, key=stream(experiment.seed, "model"))
+def _started(init: Any, here: Context, model: Any) -> Any:
+    """The model at the start of the flow."""
+    from .. import init as wrappers
+
+    made = built(init, here)
+    if not callable(made):
+        raise wrong_result(init, made)
+    made = wrappers.balanced(made) if init.balanced else made
+    made = made if init.scale == 1.0 else wrappers.scale(made, init.scale)
+    with blamed(init, "the initialiser"):
+        started = made(model, key=here.key("init"))
+    return tried.start(init, started, model)
 
 
-def prepared(experiment: Experiment, built: Problem) -> Prepared:
+def prepared(experiment: Experiment, built: Problem, folder: pathlib.Path = pathlib.Path()) -> Prepared:
     """The run, ready to start."""
+    here = context(experiment, built, folder)
     return prepare(
         built,
         settings(experiment),
-        events=events_of(experiment),
-        user_probes=_user_probes(experiment, built),
+        events=events_of(experiment, here),
+        user_probes=_user_probes(experiment, here),
         save_times=save_times(experiment),
-        flow=parts.flow(experiment.flow),
+        flow=flow(experiment, here),
         reduction=experiment.flow.reduction,
     )
+
+
+def context(experiment: Experiment, built: Problem, folder: pathlib.Path = pathlib.Path()) -> Context:
+    """What is known when events, probes, the flow and the solver are built."""
+    return Context(experiment, folder, built.task, built.model(built.parameters), built)
+
+
+def flow(experiment: Experiment, here: Context) -> AbstractFlow:
+    """The vector field, with what changes its velocity."""
+    made = built(experiment.flow, here)
+    if not isinstance(made, AbstractFlow):
+        raise wrong_result(experiment.flow, made)
+    return adjusted(experiment.flow, made)
 
 
 def settings(experiment: Experiment) -> Settings:
     """How the flow is integrated."""
     default = DEFAULT_TOLERANCES[experiment.precision]
-    solver = experiment.solver
+    solver: Any = experiment.solver
     return Settings(
         t1=experiment.flow.t1,
         solver=solver.kind,
@@ -89,53 +116,23 @@ def settings(experiment: Experiment) -> Settings:
     )
 
 
-def events_of(experiment: Experiment) -> list[events.Event]:
+def events_of(experiment: Experiment, here: Context) -> list[events.Event]:
     """Events that are watched."""
-    return [_event(event) for event in experiment.events]
+    return [tried.event(part, event_of(part, here), here.problem) for part in experiment.events]
 
 
-def _user_probes(experiment: Experiment, built: Problem) -> dict[str, Any]:
+def _user_probes(experiment: Experiment, here: Context) -> dict[str, Any]:
     """Name -> what is measured beside the standard probes.
 
-    **Raises:** `ExperimentErrors` for one of ours that the shapes of the model's arrays do not allow.
+    **Raises:** `ExperimentErrors` for one that the shapes of the model's arrays do not allow.
     """
     found: dict[str, Any] = {}
-    here = Moment(built, jnp.zeros(()), built.parameters, Lift(built, None))
-    for i, config in enumerate(experiment.probes):
-        made = dict(_probes(config, experiment, built))
-        for probe in made.values():
-            try:
-                if isinstance(probe, probes.Probe):
-                    eqx.filter_eval_shape(probe.measure, here)
-            except ValueError as error:
-                raise refusal(Place(experiment.name), str(error), f"probes[{i}]") from None
-        found |= made
+    for i, part in enumerate(experiment.probes):
+        for name, probe in probes_of(part, here).items():
+            if name in found:
+                raise refusal(Place(experiment.name), f"measures {name}, as another probe does.", f"probes[{i}]")
+            found[name] = tried.probe(part, probe, here.problem, Place(experiment.name), f"probes[{i}]")
     return found
-
-
-def _probes(config: Any, experiment: Experiment, built: Problem) -> list[tuple[str, Any]]:
-    """Names and functions of what an entry of `probes` measures."""
-    match config.kind:
-        case "plugin":
-            return [(config.use, plugin.get("probe", config.use))]
-        case "sharpness":
-            made = [probes.sharpness(config.count, of=config.of, steps=config.steps)]
-        case "attention_map":
-            made = [probes.attention_map(config.sample)]
-        case "induction_score":
-            made = [probes.induction_score(built.samples.tokens)]
-        case "fresh":
-            task = parts.fresh(
-                experiment.task, config.samples, *(stream(experiment.seed, s) for s in ("task", "fresh"))
-            )
-            made = [probes.fresh_loss(task)] + [probes.fresh_accuracy(task)] * (task.target != "value")
-        case "margins":
-            made = [probes.margins()]
-        case "subspace_alignment":
-            made = [probes.subspace_alignment(config.of, config.to, rank=config.rank, sides=config.sides)]
-        case _:
-            made = [{"norm": probes.norm, "rank": probes.rank}[config.kind](config.of)]
-    return [(probe.name, probe) for probe in made]
 
 
 def save_times(experiment: Experiment) -> np.ndarray:
@@ -149,82 +146,34 @@ def save_times(experiment: Experiment) -> np.ndarray:
 
 
 def descents(experiment: Experiment, built: Problem) -> list[discrete.Descent]:
-    """Every optimiser's run of the experiment, one after the other."""
+    """Every optimizer's run of the experiment, one after the other."""
     return [
         discrete.descend(
             built,
             transformation(entry),
             learning_rate=entry.learning_rate,
             steps=entry.steps,
-            step_time=parts.step_time(experiment.flow, entry.learning_rate, entry.momentum),
+            step_time=step_time(experiment, entry),
             label=label(entry),
         )
-        for entry in experiment.discrete
+        for entry in experiment.descent
     ]
 
 
-def transformation(entry: DiscreteConfig) -> discrete.Optimiser:
-    """The optimiser of an entry of `discrete`."""
-    options = {} if entry.momentum is None else {"momentum": entry.momentum}
-    return discrete.optimiser(entry.optimizer, entry.learning_rate, **options)
+def step_time(experiment: Experiment, entry: DescentConfig) -> float:
+    """Time that an optimizer's step takes on the flow's clock: η, or heavy ball's with momentum on such a flow."""
+    return experiment.flow.step_time(entry.learning_rate, entry.momentum)
 
 
-def label(entry: DiscreteConfig) -> str:
-    """What an entry of `discrete` is called in figures."""
+def transformation(entry: DescentConfig) -> discrete.Optimiser:
+    """The optimizer of an entry of `descent`."""
+    options = {"momentum": entry.momentum, "weight_decay": entry.weight_decay}
+    given = {name: value for name, value in options.items() if value is not None}
+    return discrete.optimiser(entry.optimizer, entry.learning_rate, **given)
+
+
+def label(entry: DescentConfig) -> str:
+    """What an entry of `descent` is called in figures."""
     momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
-    return f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}"
-
-
-def _task(experiment: Experiment, folder: pathlib.Path) -> tasks.Task:
-    config = experiment.task
-    if config.kind == "file":
-        arrays = load_task_arrays(folder / config.path, config.vocabulary)
-        return tasks.from_arrays(
-            arrays["tokens"], arrays["labels"], vocabulary=config.vocabulary, groups=arrays.get("groups")
-        )
-    if config.kind != "cooccurrence":
-        return parts.task(config, stream(experiment.seed, "task"))
-    embedding = None if config.embedding is None else load_embedding(folder / config.embedding, config.vocabulary)
-    return tasks.cooccurrence(
-        samples=config.samples,
-        length=config.length,
-        vocabulary=config.vocabulary,
-        targets=config.targets,
-        distinct_words=config.distinct_words,
-        exact_groups=config.exact_groups,
-        group_sizes=config.group_sizes,
-        embedding=embedding,
-        key=stream(experiment.seed, "task"),
-    )
-
-
-def _initialiser(experiment: Experiment, task: tasks.Task, folder: pathlib.Path) -> init.Initialiser:
-    config = experiment.init
-    if config.kind == "as_made":
-        base = init.as_made()
-    elif config.kind == "plugin":
-        base = plugin.get("init", config.use)(**config.arguments)
-    elif config.kind == "gaussian":
-        base = init.gaussian(sigma0=config.sigma0, sigma1=config.sigma1)
-    elif config.kind == "theory":
-        base = init.theory(length=task.length, c0=config.c0, c1=config.c1)
-    elif config.kind == "file":
-        base = init.from_arrays(**load_weights(folder / config.path))
-    else:
-        base = {"kaiming_uniform": init.kaiming_uniform, "kaiming_normal": init.kaiming_normal}[config.kind]()
-    base = init.balanced(base) if config.balanced else base
-    return base if config.scale == 1.0 else init.scale(base, config.scale)
-
-
-def _event(config) -> events.Event:
-    """An event of the standard set; the fields beyond name, direction and terminal are its arguments."""
-    if config.kind == "plugin":
-        function = plugin.get("event", config.use)
-        return events.crossing(config.name, function, direction=config.direction, terminal=config.terminal)
-    arguments = config.model_dump(exclude={"kind", "direction"})
-    event = getattr(events, config.kind)(**arguments)
-    return event if config.direction == event.direction else _turned(event, config.direction)
-
-
-def _turned(event: events.Event, direction: events.Direction) -> events.Event:
-    return events.Event(event.name, event.parts, direction, event.terminal, event.description)
+    decay = "" if entry.weight_decay is None else f", weight decay {entry.weight_decay:g}"
+    return f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}{decay}"

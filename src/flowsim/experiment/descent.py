@@ -5,10 +5,10 @@ import math
 from typing import Any
 
 from ..compare import Drift, against_flow, fitted_orders
-from ..config.schema import DiscreteConfig, Experiment
+from ..config.schema import DescentConfig, Experiment
 from ..problem import Problem
 from ..result import Status
-from . import build, parts
+from . import build
 
 _EDGE_POINTS = 25  # steps at which the sharpness is measured
 _ALIKE = 10  # runs whose numbers of steps differ by more than this factor are compiled apart
@@ -23,7 +23,7 @@ def drifts(experiment: Experiment, problem: Problem, status: Status) -> list[Dri
     ]
 
 
-def _steps(experiment: Experiment, entry: DiscreteConfig, status: Status) -> int:
+def _steps(experiment: Experiment, entry: DescentConfig, status: Status) -> int:
     """How many steps can be compared; none is said in the log."""
     if not entry.against_flow:
         return 0
@@ -34,22 +34,22 @@ def _steps(experiment: Experiment, entry: DiscreteConfig, status: Status) -> int
     return steps
 
 
-def _clock(experiment: Experiment, entry: DiscreteConfig) -> float:
-    return parts.step_time(experiment.flow, entry.learning_rate, entry.momentum)
+def _clock(experiment: Experiment, entry: DescentConfig) -> float:
+    return build.step_time(experiment, entry)
 
 
-def _drift(experiment: Experiment, entry: DiscreteConfig, problem: Problem, steps: int, most: int) -> Drift:
+def _drift(experiment: Experiment, entry: DescentConfig, problem: Problem, steps: int, most: int) -> Drift:
     sgd = entry.optimizer == "sgd"
     wanted = experiment.flow.reduction
-    settings = build.settings(experiment)
+    settings, here = build.settings(experiment), build.context(experiment, problem)
     return against_flow(
         problem,
         build.transformation(entry),
         learning_rate=entry.learning_rate,
         steps=steps,
         step_time=_clock(experiment, entry),
-        flow=parts.flow(experiment.flow),
-        events=build.events_of(experiment),
+        flow=build.flow(experiment, here),
+        events=build.events_of(experiment, here),
         tube=entry.tube,
         edge_points=_EDGE_POINTS,
         edge_limit=2 * (1 + (entry.momentum or 0.0)) if sgd else None,
@@ -66,7 +66,7 @@ def _drift(experiment: Experiment, entry: DiscreteConfig, problem: Problem, step
     )
 
 
-def _name(entry: DiscreteConfig) -> str:
+def _name(entry: DescentConfig) -> str:
     return entry.optimizer if entry.momentum is None else f"{entry.optimizer}, momentum {entry.momentum:g}"
 
 

@@ -44,7 +44,7 @@ def integrate(
 
     def prepared(seed: int) -> Prepared:
         one = member(first, seed)
-        return build.prepared(one, build.problem(one, folder))
+        return build.prepared(one, build.problem(one, folder), folder)
 
     certified = first.certificate.method != "none"
     result = ensemble.run(prepared, seeds, certified=certified, shelf=FolderShelf(run), progress=progress)

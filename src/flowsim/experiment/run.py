@@ -8,8 +8,9 @@ from typing import Any
 
 from .. import report, store
 from .._simulate import Prepared, assemble
+from ..config.kinds.figure import DEFAULT
 from ..config.resolved import resolved_yaml
-from ..config.schema import FIGURES, Experiment
+from ..config.schema import Experiment
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result
@@ -65,7 +66,7 @@ def run_experiment(
     member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
     sizes.refuse_weights_that_cannot_fit(member)
     problem = build.problem(member, source_folder)
-    prepared = instrument(problem, build.prepared(member, problem))
+    prepared = instrument(problem, build.prepared(member, problem, source_folder))
     run = store.RunFolder(folder)
     if not resume:
         run.create(replace=force)
@@ -160,8 +161,9 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
 
 def _figures(experiment: Experiment) -> list[str]:
     """Those that are asked for; of an ensemble whose figures are the default ones, the event times as well."""
-    more = ("event_times",) if experiment.seeds and experiment.events and experiment.figures == FIGURES else ()
-    return [*experiment.figures, *more]
+    names = tuple(figure.kind for figure in experiment.figures)
+    more = ("event_times",) if experiment.seeds and experiment.events and names == DEFAULT else ()
+    return [*names, *more]
 
 
 def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path) -> dict[str, Any]:

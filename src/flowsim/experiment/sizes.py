@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 from .. import simulation as integrate
 from .._simulate import Prepared
+from ..config.kinds.model import drawn_in_law
 from ..config.problems import Place, refusal
 from ..config.schema import Experiment
-from ..config.schema.checks import drawn_in_law
 from ..problem import Problem
 
 _BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
@@ -57,7 +57,7 @@ def refuse_weights_that_cannot_fit(experiment: Experiment) -> None:
     **Raises:** `ExperimentErrors` that names the key to change.
     """
     model: Any = experiment.model
-    if model.kind != "cooccurrence_transformer" or math.isinf(model.width) or drawn_in_law(experiment):
+    if model is None or model.kind != "cooccurrence_transformer" or math.isinf(model.width) or drawn_in_law(experiment):
         return
     task: Any = experiment.task
     number = model.width * (model.neurons + 3 * task.vocabulary)

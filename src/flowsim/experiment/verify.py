@@ -15,7 +15,6 @@ from ..claims import yang2024 as theory
 from ..claims.yang2024 import scaling
 from ..config.problems import Place, refusal
 from ..config.schema import Experiment, Scaling
-from ..config.schema.scaling import PLACES
 from ..problem import Problem
 from . import build, ensemble_run
 from .run import Progress, run_experiment
@@ -48,7 +47,11 @@ def verify_experiment(
 
     **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which the paper claims nothing.
     """
-    if experiment.model.kind != "cooccurrence_transformer" or experiment.task.kind not in ("cooccurrence", "file"):
+    if (
+        experiment.problem is not None
+        or experiment.model.kind != "cooccurrence_transformer"
+        or experiment.task.kind not in ("cooccurrence", "file")
+    ):
         raise refusal(Place(experiment.name), "must be of the paper's model and task: no claim is about another.")
     if math.isinf(experiment.model.width):  # pyright: ignore[reportAttributeAccessIssue] (the kind has a width)
         raise refusal(Place(experiment.name), "model.width must be finite: the claims are about neurons and words.")
@@ -92,7 +95,7 @@ def instrument(problem: Problem, prepared: Prepared) -> Prepared:
 def member(experiment: Experiment, folder: pathlib.Path, *, certify: bool = True) -> theory.Evidence:
     """One run of an ensemble. Runs of equal shapes share one compiled program."""
     problem = build.problem(experiment, folder)
-    prepared = instrument(problem, build.prepared(experiment, problem))
+    prepared = instrument(problem, build.prepared(experiment, problem, folder))
     result = collect(prepared)
     if certify and experiment.certificate.method != "none":
         _ = result.certificate
@@ -113,11 +116,11 @@ def _evidence(experiment: Experiment, problem: Problem, prepared: Prepared, resu
 
 
 def _sizes(experiment: Experiment, entry: Scaling, folder: pathlib.Path, say) -> Iterator[scaling.Exponent]:
-    place, field = PLACES[entry.over]
+    place, field = entry.place
     points = []
     for value in entry.values:
         say(f"{entry.over} = {value:g}: {entry.seeds} seeds")
-        size = value if place == "init" else int(value)
+        size = int(value) if isinstance(getattr(getattr(experiment, place), field), int) else value
         section = getattr(experiment, place).model_copy(update={field: size})
         changed = _gram(experiment.model_copy(update={place: section}))
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from .base import Section, wrong
+from ..base import Section, wrong
 
 
 class Certificate(Section):

@@ -1,248 +1,205 @@
-"""What must hold between an experiment's values.
+"""What must hold between an experiment's values: each kind's own check, and what holds for every kind."""
 
-A check runs when every section that it names is sound, and of the kind that it asks for.
-"""
-
-import inspect
-import math
-import types
-import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from ...solver_names import BY_KIND, SMALLEST_RTOL
-from .base import Section
-from .certificate import Certificate
-from .discrete import DiscreteConfig
-from .events import EventConfig
-from .flow import FlowConfig, GradientFlow
-from .init import FileInit, InitConfig, KaimingUniform, Theory
-from .kinds import KIND_CHECKS
-from .model import CooccurrenceTransformer
-from .remark import Remark
-from .save import GivenTimes, LogTimes, SaveConfig
-from .scaling import PLACES, Scaling
-from .solver import Solver
-from .task import CooccurrenceTask, FileTask, TaskConfig
-from .task_checks import TASK_CHECKS
+from ..kind import Kind, registered
+from ..kinds.flow import flow_remarks
+from ..kinds.model import drawn_in_law
+from ..kinds.solver import solver_remarks
+from ..remark import Remark
+from .compare import whole_steps
+from .descent import descent_remarks
+from .save import save_remarks
+from .scaling import Scaling
+from .sweep import sweep_remarks
 
-LARGEST_WEIGHTS = 2 * 10**9  # numbers: 16 GB in float64
-LARGE_WEIGHTS = 2 * 10**8  # above it drawing coordinates instead pays
+SINGLE = ("task", "model", "init", "loss", "problem", "flow", "solver")  # sections that hold one kind
+MANY = ("events", "probes", "figures", "claims", "sensitivities")  # sections that list kinds
+_LABELS = {"sign": "labels are ±1", "word": "labels are words", "number": "labels are numbers"}
+
+
+class _HoldsErrors(Exception):
+    """A check asks for a section that is wrong in itself: what it would say cannot be known."""
+
+
+class _Sound:
+    """The sections without errors, as attributes."""
+
+    def __init__(self, sections: Mapping[str, Any]):
+        self._sections = sections
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._sections:
+            raise _HoldsErrors(name)
+        return self._sections[name]
 
 
 def remarks(sections: Mapping[str, Any]) -> list[Remark]:
-    """Everything that is inconsistent among these sections."""
-    found = []
+    """Everything that is inconsistent among these sections; those that hold errors are left out of `sections`."""
+    experiment: Any = _Sound(sections)
+    found: list[Remark] = []
     for check in CHECKS:
-        needed = inspect.signature(check).parameters
-        if all(name in sections and _of_kind(sections[name], asked.annotation) for name, asked in needed.items()):
-            found.extend(check(**{name: sections[name] for name in needed}))
-    return found
+        found += _all(lambda check=check: check(experiment))
+    for path, part in _parts(sections):
+        found += [_placed(remark, path, part) for remark in _all(lambda part=part: part.check(experiment))]
+    for remark in _all(lambda: _scaling(experiment, dict(sections), set(found))):
+        found.append(remark)
+    return list(dict.fromkeys(found))
 
 
-def _of_kind(section: Any, asked: Any) -> bool:
-    """A check that asks for some kinds of a section says nothing of the others."""
-    if typing.get_origin(asked) is typing.Annotated:
-        asked = typing.get_args(asked)[0]
-    options = typing.get_args(asked) if isinstance(asked, types.UnionType) else (asked,)
-    kinds = tuple(kind for kind in options if isinstance(kind, type) and issubclass(kind, Section))
-    return not kinds or isinstance(section, kinds)
+def _all(check: Callable[[], Iterable[Remark]]) -> Iterator[Remark]:
+    """The remarks of a check, until it needs a section that holds errors."""
+    try:
+        yield from check() or ()
+    except _HoldsErrors:
+        return
 
 
-def _width(
-    model: CooccurrenceTransformer,
-    task: CooccurrenceTask | FileTask,
-    init: InitConfig,
-    flow: GradientFlow,
-    discrete: tuple[DiscreteConfig, ...],
-    certificate: Certificate,
-) -> Iterator[Remark]:
-    if model.width == math.inf:
-        yield from _limit(task, init, flow, discrete, certificate)
-    elif _numbers(model, task) > LARGEST_WEIGHTS:
-        what = f"weights of more than {LARGEST_WEIGHTS:.0e} numbers, which are never formed but drawn in law"
-        yield from _needs_matrices(init, flow, discrete, what)
-        if 5 * task.vocabulary**2 > LARGEST_WEIGHTS:
-            limit = math.isqrt(LARGEST_WEIGHTS // 5)
-            yield Remark(("task", "vocabulary"), f"must be at most {limit} for {what}", "lower it, or model.width")
+def _parts(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Kind]]:
+    """Every kind of an experiment with its place."""
+    for name in SINGLE:
+        if sections.get(name) is not None:
+            yield (name,), sections[name]
+    for name in MANY:
+        yield from (((name, i), part) for i, part in enumerate(sections.get(name, ())))
 
 
-def _numbers(model: CooccurrenceTransformer, task: CooccurrenceTask | FileTask) -> int | float:
-    """How many weights there are."""
-    return model.width * (model.neurons + 3 * task.vocabulary)
+def _placed(remark: Remark, path: tuple[str | int, ...], part: Kind) -> Remark:
+    """A remark on a field of a kind, with the kind's own place."""
+    own = not remark.path or remark.path[0] in type(part).model_fields
+    return remark._replace(path=(*path, *remark.path)) if own else remark
 
 
-def drawn_in_law(experiment: Any) -> bool:
-    """Are the weights' coordinates drawn rather than the weights? Where these are large and nothing needs them."""
-    if not isinstance(experiment.flow, GradientFlow) or experiment.model.width == math.inf:
-        return False
-    if _numbers(experiment.model, experiment.task) <= LARGE_WEIGHTS:
-        return False
-    return not list(_needs_matrices(experiment.init, experiment.flow, experiment.discrete, ""))
+def _whole_problem(experiment: Any) -> Iterator[Remark]:
+    if experiment.problem is None:
+        return
+    for name in ("task", "model", "init", "loss"):
+        if getattr(experiment, name) is not None:
+            yield Remark((name,), "must be left out: `problem` gives the task, the model, its start and the loss")
 
 
-def _needs_matrices(
-    init: InitConfig, flow: GradientFlow, discrete: tuple[DiscreteConfig, ...], what: str
-) -> Iterator[Remark]:
-    """Everything in an experiment that only the matrices themselves can give."""
-    if isinstance(init, KaimingUniform | FileInit):
-        yield Remark(
-            ("model", "width"), f"asks for {what}",
-            "lower it, or take a Gaussian init: kaiming_normal, gaussian or theory"
-        )  # fmt: skip
+def _model_of_task(experiment: Any) -> Iterator[Remark]:
+    task, model = experiment.task, experiment.model
+    if task is None or model is None or _goes(task, model):
+        return
+    fit = [name for name, which in registered("model").items() if which.traits.reads and _goes(task, which)]
+    yield Remark(("model", "kind"), f"must be {' or '.join(fit)} for the task {task.kind}")
+
+
+def _goes(task: Any, model: Any) -> bool:
+    of_task, of_model = task.traits, model.traits
+    reads = of_model.reads is None or of_task.inputs is None or of_task.inputs in of_model.reads
+    return reads and (of_model.answers is None or of_task.labels is None or of_task.labels in of_model.answers)
+
+
+def _loss_of_labels(experiment: Any) -> Iterator[Remark]:
+    task, loss = experiment.task, experiment.loss
+    if task is None or loss is None or task.traits.labels is None or loss.traits.judges is None:
+        return
+    labels = task.traits.labels
+    if labels not in loss.traits.judges:
+        fit = [name for name, which in registered("loss").items() if labels in (which.traits.judges or ())]
+        yield Remark(("loss",), f"must be {' or '.join(fit)} for the task {task.kind}, whose {_LABELS[labels]}")
+
+
+def _start_of_model(experiment: Any) -> Iterator[Remark]:
+    model, init = experiment.model, experiment.init
+    if model is None or init is None or model.traits.paper:
+        return
+    if init.traits.starts == "paper":
+        what = f"must be kaiming_uniform or kaiming_normal for the model {model.kind}"
+        yield Remark(("init", "kind"), what, "its arrays are not the paper's")
     if init.balanced:
-        yield Remark(("init", "balanced"), f"must be false for {what}")
-    if flow.reduction not in ("auto", "rotation", "vocabulary", "gram"):
-        yield Remark(("flow", "reduction"), f"must be auto, rotation, vocabulary or gram for {what}")
-    yield from _equivariant(discrete, what)
+        yield Remark(("init", "balanced"), f"must be false for the model {model.kind}, which has no one W_Q")
 
 
-def _equivariant(discrete: tuple[DiscreteConfig, ...], what: str) -> Iterator[Remark]:
-    """Steps of gradient descent stay in the span of the start; those that scale weight by weight do not."""
-    for i, run in enumerate(discrete):
-        if run.optimizer != "sgd":
-            yield Remark(("discrete", i, "optimizer"), f"must be sgd for {what}: the others work weight by weight")
+def _flow(experiment: Any) -> Iterator[Remark]:
+    yield from flow_remarks(experiment.flow, experiment)
 
 
-def _limit(
-    task: TaskConfig,
-    init: InitConfig,
-    flow: GradientFlow,
-    discrete: tuple[DiscreteConfig, ...],
-    certificate: Certificate,
-) -> Iterator[Remark]:
-    """What the limit of infinite width has, and what it has not."""
-    if not isinstance(init, Theory):
-        yield Remark(
-            ("model", "width"), "asks for the limit of infinite width, where the scales must fall with the width",
-            "lower it, or take the Gaussian init that scales so: theory"
-        )  # fmt: skip
-    if init.balanced or init.scale != 1:
-        yield Remark(("init",), "must be plain in the limit of infinite width", "remove balanced and scale")
-    if flow.reduction not in ("auto", "none"):
-        yield Remark(("flow", "reduction"), "must be auto in the limit of infinite width, which has no smaller state")
-    if certificate.method == "gram":
-        yield Remark(("certificate", "method"), "must be solver in the limit of infinite width: it has no Gram system")
-    yield from _equivariant(discrete, "the limit of infinite width")
-    if getattr(task, "embedding", None) is not None:
-        yield Remark(("task", "embedding"), "must be left out in the limit of infinite width")
+def _gram(experiment: Any) -> Iterator[Remark]:
+    flow = experiment.flow
+    if experiment.certificate.method == "gram" and (flow.adjusted or not flow.traits.plain):
+        yield Remark(("certificate", "method"), "must be solver: the Gram system is one of the plain gradient flow")
 
 
-def _tolerance(solver: Solver, precision: str) -> Iterator[Remark]:
-    floor = SMALLEST_RTOL[precision]
-    if solver.rtol is not None and solver.rtol < floor:
-        better = " or use precision: float64" if precision == "float32" else ""
-        yield Remark(
-            ("solver", "rtol"),
-            f"must be at least {floor:g} in {precision}, whose rounding is about as large",
-            f"raise it{better}",
-        )
+def _solver(experiment: Any) -> Iterator[Remark]:
+    yield from solver_remarks(experiment.solver, experiment)
 
 
-def _step(solver: Solver, flow: FlowConfig) -> Iterator[Remark]:
-    if solver.step is None:
-        if solver.kind != "auto" and not BY_KIND[solver.kind].adaptive:
-            why = f"{solver.kind} has no error estimate and needs a fixed step size"
-            yield Remark(("solver", "step"), f"is missing; {why}")
-        return
-    if solver.kind == "auto":
-        yield Remark(("solver", "step"), "must come with a solver by name", "set solver.kind, or remove step")
-    if solver.step > flow.t1:
-        yield Remark(("solver", "step"), f"must be at most flow.t1 = {flow.t1:g}")
-    elif flow.t1 / solver.step > solver.max_steps:
-        yield Remark(
-            ("solver", "step"),
-            f"must be at least flow.t1 / solver.max_steps = {flow.t1 / solver.max_steps:.3g}",
-            "raise it, or raise max_steps",
-        )
+def _unique(name: str, what: Callable[[Any], str], says: str, key: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+    """No two entries of a list with the same name."""
+
+    def check(experiment: Any) -> Iterator[Remark]:
+        names = [what(part) for part in getattr(experiment, name)]
+        for i, one in enumerate(names):
+            if one in names[:i]:
+                remedy = "give this event a `name`" if key else ""
+                yield Remark((name, i, *key), says.format(one), remedy)
+
+    return check
 
 
-def _event_names(events: tuple[EventConfig, ...]) -> Iterator[Remark]:
-    seen = set()
-    for i, event in enumerate(events):
-        if event.name in seen:
-            yield Remark(
-                ("events", i, "name"), f"must be unique, and {event.name} is taken", "give this event a `name`"
-            )
-        seen.add(event.name)
+def _probe_name(probe: Any) -> str:
+    """What an entry of `probes` measures: the kind, and what it measures it of."""
+    names = [value for key in ("of", "to") if (value := getattr(probe, key, None)) is not None]
+    own = probe.model_dump(exclude={"kind", "of", "to"})
+    other = {} if type(probe).__module__.startswith("flowsim.") else own
+    return " ".join([f"{probe.kind} of {' and '.join(names)}" if names else probe.kind, *map(str, other.items())])
 
 
-def _save_times(save: SaveConfig, flow: FlowConfig) -> Iterator[Remark]:
-    if isinstance(save, LogTimes) and save.first is not None and save.first >= flow.t1:
-        yield Remark(("save", "first"), f"must be below flow.t1 = {flow.t1:g}")
-    if not isinstance(save, GivenTimes):
-        return
-    previous = -1.0
-    for i, time in enumerate(save.times):
-        if time <= previous:
-            yield Remark(("save", "times", i), f"must be above the time before it, {previous:g}: times increase")
-        if time > flow.t1:
-            yield Remark(("save", "times", i), f"must be at most flow.t1 = {flow.t1:g}")
-        previous = time
-
-
-def _momentum(discrete: tuple[DiscreteConfig, ...]) -> Iterator[Remark]:
-    for i, run in enumerate(discrete):
-        if run.momentum is not None and run.optimizer != "sgd":
-            yield Remark(("discrete", i, "momentum"), f"must be left out for {run.optimizer}; only sgd takes it")
-
-
-def _unique_figures(figures: tuple[str, ...]) -> Iterator[Remark]:
-    for i, figure in enumerate(figures):
-        if figure in figures[:i]:
-            yield Remark(("figures", i), "must be listed once")
-
-
-def _unique_seeds(seeds: tuple[int, ...]) -> Iterator[Remark]:
-    if len(set(seeds)) < len(seeds):
+def _unique_seeds(experiment: Any) -> Iterator[Remark]:
+    if len(set(experiment.seeds)) < len(experiment.seeds):
         yield Remark(("seeds",), "must be different from one another")
 
 
-def _scaling(
-    scaling: tuple[Scaling, ...],
-    task: TaskConfig,
-    model: CooccurrenceTransformer,
-    init: InitConfig,
-    flow: GradientFlow,
-    discrete: tuple[DiscreteConfig, ...],
-    certificate: Certificate,
-) -> Iterator[Remark]:
-    """Every size must make a sound experiment."""
-    sections = {
-        "task": task, "model": model, "init": init, "flow": flow, "discrete": discrete, "certificate": certificate,
-    }  # fmt: skip
-    known = set(remarks(sections))  # said already
-    for i, entry in enumerate(scaling):
-        place, field = PLACES[entry.over]
-        if field not in type(sections[place]).model_fields:
-            kind = {"sigma0": "gaussian", "sigma1": "gaussian", "c0": "theory", "c1": "theory"}.get(
-                field, "cooccurrence"
-            )
-            yield Remark(("scaling", i, "over"), f"must be a key of {place}", f"take {place}: {kind}")
+def _scaling(experiment: Any, sections: Mapping[str, Any], known: set[Remark]) -> Iterator[Remark]:
+    """Every size must make a sound experiment. `known`: said already of the experiment itself."""
+    for i, entry in enumerate(experiment.scaling):
+        place, field = entry.place
+        section = sections.get(place)
+        if place in sections and field not in getattr(type(section), "model_fields", {}):
+            kind = {"sigma0": "gaussian", "sigma1": "gaussian", "c0": "theory", "c1": "theory"}.get(field)
+            remedy = f"take {place}: {kind}" if kind else "take task: cooccurrence" if place == "task" else ""
+            yield Remark(("scaling", i, "over"), f"must be a key of {place}", remedy)
+        elif place in sections:
+            yield from _each_size(i, entry, sections, known)
+        elif place not in SINGLE:
+            yield Remark(("scaling", i, "over"), "must be a key of a section, as in task.features")
+
+
+def _each_size(i: int, entry: Scaling, sections: Mapping[str, Any], known: set[Remark]) -> Iterator[Remark]:
+    place, field = entry.place
+    whole = isinstance(getattr(sections[place], field), int)
+    for j, value in enumerate(entry.values):
+        path = ("scaling", i, "values", j)
+        if whole and value != int(value):
+            yield Remark(path, "must be a whole number")
             continue
-        for j, value in enumerate(entry.values):
-            path = ("scaling", i, "values", j)
-            if place != "init" and value != int(value):
-                yield Remark(path, "must be a whole number")
-                continue
-            size = value if place == "init" else int(value)
-            changed = {**sections, place: sections[place].model_copy(update={field: size})}
-            for found in remarks(changed):
-                if found not in known:
-                    what = ".".join(map(str, found.path))
-                    yield Remark(path, f"makes {what} unsound, which {found.message}", found.remedy)
+        changed = sections[place].model_copy(update={field: int(value) if whole else value})
+        for found in remarks({**sections, place: changed, "scaling": ()}):
+            if found not in known:
+                what = ".".join(map(str, found.path))
+                yield Remark(path, f"makes {what} unsound, which {found.message}", found.remedy)
 
 
-CHECKS: tuple[Callable[..., Iterator[Remark]], ...] = (
-    *TASK_CHECKS,
-    _width,
-    _tolerance,
-    _step,
-    _event_names,
-    _save_times,
-    _momentum,
-    _unique_figures,
+CHECKS: tuple[Callable[[Any], Iterable[Remark]], ...] = (
+    _whole_problem,
+    _model_of_task,
+    _loss_of_labels,
+    _start_of_model,
+    _flow,
+    _gram,
+    _solver,
+    save_remarks,
+    descent_remarks,
+    whole_steps,
+    sweep_remarks,
+    _unique("events", lambda event: event.name, "must be unique, and {} is taken", ("name",)),
+    _unique("probes", _probe_name, "must be listed once, and {} is there already"),
+    _unique("figures", lambda figure: figure.kind, "must be listed once"),
     _unique_seeds,
-    *KIND_CHECKS,
-    _scaling,
 )
+
+__all__ = ["MANY", "SINGLE", "drawn_in_law", "remarks"]

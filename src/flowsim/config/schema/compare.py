@@ -1,4 +1,4 @@
-"""`compare`: what `flowsim compare` puts on trial."""
+"""`compare`: what `flowsim compare` compares."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -6,9 +6,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from ...solver_names import CONTESTANTS
-from .base import Listed, Positive, Section, Whole, unknown
-from .flow import FlowConfig, GradientFlow
-from .remark import Remark
+from ..base import Listed, Positive, Section, Whole, unknown
+from ..remark import Remark
 
 
 def _contestant(value: Any) -> Any:
@@ -51,14 +50,14 @@ class Compare(Section):
     descent: DescentOrder | None = None
 
 
-def whole_steps(compare: Compare, flow: FlowConfig) -> Iterator[Remark]:
+def whole_steps(experiment: Any) -> Iterator[Remark]:
     """Descent's order is fitted at one time, which every learning rate must reach."""
+    compare, flow = experiment.compare, experiment.flow
     if compare.descent is None:
         return
-    if not isinstance(flow, GradientFlow) or flow.adjusted:
-        yield Remark(
-            ("compare", "descent"), "must come with the plain gradient flow", "take flow.kind gradient, without changes"
-        )
+    if not flow.traits.plain or flow.adjusted:
+        what = "must come with the plain gradient flow"
+        yield Remark(("compare", "descent"), what, "take flow.kind gradient, without changes")
     seen: list[float] = []
     for i, rate in enumerate(compare.descent.learning_rates):
         path, steps = ("compare", "descent", "learning_rates", i), flow.t1 / rate

@@ -3,37 +3,32 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from ..base import Listed, Section, Seed, wrong
+from ..kind import registered
+from ..kinds.figure import DEFAULT
+from ..kinds.solver import filled
+from ..sections import of
 from . import checks
-from .base import Listed, Section, Seed, wrong
 from .certificate import Certificate, CertificateConfig
 from .compare import Compare
-from .discrete import DiscreteConfig
-from .events import EventConfig, Phase1End
-from .flow import FlowConfig
-from .init import InitConfig, KaimingUniform
-from .loss import Loss, LossConfig
-from .model import ModelConfig
-from .probes import ProbeConfig
+from .descent import DescentConfig
+from .evaluation import Devices, Evaluation
 from .save import LogTimes, SaveConfig
 from .scaling import ScalingConfig
-from .solver import Solver, SolverConfig, filled
-from .task import TaskConfig
-
-FIGURES = ("loss", "attention", "alignment", "balance")  # drawn, with what `probes` asks for, unless others are listed
+from .sweep import SweepConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*$", max_length=100)]
-Figure = Literal[
-    "loss", "attention", "attention_maps", "alignment", "balance", "invariants", "structure", "event_times", "descent"
-]
+
+
+def _many(section: str) -> Any:
+    """The type of a list of kinds."""
+    return Annotated[tuple[of(section), ...], Listed, Field(max_length=100)]
 
 
 class Experiment(Section):
-    """One experiment, complete and consistent.
-
-    **Fields:** as the sections of an experiment file. `seeds`: seeds of an ensemble, empty for a single run from
-    `seed`; `8` in a file stands for eight seeds counting up from `seed`.
-    """
+    """One experiment, complete and consistent."""
 
     # `info` below is a pydantic.ValidationInfo, a protocol that beartype cannot check.
     # Order matters: a section's defaults may depend on the sections above it.
@@ -42,20 +37,31 @@ class Experiment(Section):
     seed: Seed = 0
     seeds: Annotated[tuple[Seed, ...], Field(max_length=10_000)] = ()
     precision: Literal["float64", "float32"] = "float64"
-    task: TaskConfig
-    model: ModelConfig
-    init: InitConfig = KaimingUniform()
-    loss: LossConfig = Loss(kind="logistic")
-    flow: FlowConfig
-    solver: Annotated[SolverConfig, Field(validate_default=True)] = Solver()
-    events: Annotated[tuple[EventConfig, ...], Listed, Field(max_length=100)] = (Phase1End(),)
-    probes: Annotated[tuple[ProbeConfig, ...], Listed, Field(max_length=100)] = ()
+    problem: of("problem") | None = None
+    task: of("task") | None = Field(default=None, validate_default=True)
+    model: of("model", "cooccurrence_transformer") | None = Field(default=None, validate_default=True)
+    init: of("init") | None = Field(default=None, validate_default=True)
+    loss: of("loss") | None = Field(default=None, validate_default=True)
+    flow: of("flow", "gradient")
+    solver: of("solver", "auto") = Field(default="auto", validate_default=True)
+    events: _many("event") = Field(default=None, validate_default=True)
+    probes: _many("probe") = ()
     save: Annotated[SaveConfig, Field(validate_default=True)] = LogTimes()
     certificate: CertificateConfig = Certificate()
-    discrete: Annotated[tuple[DiscreteConfig, ...], Listed, Field(max_length=100)] = ()
+    evaluation: Evaluation = Evaluation()
+    devices: Devices = Devices()
+    descent: Annotated[tuple[DescentConfig, ...], Listed, Field(max_length=100)] = ()
     scaling: ScalingConfig = ()
     compare: Compare = Compare()
-    figures: Annotated[tuple[Figure, ...], Listed, Field(validate_default=True)] = FIGURES
+    claims: _many("claim") = ()
+    sensitivities: _many("sensitivity") = ()
+    sweep: SweepConfig = Field(default_factory=dict)
+    figures: _many("figure") = Field(default=None, validate_default=True)
+
+    @property
+    def discrete(self) -> tuple[DescentConfig, ...]:
+        """The old name of `descent`."""
+        return self.descent
 
     @field_validator("notes")
     @classmethod
@@ -74,9 +80,44 @@ class Experiment(Section):
             return tuple(value)
         raise wrong("must be how many seeds (1 … 10000) or a list of seeds")
 
+    @field_validator("task", "model", mode="before")
+    @classmethod
+    def _needed(cls, value: Any, info: Any) -> Any:
+        """Without a whole problem there must be a task and a model."""
+        if value is None and info.data.get("problem", value) is None and "problem" in info.data:
+            raise PydanticCustomError("flowsim_missing", "is missing", {"known": list(registered(info.field_name))})
+        return value
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _start(cls, value: Any, info: Any) -> Any:
+        """A model of a user's starts as it is made."""
+        model = info.data.get("model")
+        if value is not None or model is None:
+            return value
+        return "kaiming_uniform" if type(model).__module__.startswith("flowsim.") else "as_made"
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _of_labels(cls, value: Any, info: Any) -> Any:
+        """The loss that fits the labels."""
+        task = info.data.get("task")
+        if value is not None or task is None:
+            return value
+        return {"word": "cross_entropy", "number": "squared"}.get(task.traits.labels, "logistic")
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _of_classification(cls, value: Any, info: Any) -> Any:
+        """Where labels are right or wrong, the end of phase 1 is found unless the experiment lists its events."""
+        if value is not None:
+            return value
+        task = info.data.get("task")
+        return ("phase1_end",) if task is not None and task.traits.labels in ("sign", "word") else ()
+
     @field_validator("solver")
     @classmethod
-    def _tolerances(cls, solver: Solver, info: Any) -> Solver:
+    def _tolerances(cls, solver: Any, info: Any) -> Any:
         return filled(solver, info.data.get("precision", "float64"))
 
     @field_validator("save")
@@ -88,10 +129,12 @@ class Experiment(Section):
 
     @field_validator("figures", mode="before")
     @classmethod
-    def _maps_that_are_saved(cls, value: Any, info: Any) -> Any:
-        """Where attention maps are saved they are drawn, unless the experiment lists its figures itself."""
+    def _what_is_there(cls, value: Any, info: Any) -> Any:
+        """The standard figures, with attention maps where they are saved, unless the experiment lists its figures."""
+        if value is not None:
+            return value
         maps = any(probe.kind == "attention_map" for probe in info.data.get("probes", ()))
-        return (*FIGURES, "attention_maps") if value is FIGURES and maps else value
+        return (*DEFAULT, "attention_maps") if maps else DEFAULT
 
     @field_validator("*", mode="after")
     @classmethod

@@ -1,10 +1,12 @@
 """`save`: the times at which the path is measured; 0 and t1 are always among them."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .base import Listed, NotNegative, Positive, Section, Whole
+from ..base import Listed, NotNegative, Positive, Section, Whole
+from ..remark import Remark
 
 Points = Annotated[Whole, Field(ge=2, le=100_000)]
 
@@ -39,3 +41,19 @@ def _spacing(value: Any) -> Any:
 
 
 SaveConfig = Annotated[LogTimes | LinearTimes | GivenTimes, Field(discriminator="spacing"), BeforeValidator(_spacing)]
+
+
+def save_remarks(experiment: Any) -> Iterator[Remark]:
+    """Times increase and lie inside the run."""
+    save, t1 = experiment.save, experiment.flow.t1
+    if isinstance(save, LogTimes) and save.first is not None and save.first >= t1:
+        yield Remark(("save", "first"), f"must be below flow.t1 = {t1:g}")
+    if not isinstance(save, GivenTimes):
+        return
+    previous = -1.0
+    for i, time in enumerate(save.times):
+        if time <= previous:
+            yield Remark(("save", "times", i), f"must be above the time before it, {previous:g}: times increase")
+        if time > t1:
+            yield Remark(("save", "times", i), f"must be at most flow.t1 = {t1:g}")
+        previous = time

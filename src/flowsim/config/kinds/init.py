@@ -1,0 +1,91 @@
+"""`init`: where the flow starts."""
+
+from typing import Any, ClassVar
+
+from ..base import FilePath, NotNegative, Positive
+from ..kind import Kind, Traits, kind, section_fields
+
+
+@section_fields("init")
+class InitKind(Kind):
+    """**Fields:** `scale`: every trained weight is multiplied by it; `balanced`: W_Q is W_K times a random rotation."""
+
+    scale: Positive = 1.0
+    balanced: bool = False
+
+
+@kind("init", "kaiming_uniform")
+class KaimingUniform(InitKind):
+    """U(±1/√fan_in)."""
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.kaiming_uniform()
+
+
+@kind("init", "kaiming_normal")
+class KaimingNormal(InitKind):
+    """N(0, 2/fan_in)."""
+
+    traits: ClassVar[Traits] = Traits(gaussian=True)
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.kaiming_normal()
+
+
+@kind("init", "gaussian")
+class Gaussian(InitKind):
+    """W ~ N(0, sigma1²), the rest N(0, sigma0²)."""
+
+    traits: ClassVar[Traits] = Traits(starts="paper", gaussian=True)
+
+    sigma0: NotNegative
+    sigma1: NotNegative
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.gaussian(sigma0=self.sigma0, sigma1=self.sigma1)
+
+
+@kind("init", "theory")
+class Theory(InitKind):
+    """Gaussian with the scales of Condition 1: sigma0 = c0/√(L m), sigma1 = c1/√m1."""
+
+    traits: ClassVar[Traits] = Traits(starts="paper", gaussian=True, limit=True)
+
+    c0: Positive = 0.25
+    c1: Positive = 0.25
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.theory(length=context.task.length, c0=self.c0, c1=self.c1)
+
+
+@kind("init", "file")
+class FileInit(InitKind):
+    """Weights `W`, `W_V`, `W_K`, `W_Q`, `a` from an `.npz` or `.safetensors` file."""
+
+    traits: ClassVar[Traits] = Traits(starts="paper", files=("path",))
+
+    path: FilePath
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+        from ..arrays import load_weights
+
+        return init.from_arrays(**load_weights(context.path(self.path)))
+
+
+@kind("init", "as_made")
+class AsMade(InitKind):
+    """What the model drew itself when it was made."""
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.as_made()

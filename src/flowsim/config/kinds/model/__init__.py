@@ -1,0 +1,17 @@
+"""`model`: what learns."""
+
+from .base import Activation, Hidden
+from .cooccurrence import CooccurrenceTransformer, Width, drawn_in_law
+from .linear import DeepLinearModel, MlpModel
+from .transformer import TransformerModel
+
+__all__ = [
+    "Activation",
+    "CooccurrenceTransformer",
+    "DeepLinearModel",
+    "Hidden",
+    "MlpModel",
+    "TransformerModel",
+    "Width",
+    "drawn_in_law",
+]

@@ -1,0 +1,48 @@
+"""Models of vectors."""
+
+from typing import Any, ClassVar
+
+from ...kind import Kind, Traits, kind
+from .base import Activation, Hidden
+
+
+@kind("model", "deep_linear")
+class DeepLinearModel(Kind):
+    """A product of matrices; `hidden`: the sizes between the input and the output."""
+
+    traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
+
+    hidden: Hidden
+
+    def parameter_names(self) -> list[str]:
+        return [f"layers.{i}" for i in range(len(self.hidden) + 1)]
+
+    def build(self, context: Any) -> Any:
+        from ....models import DeepLinear
+
+        return DeepLinear(sizes=_sizes(self.hidden, context.task), key=context.key("model"))
+
+
+@kind("model", "mlp")
+class MlpModel(Kind):
+    """A multilayer perceptron; `hidden`: the sizes between the input and the output."""
+
+    traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
+
+    hidden: Hidden
+    activation: Activation = "relu"
+    bias: bool = True
+
+    def parameter_names(self) -> list[str]:
+        layers = range(len(self.hidden) + 1)
+        return [*(f"layers.{i}" for i in layers), *(f"biases.{i}" for i in layers if self.bias)]
+
+    def build(self, context: Any) -> Any:
+        from ....models import MLP
+
+        sizes = _sizes(self.hidden, context.task)
+        return MLP(sizes=sizes, activation=self.activation, bias=self.bias, key=context.key("model"))
+
+
+def _sizes(hidden: tuple[int, ...], task: Any) -> tuple[int, ...]:
+    return (task.tokens.shape[-1], *hidden, task.labels.shape[-1])

@@ -1,0 +1,1 @@
+"""`sensitivities`: families of problems along which a run is differentiated."""

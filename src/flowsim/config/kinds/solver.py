@@ -1,0 +1,95 @@
+"""`solver`: how the flow is integrated. One kind for each solver of `flowsim solvers`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ...solver_names import AUTO, BY_KIND, DEFAULT_TOLERANCES, SMALLEST_RTOL, SOLVERS, SYMMETRIC
+from ..base import Positive, Whole
+from ..kind import Kind, kind, section_fields
+from ..remark import Remark
+
+
+@section_fields("solver")
+class Solver(Kind):
+    """A solver of `flowsim solvers` with its accuracy.
+
+    **Fields:** `rtol`, `atol`: tolerances of a step's error test; an experiment fills them in by its precision when
+    they are not given; `step`: a fixed step size instead of the error test; `max_steps`: limit on attempted steps;
+    `target_error`: tighten the tolerances until the certified relative error is below it.
+    """
+
+    rtol: Positive | None = None
+    atol: Positive | None = None
+    step: Positive | None = None
+    max_steps: Annotated[Whole, Field(ge=1, le=10**9)] = 1_000_000
+    target_error: Positive | None = None
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        flow = experiment.flow
+        plain = flow.traits.symmetric and not flow.adjusted and flow.reduction != "gram"
+        if self.kind in SYMMETRIC and not plain:
+            yield Remark(
+                ("solver", "kind"), f"must not be {self.kind} here: it is for flows whose Jacobian is symmetric, which "
+                "are plain gradient and modified_gradient flows in any reduction but gram", "take stabilized",
+            )  # fmt: skip
+
+    def build(self, context: Any) -> Any:
+        """None: `simulation.prepare` makes flowsim's own solvers from their names."""
+        return None
+
+
+def solver_remarks(solver: Any, experiment: Any) -> Iterator[Remark]:
+    """What must hold between any solver and the rest."""
+    yield from _tolerance(solver, experiment.precision)
+    yield from _target(solver, experiment)
+    yield from _step(solver, experiment.flow)
+
+
+def _tolerance(solver: Any, precision: str) -> Iterator[Remark]:
+    floor = SMALLEST_RTOL[precision]
+    if solver.rtol is not None and solver.rtol < floor:
+        better = " or use precision: float64" if precision == "float32" else ""
+        what = f"must be at least {floor:g} in {precision}, whose rounding is about as large"
+        yield Remark(("solver", "rtol"), what, f"raise it{better}")
+
+
+def _target(solver: Any, experiment: Any) -> Iterator[Remark]:
+    if solver.target_error is None:
+        return
+    if solver.step is not None:
+        yield Remark(("solver", "target_error"), "must be left out with a fixed solver.step, which has no tolerances")
+    if experiment.certificate.method == "none":
+        what = "must come with a certificate, which says what the error is"
+        yield Remark(("solver", "target_error"), what, "set certificate: true")
+
+
+def _step(solver: Any, flow: Any) -> Iterator[Remark]:
+    if solver.step is None:
+        if solver.kind in BY_KIND and not BY_KIND[solver.kind].adaptive:
+            why = f"{solver.kind} has no error estimate and needs a fixed step size"
+            yield Remark(("solver", "step"), f"is missing; {why}")
+        return
+    if solver.kind == "auto":
+        yield Remark(("solver", "step"), "must come with a solver by name", "set solver.kind, or remove step")
+    if solver.step > flow.t1:
+        yield Remark(("solver", "step"), f"must be at most flow.t1 = {flow.t1:g}")
+    elif flow.t1 / solver.step > solver.max_steps:
+        least = flow.t1 / solver.max_steps
+        what = f"must be at least flow.t1 / solver.max_steps = {least:.3g}"
+        yield Remark(("solver", "step"), what, "raise it, or raise max_steps")
+
+
+def filled(solver: Any, precision: str) -> Any:
+    """The solver with the tolerances that suit the precision where none are given."""
+    rtol, atol = DEFAULT_TOLERANCES[precision]
+    return solver.model_copy(update={"rtol": solver.rtol or rtol, "atol": solver.atol or atol})
+
+
+def _register(name: str, use: str) -> type[Solver]:
+    words = "".join(part.capitalize() for part in name.split("_"))
+    return kind("solver", name)(type(f"{words}Solver", (Solver,), {"__doc__": use, "__module__": __name__}))
+
+
+OF_TABLE = {"auto": _register("auto", AUTO), **{info.kind: _register(info.kind, info.use) for info in SOLVERS}}

@@ -1,0 +1,31 @@
+"""A task from the user's own samples."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from ...base import Count, FilePath
+from ...kind import Traits, kind
+from ...remark import Remark
+from .base import TaskKind
+
+
+@kind("task", "file")
+class FileTask(TaskKind):
+    """The user's own samples: an `.npz` file with `tokens`, `labels` and, if there are any, `groups`."""
+
+    traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", files=("path",))
+
+    path: FilePath
+    vocabulary: Count
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        if self.vocabulary < 3:
+            what = "must be at least 3: words 0, 1, 2 are the targets and the common word"
+            yield Remark(("task", "vocabulary"), what)
+
+    def build(self, context: Any) -> Any:
+        from ....tasks import from_arrays
+        from ...arrays import load_task_arrays
+
+        found = load_task_arrays(context.path(self.path), self.vocabulary)
+        return from_arrays(found["tokens"], found["labels"], vocabulary=self.vocabulary, groups=found.get("groups"))

@@ -1,0 +1,83 @@
+"""A section of an experiment file whose `kind` says which class reads it."""
+
+import dataclasses
+import warnings
+from typing import Annotated, Any
+
+from pydantic_core import PydanticCustomError, core_schema
+
+from .kind import Kind, registered
+
+
+class OldSpelling(FutureWarning):
+    """Something is written as earlier versions wanted it: it is still read, and said."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Of:
+    """The annotation of a field that holds a kind of `section`; `default`: the kind of a mapping that names none.
+
+    Which kinds there are is looked up when a value is checked, so that those of plugins count.
+    """
+
+    section: str
+    default: str | None = None
+
+    def chosen(self, value: Any) -> type[Kind] | None:
+        """The class that reads a value, None if the value does not say it."""
+        name = value.get("kind", self.default) if isinstance(value, dict) else value
+        if isinstance(value, dict) and name == "plugin":
+            name = value.get("use")
+        return registered(self.section).get(name) if isinstance(name, str) else None
+
+    def validate(self, value: Any) -> Kind:
+        """The kind's object; `logistic` is short for `{kind: logistic}`."""
+        if isinstance(value, Kind) and value.section == self.section:
+            return value
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, dict):
+            raise PydanticCustomError("model_type", "must hold `key: value` lines")
+        value = _current(self.section, value)
+        known = list(registered(self.section))
+        if "kind" not in value and self.default is None:
+            raise PydanticCustomError("flowsim_kind_missing", "choose one", {"known": known})
+        which = self.chosen(value)
+        if which is None:
+            raise PydanticCustomError("flowsim_kind", "no such kind", {"known": known, "given": value.get("kind")})
+        return which.model_validate({"kind": which.model_fields["kind"].default, **value})
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value, info: value.model_dump(mode=info.mode), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        kinds = registered(self.section)
+        names = {"type": "string", "enum": list(kinds), "description": f"Short for {{kind: …}}; {self.section}."}
+        return {"anyOf": [names, *(handler(which.__pydantic_core_schema__) for which in kinds.values())]}
+
+
+def of(section: str, default: str | None = None) -> Any:
+    """The type of a field that holds one kind of a section."""
+    return Annotated[Kind, Of(section, default)]
+
+
+def _current(section: str, value: dict) -> dict:
+    """`{kind: plugin, use: NAME, arguments: {…}}`, as earlier versions had it, is `{kind: NAME, …}`."""
+    if value.get("kind") != "plugin" or not isinstance(value.get("use"), str):
+        return value
+    arguments = value.get("arguments", {})
+    if not isinstance(arguments, dict):
+        return value
+    warnings.warn(
+        f"{section}: {{kind: plugin, use: {value['use']}}} is the old spelling; write {{kind: {value['use']}, …}} "
+        "with the arguments as fields",
+        OldSpelling,
+        stacklevel=2,
+    )
+    rest = {key: item for key, item in value.items() if key not in ("use", "arguments")}
+    return {**rest, **arguments, "kind": value["use"]}
