@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from flowsim.config.problems import ExperimentErrors
 from flowsim.config import load_text
+from flowsim.config.problems import ExperimentErrors
 from flowsim.experiment import build, sizes
 
 from . import killing
