@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 import flowsim
-from flowsim._simulate import Settings, prepare
+from flowsim.simulation import Settings, prepare
 
 
 def paper_problem():
@@ -59,8 +59,8 @@ def main(repeats=9):
             return jax.block_until_ready(bare(problem, jnp.asarray(t1), jnp.asarray(rtol), jnp.asarray(atol), s).ys)
 
         work = {"bare diffeqsolve": bare_run}
-        work |= {name: (lambda p=p: list(p.march())) for name, p in prepared.items()}
-        work["flow, 200 saved times"] = lambda p=saved: list(p.march())
+        work |= {name: (lambda p=p: run(p)) for name, p in prepared.items()}
+        work["flow, 200 saved times"] = lambda p=saved: run(p)
         seconds = {name: [] for name in work}
         for run in work.values():
             run()  # compile

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import flowsim
-from flowsim._simulate import Settings, assemble, prepare
-from flowsim.simulation import start
+from flowsim.result import assemble
+from flowsim.simulation import AbstractConsumer, ForEach, Settings, prepare, run, start
 from flowsim.simulation.stiff import curvature, give_up, reconsider
 from flowsim.store.segments import Identity, Segments
 
@@ -80,10 +80,25 @@ def test_events_and_saved_rows_do_not_notice():
     np.testing.assert_allclose(result.dataset["first"], np.exp(-0.02 * times), atol=1e-5)
 
 
-def test_a_run_that_is_gone_on_with_is_the_same_to_the_last_bit(tmp_path):
+class Stored(AbstractConsumer):
+    """Restores a history from segments, and notes the solver with which it went on."""
+
+    def __init__(self, segments, solvers):
+        self._segments, self._solvers = segments, solvers
+
+    def begin(self, prepared, history):
+        self._segments.restore(prepared.methods, WHO, history)
+        self._solvers.append(history.solver)
+
+    def take(self, chunk, history):
+        pass
+
+
+def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path):
     """From every chunk on, those before and after the change of hands among them."""
     prepared = run_of(stiff())
-    chunks = list(prepared.march())
+    chunks = []
+    run(prepared, ForEach(chunks.append))
     kinds = [chunk.solver for chunk in chunks]
     assert len(set(kinds)) == 2
     whole = prepared.history()
@@ -94,15 +109,13 @@ def test_a_run_that_is_gone_on_with_is_the_same_to_the_last_bit(tmp_path):
         segments.create()
         for index, chunk in enumerate(chunks[:k]):
             segments.append(index, chunk, WHO)
-        history = prepared.history()
-        segments.restore(prepared.methods, WHO, history)
-        assert history.solver == kinds[k - 1]
-        for chunk in prepared.march(history):
-            history.add(chunk)
+        solvers = []
+        history = run(prepared, Stored(segments, solvers))
+        assert solvers == [kinds[k - 1]]
         assert history.switches == whole.switches
         for mine, other in zip(jax.tree.leaves(history.carry), jax.tree.leaves(whole.carry), strict=True):
             np.testing.assert_array_equal(mine, other)
-    record = assemble(prepared, whole, 0.0, 0.0).solver
+    record = assemble(prepared, whole).solver
     assert [switch.kind for switch in record.switches] == ["stabilized4"]
 
 

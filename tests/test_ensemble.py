@@ -130,8 +130,8 @@ def test_members_of_other_shapes_are_refused():
 
 
 def test_a_batch_fits_the_memory():
-    from flowsim._simulate import Settings, prepare
     from flowsim.ensemble.together import members_at_once
+    from flowsim.simulation import Settings, prepare
 
     small = prepare(make(0), Settings(1.0))
     assert members_at_once(small, 10) == 10
@@ -236,7 +236,7 @@ def test_a_batch_that_ended_is_not_run_again():
         def put(self, member):
             self.members[member.seed] = member
 
-    from flowsim._simulate import Settings, prepare
+    from flowsim.simulation import Settings, prepare
 
     def prepared(seed):
         ran.append(seed)

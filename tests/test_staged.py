@@ -1,14 +1,12 @@
 """Staged flows: which leaves train when, switched by events at their exact times."""
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import flowsim
-from flowsim import flows
+from flowsim import flows, simulation
 
 from .test_flows import run
 
@@ -49,18 +47,29 @@ def _b(p):
     return p["b"][0]
 
 
+class From(simulation.AbstractConsumer):
+    """Puts a chunk into the history, as if it had been stored."""
+
+    def __init__(self, chunk):
+        self._chunk = chunk
+
+    def begin(self, prepared, history):
+        history.add(self._chunk)
+
+    def take(self, chunk, history):
+        pass
+
+
 def test_stages_go_on_from_a_carry():
     """A run that is taken up from the carry of any chunk takes the same steps to the last bit."""
     problem = flowsim.Problem.from_loss(_two_rates, {"a": jnp.ones(2), "b": jnp.ones(3)})
     flow = flows.staged([{"train": ["a"], "until": "product"}, {"train": ["b"]}], flows.momentum(friction=1.0))
     event = flowsim.events.crossing("product", _product, direction="down")
-    entry = sys.modules[flowsim.simulate.__module__]
-    prepared = entry.prepare(problem, entry.Settings(3.0), events=[event], flow=flow)
-    chunks = list(prepared.march())
+    prepared = simulation.prepare(problem, simulation.Settings(3.0), events=[event], flow=flow)
+    chunks, again = [], []
+    simulation.run(prepared, simulation.ForEach(chunks.append))
     assert len(chunks) >= 2
-    history = prepared.history()
-    history.add(chunks[0])
-    again = list(prepared.march(history))
+    simulation.run(prepared, From(chunks[0]), simulation.ForEach(again.append))
     for x, y in zip(*(jax.tree.leaves(c[-1].carry.state) for c in (chunks, again)), strict=True):
         np.testing.assert_array_equal(x, y)
 

@@ -11,11 +11,12 @@ import pytest
 import xarray
 
 import flowsim
-from flowsim import claims
-from flowsim._simulate import Settings, collect, prepare, simulate
+from flowsim import claims, simulate
 from flowsim.claims import Word
 from flowsim.claims import yang2024 as theory
 from flowsim.claims.yang2024 import phase2, scaling
+from flowsim.result import assemble
+from flowsim.simulation import Settings, prepare, run
 
 SAMPLES, LENGTH, VOCABULARY, WIDTH, NEURONS = 60, 4, 103, 40_000, 8
 
@@ -41,7 +42,7 @@ def evidence_of(problem, t1=100.0, reduction="auto"):
     probes = prepared.plan.probes + theory.measured(problem, prepared.reduction)
     prepared = dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, probes=probes))
     fresh = flowsim.tasks.cooccurrence(samples=600, length=LENGTH, vocabulary=VOCABULARY, key=jax.random.key(9))
-    return theory.observe(problem, prepared.reduction, collect(prepared), tolerance=1e-7, fresh=fresh)
+    return theory.observe(problem, prepared.reduction, assemble(prepared, run(prepared)), tolerance=1e-7, fresh=fresh)
 
 
 def words(evidence, constants=theory.DEFAULT):

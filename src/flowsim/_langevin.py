@@ -24,7 +24,7 @@ from ._types import Key
 from .moment import Lift, Moment
 from .probes import Probe
 from .problem import Problem
-from .result import Status, Trajectory, Variable
+from .records import Status, Trajectory, Variable
 
 _LARGEST_STEPS = 10**8
 

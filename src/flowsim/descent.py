@@ -15,7 +15,7 @@ from jaxtyping import Array, Int, PyTree
 from . import probes
 from .moment import Lift, Moment
 from .problem import Problem
-from .result import Trajectory, Variable
+from .records import Trajectory, Variable
 
 Optimiser = optax.GradientTransformation
 

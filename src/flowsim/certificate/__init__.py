@@ -1,7 +1,7 @@
 """How exact a result is: error bounds from independent evidence, and what the exact flow conserves."""
 
 from ..invariants import Product, drift, find_products
-from .certify import certify, witness
-from .record import Certificate
+from .certify import certify, verifying
+from .record import Certificate, Uncertified
 
-__all__ = ["Certificate", "Product", "certify", "drift", "find_products", "witness"]
+__all__ = ["Certificate", "Product", "Uncertified", "certify", "drift", "find_products", "verifying"]

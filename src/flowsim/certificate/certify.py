@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,97 +13,90 @@ from scipy.ndimage import maximum_filter1d
 from .. import _tree, probes, reductions, solvers
 from .._jit import light
 from .._types import Parameters, Scalar
-from ..flows import Gradient
+from ..flows import Gradient, gradients_per_velocity
 from ..invariants import Product, drift, find_products, of_words
 from ..models import CooccurrenceTransformer
-from ..result import Result
-from ..simulation import Carry, Plan
+from ..records import Status
+from ..simulation import Carry, History, Plan, Prepared, Settings, run
+from ..solver_names import BY_KIND
 from ..solvers import Method
-from .record import Certificate
+from .record import Certificate, Uncertified
 from .words import frozen_directions, homogeneity
 
-# kind -> (another solver, by how much its tolerance is tighter). Methods of like cost per accuracy, so that the
-# evidence costs about as much as the run. Low orders are checked by a higher one, which is cheaper still.
-_WITNESS = {
-    "dopri8": ("dop853", 4.0),
-    "dop853": ("dopri8", 16.0),  # errors of the two have been seen to agree to a third at 4
-    "tsit5": ("dopri5", 4.0),
-    "dopri5": ("tsit5", 4.0),
-    "bosh3": ("tsit5", 10.0),
-    "heun": ("tsit5", 10.0),
-    "midpoint": ("tsit5", 10.0),
-    "ralston": ("tsit5", 10.0),
-    "euler": ("tsit5", 10.0),
-    "kvaerno3": ("kvaerno5", 10.0),
-    "kvaerno4": ("kvaerno5", 10.0),
-    "kvaerno5": ("kvaerno4", 4.0),
-    "stabilized": ("stabilized4", 4.0),
-    "stabilized4": ("stabilized", 4.0),
-    "exponential": ("stabilized4", 4.0),
-}
 _TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
-# The witness has an error of its own, and errors of two runs may partly cancel. On 200 random problems
+# The second integration has an error of its own, and errors of two runs may partly cancel. On 200 random problems
 # (`benchmarks/certificates.py`) twice the distance between the two covered the true error in 95 % of the cases, and
 # fell short of it by less than a factor 2 in the others.
 _SAFETY = 4.0
 _NEIGHBOURS = 5  # saved times over which the distance of two curves is taken at its largest
 _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 
-_SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling the witness well
-
-Integrate = Callable[[Any], tuple[Result, Carry]]
+_SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling it well
 
 
-def certify(prepared: Any, carry: Carry, result: Result, integrate: Integrate) -> Certificate:
+def certify(prepared: Prepared, result: Uncertified, *, verification: History | None = None) -> Certificate:
     """Bound the error of a result by a second integration (see `docs/how-exact.md`).
 
-    **Arguments:** `prepared`: the run; its settings say which evidence is wanted. `carry`: its end. `integrate`: runs
-    it again as it is told.
+    **Arguments:** `prepared`: the run; its settings say which evidence is wanted. `result`: what it gave.
+    `verification`: the history of `verifying(prepared, result)` if that was run already, in a batch.
+
+    **Returns:** the certificate; `result.certified(certificate)` is the result with its error bands.
     """
-    gram = prepared.settings.certificate == "gram"
-    again = witness(prepared, result)
+    gram, carry = prepared.settings.certificate == "gram", result.carry
+    again = verifying(prepared, result)
     plan = again.plan
-    there, other = integrate(again)
+    there = run(again) if verification is None else verification
+    other = cast(Carry, there.carry)
     points = [_start(prepared.plan), _end(prepared.plan, carry), _end(plan, other)]
     if gram:
         points = [_products(prepared.plan, points[0]), _products(prepared.plan, points[1]), points[2]]
     travelled, apart, size = map(float, _lengths(*points))
-    travelled = max(travelled, float(jnp.finfo(plan.end.high.dtype).tiny))
     floor = _rounding_floor(size, carry, travelled)
-    apart = apart / travelled if there.status.ok else math.inf
-    warnings = _warnings(result, there)
+    apart = _over(apart, travelled) if _ended(there).ok else math.inf
     return Certificate(
         relative_error=float(_SAFETY * apart + floor),
         energy_identity=result.energy_identity,
-        invariants=_invariants(prepared.plan, carry, result),
+        invariants=_invariants(prepared.plan, result),
         event_errors=_event_errors(result, there),
         probe_errors=_probe_errors(result, there, floor),
         rounding_floor=float(floor),
-        method=_method(prepared, again, gram, bool(there.solver.switches)),
-        evaluations=there.solver.vector_field_evaluations,
-        warnings=warnings,
+        method=_method(prepared, again, gram, bool(there.switches)),
+        evaluations=gradients_per_velocity(plan.flow) * int(other.evaluations),
+        warnings=_warnings(result, there),
     )
 
 
-def _times(prepared, plan):
+def _over(length: float, travelled: float) -> float:
+    """Relative to the distance travelled. A flow that never moved is exact if the other did not move either."""
+    if travelled == 0:
+        return 0.0 if length == 0 else math.inf
+    return length / travelled
+
+
+def _ended(history: History) -> Status:
+    return cast(Status, history.status)
+
+
+def _times(prepared: Prepared, plan: Plan) -> str:
     ratio = prepared.settings.rtol / float(plan.method.controller.rtol)
     return "the same" if ratio < 1.01 else f"{ratio:.3g} times tighter"
 
 
-def witness(prepared: Any, result: Result) -> Any:
-    """The run that certifies another: other solvers, a tighter tolerance, and as far as the run came."""
+def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
+    """The run that verifies another: other solvers, a tighter tolerance, and as far as the run came."""
     plan, dtype = prepared.plan, prepared.plan.end.high.dtype
     end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
-    stiff = None if prepared.stiff is None else _witness_method(prepared.stiff.kind, prepared.settings, dtype)
-    method = _witness_method(plan.method.kind, prepared.settings, dtype)
+    stiff = None if prepared.stiff is None else _verifying_method(prepared.stiff.kind, prepared.settings, dtype)
+    method = _verifying_method(plan.method.kind, prepared.settings, dtype)
     work = result.solver.vector_field_evaluations * _tree.size(plan.problem.parameters)
     plan = dataclasses.replace(plan, method=method, end=end, short=work <= _SHORT)
     again = dataclasses.replace(prepared, plan=plan, stiff=stiff)
     return _as_gram(again) if prepared.settings.certificate == "gram" else again
 
 
-def _witness_method(kind: str, settings: Any, dtype: Any) -> Method:
-    other, factor = _WITNESS[kind]
+def _verifying_method(kind: str, settings: Settings, dtype: Any) -> Method:
+    info = BY_KIND[kind]
+    other, factor = info.certified_by, info.certified_tighter
     if other in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
         other, factor = "dop853", 4.0
     # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
@@ -112,7 +105,7 @@ def _witness_method(kind: str, settings: Any, dtype: Any) -> Method:
     return solvers.make(other, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
 
 
-def _as_gram(prepared: Any) -> Any:
+def _as_gram(prepared: Prepared) -> Prepared:
     """The same run as its Gram system: another ODE, so that an error in either vector field shows as well."""
     reduction = reductions.reduce(prepared.plan.lift.original, "gram")
     plan = dataclasses.replace(
@@ -124,11 +117,11 @@ def _as_gram(prepared: Any) -> Any:
     return dataclasses.replace(prepared, plan=plan, reduction=reduction)
 
 
-def _method(prepared: Any, again: Any, gram: bool, switched: bool) -> str:
+def _method(prepared: Prepared, again: Prepared, gram: bool, switched: bool) -> str:
     plan = again.plan
     system = "of the Gram system (inner products of words) " if gram else ""
     tolerance = _times(prepared, plan)
-    kinds = f"{plan.method.kind} and {again.stiff.kind}" if switched else plan.method.kind
+    kinds = f"{plan.method.kind} and {again.stiff.kind}" if switched and again.stiff is not None else plan.method.kind
     return f"second integration {system}by {kinds} at {tolerance} tolerance, distance × {_SAFETY:g}"
 
 
@@ -157,27 +150,31 @@ def _lengths(start: Parameters, end: Parameters, other: Parameters) -> tuple[Sca
 def _rounding_floor(size: float, carry: Carry, travelled: float) -> float:
     """Rounding of a state of norm `size`, one unit a step in random directions, over the distance travelled."""
     eps = float(jnp.finfo(carry.step.dtype).eps)
-    return _ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size / travelled
+    return _over(_ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size, travelled) if travelled else 0.0
 
 
-def _event_errors(result: Result, witness: Result) -> dict[str, float | None]:
+def _crossings(there: History, name: str) -> list[float]:
+    return [crossing.time for crossing in there.crossings if crossing.event == name]
+
+
+def _event_errors(result: Uncertified, verification: History) -> dict[str, float | None]:
     eps = np.finfo(float).eps
     errors: dict[str, float | None] = {}
-    for name, record in result.events.items():
-        there = witness.events[name]
-        if record.time is None or there.time is None:
+    for name, record in result.crossings.items():
+        there = _crossings(verification, name)
+        if record.time is None or not there:
             errors[name] = None
         else:
-            errors[name] = float(_SAFETY * abs(record.time - there.time) + 8 * eps * max(record.time, there.time))
+            errors[name] = float(_SAFETY * abs(record.time - there[0]) + 8 * eps * max(record.time, there[0]))
     return errors
 
 
-def _probe_errors(result: Result, witness: Result, floor: float) -> Mapping[str, np.ndarray]:
-    here, there = result.trajectory, witness.trajectory
-    common = min(len(here.time), len(there.time))
+def _probe_errors(result: Uncertified, verification: History, floor: float) -> Mapping[str, np.ndarray]:
+    here, there = result.trajectory, verification.rows
+    common = min(len(here.time), len(verification.times))
     errors = {}
     for name, values in here.values.items():
-        other = there.values.pop(name, None)  # the witness is not needed afterwards, and may be large
+        other = there.get(name)
         if other is None or name.startswith("invariant_"):
             continue  # a drift is an error already
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
@@ -189,15 +186,17 @@ def _probe_errors(result: Result, witness: Result, floor: float) -> Mapping[str,
     return errors
 
 
-def _warnings(result: Result, witness: Result) -> tuple[str, ...]:
+def _warnings(result: Uncertified, verification: History) -> tuple[str, ...]:
     found = []
-    if not witness.status.ok:
-        found.append(f"the second integration ended early ({witness.status.message}): no error bound")
-    for name, record in result.events.items():
-        if len(record.crossings) != len(witness.events[name].crossings):
+    status = _ended(verification)
+    if not status.ok:
+        found.append(f"the second integration ended early ({status.message}): no error bound")
+    for name, record in result.crossings.items():
+        there = _crossings(verification, name)
+        if len(record.crossings) != len(there):
             found.append(
                 f"the two integrations see event {name} {len(record.crossings)} and "
-                f"{len(witness.events[name].crossings)} times: it is close to not happening, or rounding moves it"
+                f"{len(there)} times: it is close to not happening, or rounding moves it"
             )
         if any(not crossing.refined or not crossing.resolved for crossing in record.crossings):
             found.append(f"event {name}: a step was not resolved by the scan; a crossing may be missing")
@@ -209,10 +208,10 @@ def _drifts(products: tuple[Product, ...], start: Parameters, end: Parameters) -
     return [drift(product, start, end) for product in products]
 
 
-def _invariants(plan: Plan, carry: Carry, result: Result) -> dict[str, float]:
+def _invariants(plan: Plan, result: Uncertified) -> dict[str, float]:
     if not isinstance(plan.flow, Gradient):
         return {}
-    start, end = plan.problem.parameters, plan.flow.parameters(carry.state.flow)
+    start, end = plan.problem.parameters, plan.flow.parameters(result.carry.state.flow)
     # The paper's pairs are known; the search for those of other models compiles the risk's gradient anew.
     products = of_words(start) if plan.problem.is_word_problem else find_products(plan.problem)
     names = [product.name for product in products]

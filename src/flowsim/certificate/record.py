@@ -2,8 +2,33 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import PyTree
+
+from ..records import EventRecord, SolverRecord, Status, Trajectory
+from ..simulation import Carry
+
+
+@runtime_checkable
+class Uncertified(Protocol):
+    """What of a result its certificate is made from; see `flowsim.Result`."""
+
+    @property
+    def model(self) -> PyTree: ...
+    @property
+    def crossings(self) -> Mapping[str, EventRecord]: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def solver(self) -> SolverRecord: ...
+    @property
+    def trajectory(self) -> Trajectory: ...
+    @property
+    def energy_identity(self) -> float: ...
+    @property
+    def carry(self) -> Carry: ...
 
 
 @dataclasses.dataclass(frozen=True)

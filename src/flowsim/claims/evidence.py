@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..problem import Problem
-from ..result import Crossing, EventRecord, Result
+from ..records import Crossing, EventRecord
+from ..result import Result
 from .finding import NotReachedError
 from .measured import Measured
 

@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from .. import descent as discrete
-from .._simulate import Prepared
 from ..moment import Lift, Moment
 from ..probes import Probe
 from ..problem import Problem
-from ..result import Status
-from ..simulation import Clock
+from ..records import Status
+from ..simulation import AbstractConsumer, Chunk, Clock, History, Prepared, run
 
 _NUMBERS = 2e7  # that the flow's path may hold in memory at once
 
@@ -63,7 +62,7 @@ def alongside(
     at: np.ndarray,
     padded: int = 0,
 ) -> Steps:
-    """March the flow, which saves at every step's time, and take the steps beside it.
+    """Integrate the flow, which saves at every step's time, and take the steps beside it.
 
     The path is used chunk by chunk, so that it is never in memory as a whole.
 
@@ -83,22 +82,34 @@ def alongside(
     )  # fmt: skip
     asked = np.zeros(len(prepared.save_times), bool)
     asked[at] = True
-    state = (plan.problem.parameters, transformation.init(plan.problem.parameters))
-    done, found, crossings, status = 0, [], {}, None
-    for chunk in dataclasses.replace(prepared, plan=plan).march():
-        count, status = len(chunk.times), chunk.status
-        rows = _filled(chunk.rows["path"][:count], capacity)
-        flags = _filled(asked[done : done + count], capacity)
-        state, measured = _advance(
-            setting, state, jnp.asarray(rows), jnp.asarray(flags), jnp.asarray(done), jnp.asarray(count)
-        )
-        found.append([np.asarray(x)[:count] for x in measured])
-        done += count
-        for crossing in chunk.crossings:
-            crossings.setdefault(crossing.event, crossing.time)
-    assert status is not None
-    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Steps(distance, travelled, conditions, sharpness, status, crossings)
+    beside = _Beside(setting, (plan.problem.parameters, transformation.init(plan.problem.parameters)), asked, capacity)
+    history = run(dataclasses.replace(prepared, plan=plan), beside)
+    crossings = {crossing.event: crossing.time for crossing in reversed(history.crossings)}  # the first of each
+    assert history.status is not None
+    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*beside.found, strict=True))
+    return Steps(distance, travelled, conditions, sharpness, history.status, crossings)
+
+
+class _Beside(AbstractConsumer):
+    """Takes the optimizer's steps up to where the flow is."""
+
+    def __init__(self, setting: _Setting, state: PyTree, asked: np.ndarray, capacity: int):
+        self._setting, self._state, self._asked, self._capacity = setting, state, asked, capacity
+        self._done, self.found = 0, []
+
+    def begin(self, prepared: Prepared, history: History) -> None:
+        pass
+
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        count = len(chunk.times)
+        rows = _filled(chunk.rows["path"][:count], self._capacity)
+        flags = _filled(self._asked[self._done : self._done + count], self._capacity)
+        self._state, measured = _advance(
+            self._setting, self._state, jnp.asarray(rows), jnp.asarray(flags), jnp.asarray(self._done),
+            jnp.asarray(count),
+        )  # fmt: skip
+        self.found.append([np.asarray(x)[:count] for x in measured])
+        self._done += count
 
 
 def _filled(values: np.ndarray, length: int) -> Array:

@@ -14,11 +14,11 @@ from scipy.integrate import solve_ivp
 
 from .. import descent as discrete
 from .. import probes
-from .._simulate import Settings, collect, prepare
 from ..events import Event
 from ..moment import Lift, Moment
 from ..problem import Problem
-from ..simulation import Stopwatch
+from ..result import assemble
+from ..simulation import Settings, Stopwatch, prepare, run
 from ..solver_names import CONTESTANTS, OPTAX, SCIPY
 
 
@@ -77,8 +77,8 @@ def _flowsim(task: Task, solver: str, setting: float) -> Outcome:
     rtol = 1e-6 if solver == "euler" else setting
     settings = Settings(task.t1, solver, rtol, rtol * task.atol_ratio, fixed, task.max_steps)
     prepared = prepare(task.problem, settings, events=task.events, save_times=task.save_times, reduction="none")
-    first = collect(prepared)  # traces and compiles
-    results = [collect(prepared) for _ in range(task.repeats)] if task.repeats else [first]
+    first = assemble(prepared, run(prepared))  # traces and compiles
+    results = [assemble(prepared, run(prepared)) for _ in range(task.repeats)] if task.repeats else [first]
     last = results[-1]
     scalars = {name: values for name, values in last.trajectory.values.items() if values.ndim == 1}
     whole = all(len(values) == len(task.save_times) for values in scalars.values())

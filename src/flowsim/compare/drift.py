@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import _tree, flows, probes, solvers
 from .. import descent as discrete
-from .._simulate import Settings, prepare
 from ..events import Event
 from ..problem import Problem
+from ..simulation import Settings, prepare
 from .alongside import Steps, alongside
 
 

@@ -1,6 +1,6 @@
 """Many seeds of one experiment: threads over members on every core, or one batch of them on an accelerator."""
 
-from ..result import QUANTILES, EventTimes
+from ..records import QUANTILES, EventTimes
 from .loop import cores, each
 from .record import EnsembleResult, Member
 from .run import Shelf, run, shared_reduction, simulate

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ..certificate import Certificate
-from ..result import EventRecord, EventTimes, Result, SolverRecord, Status, Trajectory
+from ..records import EventRecord, EventTimes, SolverRecord, Status, Trajectory
+from ..result import Result
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,13 @@ from typing import Any
 import jax
 
 from .. import reductions
-from .._simulate import Prepared, Settings, collect, prepare
 from ..problem import Problem
+from ..result import assemble
+from ..simulation import Prepared, Settings, prepare
+from ..simulation import run as integrate
 from .loop import each, on_device
 from .record import EnsembleResult, Member
-from .together import certified_together, collect_together, members_at_once, prepare_all
+from .together import certified_together, integrate_together, members_at_once, prepare_all
 
 _SETTINGS = ("solver", "rtol", "atol", "step", "max_steps")
 
@@ -135,7 +137,8 @@ def _one_by_one(prepare, seeds: Sequence[int], certified: bool, workers: int | N
     def work(item: tuple[int, int]) -> Member:
         number, seed = item
         with on_device(number):
-            member = Member.of(seed, collect(prepare(seed)), certified=certified)
+            own = prepare(seed)
+            member = Member.of(seed, assemble(own, integrate(own)), certified=certified)
         shelf.put(member)
         return member
 
@@ -155,10 +158,9 @@ def _in_batches(prepare, seeds: Sequence[int], certified: bool, batch: int | Non
         if len(kept) == len(own):
             return kept
         prepared = prepare_all(prepare, own)
-        ended = collect_together(prepared, size, device)
-        results = [result for result, _ in ended]
+        results = integrate_together(prepared, size, device)
         if certified:
-            results = certified_together(prepared, ended, size, device)
+            results = certified_together(results, size, device)
         members = [Member.of(seed, result, certified=certified) for seed, result in zip(own, results, strict=True)]
         for member in members:
             shelf.put(member)

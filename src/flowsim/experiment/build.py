@@ -8,7 +8,6 @@ import numpy as np
 
 from .. import descent as discrete
 from .. import events, saving
-from .._simulate import Prepared, Settings, prepare
 from ..config import Context
 from ..config.kinds.flow import adjusted
 from ..config.making import blamed, built, event_of, probes_of, wrong_result
@@ -16,6 +15,7 @@ from ..config.problems import Place, refusal
 from ..config.schema import DescentConfig, Experiment
 from ..flows import AbstractFlow
 from ..problem import Problem
+from ..simulation import Prepared, Settings, prepare
 from ..solver_names import DEFAULT_TOLERANCES
 from ..tasks import Task
 from . import tried

@@ -7,7 +7,7 @@ from typing import Any
 from ..compare import Drift, against_flow, fitted_orders
 from ..config.schema import DescentConfig, Experiment
 from ..problem import Problem
-from ..result import Status
+from ..records import Status
 from . import build
 
 _EDGE_POINTS = 25  # steps at which the sharpness is measured

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import ensemble, report, store
-from .._simulate import Prepared
 from ..config.schema import Experiment
 from ..descent import Descent
 from ..ensemble import EnsembleResult, Member
 from ..problem import Problem
+from ..simulation import Prepared
 from . import build, descent
 from .members import FolderShelf
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..certificate import Certificate
 from ..ensemble import Member, Shelf
-from ..result import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
+from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
 from ..store import RunFolder
 
 

@@ -7,18 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import report, store
-from .._simulate import Prepared, assemble
 from ..config.kinds.figure import DEFAULT
 from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
 from ..probes import coordinates
 from ..problem import Problem
-from ..result import Result
-from ..simulation import Chunk, Stopwatch
+from ..records import Status
+from ..result import Result, assemble
+from ..simulation import AbstractConsumer, Chunk, ForEach, History, Prepared
+from ..simulation import run as integrate
 from . import build, descent, ensemble_run, sizes
 from .identity import environment, git_state, identity
 from .log import logging_to
-from .signals import Interrupted, Stop, stopping
+from .signals import Interrupted, stopping
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""
@@ -82,7 +83,13 @@ def run_experiment(
         if experiment.seeds:
             run.segments.open_members(identity(experiment, source_folder))
             return _run_ensemble(experiment, member, prepared, source_folder, run, progress, say)
-        result = _integrate(prepared, run, identity(experiment, source_folder), resume, stop, progress)
+        consumers: list[AbstractConsumer] = [Recorder(run, identity(experiment, source_folder))]
+        if progress is not None:
+            consumers.append(ForEach(lambda chunk: _tell(progress, prepared, chunk)))
+        consumers.append(ForEach(lambda _: stop.obey()))
+        with stop.patience():
+            history = stop.run(lambda: integrate(prepared, *consumers))
+        result = assemble(prepared, history)
         log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
         summary = _write(experiment, problem, result, run, say)
         return Outcome(run.path, summary, result.status.ok, Run(problem, prepared, result))
@@ -108,22 +115,17 @@ def _run_ensemble(
     return Outcome(run.path, summary, result.ok)
 
 
-def _integrate(prepared: Prepared, run, who, resume: bool, stop: Stop, progress: Progress | None) -> Result:
-    """To the end, one chunk after the other onto the disk."""
-    watch = Stopwatch()
-    history = prepared.history()
-    if resume:
-        run.segments.restore(prepared.methods, who, history)
-    if history.status is None:
-        march = iter(prepared.march(history))
-        with stop.patience():
-            while (chunk := stop.run(lambda: next(march, None))) is not None:
-                run.segments.append(history.number, chunk, who)
-                history.add(chunk)
-                if progress is not None:
-                    _tell(progress, prepared, chunk)
-                stop.obey()
-    return assemble(prepared, history, *watch.read())
+class Recorder(AbstractConsumer):
+    """Keeps a run on the disk, chunk by chunk, and takes an interrupted one up again."""
+
+    def __init__(self, run: store.RunFolder, identity: store.Identity):
+        self._segments, self._identity = run.segments, identity
+
+    def begin(self, prepared: Prepared, history: History) -> None:
+        self._segments.restore(prepared.methods, self._identity, history)
+
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        self._segments.append(history.number - 1, chunk, self._identity)
 
 
 def _done(run: store.RunFolder) -> Outcome:
@@ -142,7 +144,7 @@ def _write(experiment: Experiment, problem: Problem, result: Result, run: store.
     certified = experiment.certificate.method != "none"
     if certified:
         say("certificate: integrating again with another solver")
-        _ = result.certificate
+        result = result.certified(result.certificate)
     if experiment.discrete:
         say("discrete: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.discrete))
     descents = build.descents(experiment, problem)

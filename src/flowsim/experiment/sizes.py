@@ -10,12 +10,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import simulation as integrate
-from .._simulate import Prepared
+from .. import simulation
 from ..config.kinds.model import drawn_in_law
 from ..config.problems import Place, refusal
 from ..config.schema import Experiment
 from ..problem import Problem
+from ..simulation import Prepared
 
 _BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
 _COPIES = 3  # of the weights while they are drawn and reduced; of the saved rows while they are written
@@ -35,8 +35,8 @@ class Sizes:
 
 def measure(problem: Problem, prepared: Prepared) -> Sizes:
     """Sizes of a run that has been built, from shapes alone: nothing is computed."""
-    carry = eqx.filter_eval_shape(integrate.begin, prepared.plan)
-    row = eqx.filter_eval_shape(integrate.measure, prepared.plan, carry)
+    carry = eqx.filter_eval_shape(simulation.begin, prepared.plan)
+    row = eqx.filter_eval_shape(simulation.measure, prepared.plan, carry)
     parameters, state = _bytes(problem.parameters), _bytes(prepared.plan.problem.parameters)
     segments = len(prepared.save_times) * (8 + _bytes(row))
     work = _bytes(carry) + 16 * state  # stages of a step, and the interpolant's

@@ -9,13 +9,15 @@ from typing import Any, cast
 import jax.numpy as jnp
 
 from .. import ensemble, plot, report, store, tasks
-from .._simulate import Prepared, collect
 from ..claims import tally
 from ..claims import yang2024 as theory
 from ..claims.yang2024 import scaling
 from ..config.problems import Place, refusal
 from ..config.schema import Experiment, Scaling
 from ..problem import Problem
+from ..result import assemble
+from ..simulation import Prepared
+from ..simulation import run as integrate
 from . import build, ensemble_run
 from .run import Progress, run_experiment
 
@@ -96,9 +98,9 @@ def member(experiment: Experiment, folder: pathlib.Path, *, certify: bool = True
     """One run of an ensemble. Runs of equal shapes share one compiled program."""
     problem = build.problem(experiment, folder)
     prepared = instrument(problem, build.prepared(experiment, problem, folder))
-    result = collect(prepared)
+    result = assemble(prepared, integrate(prepared))
     if certify and experiment.certificate.method != "none":
-        _ = result.certificate
+        result = result.certified(result.certificate)
     return _evidence(experiment, problem, prepared, result)
 
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ..result import EventTimes
+from ..records import EventTimes
 from . import frame as _frame
 from . import style
 from .drawing import Drawing

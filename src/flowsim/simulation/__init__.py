@@ -1,28 +1,49 @@
-"""The loop: host-side chunks around one jitted function. The only caller of a solver's step."""
+"""All that is decided before the loop, and the loop: host-side chunks around one jitted function.
+
+    prepared = prepare(problem, Settings(t1=10.0))
+    history = run(prepared)
+
+It is the only caller of a solver's step.
+"""
 
 from .advance import advance, begin, measure, observe, proceed, start
+from .batch import Batch
 from .carry import Carry, Clock, Code, Plan, State
+from .consumers import AbstractConsumer, ForEach, TimeLimit
 from .history import History
-from .march import Chunk, digest, march
+from .march import Chunk, March, digest
+from .prepare import Prepared, Settings, prepare
+from .run import AbstractBackend, Alone, run, run_all
 from .stiff import Methods
 from .timing import Stopwatch
 
 __all__ = [
+    "AbstractBackend",
+    "AbstractConsumer",
+    "Alone",
+    "Batch",
     "Carry",
     "Chunk",
     "Clock",
     "Code",
+    "ForEach",
     "History",
+    "March",
     "Methods",
     "Plan",
+    "Prepared",
+    "Settings",
     "State",
     "Stopwatch",
+    "TimeLimit",
     "advance",
     "begin",
     "digest",
-    "march",
     "measure",
     "observe",
+    "prepare",
     "proceed",
+    "run",
+    "run_all",
     "start",
 ]

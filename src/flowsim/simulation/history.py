@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..result import Crossing, Status, Switch
+from ..records import Crossing, Status, Switch
 from .carry import Carry
 from .march import Chunk
 
@@ -25,6 +25,7 @@ class History:
         self.event_evaluations = 0
         self.solver = solver
         self.switches: list[Switch] = []
+        self.seconds_compile = self.seconds_run = 0.0
 
     def add(self, chunk: Chunk) -> None:
         self.number += 1
@@ -42,6 +43,11 @@ class History:
             if name not in self._columns:
                 self._columns[name] = np.empty((self._size, *values.shape[1:]), values.dtype)
             self._columns[name][before : self._filled] = values
+
+    @property
+    def time(self) -> float:
+        """Where the run stands."""
+        return 0.0 if self.carry is None else self.carry.clock.to_host()
 
     @property
     def times(self) -> np.ndarray:

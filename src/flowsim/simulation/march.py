@@ -1,7 +1,7 @@
-"""The host's side of the loop: chunk after chunk, with what each of them gave."""
+"""The host's side of the loop: what a chunk gave, and how the run goes on from there."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, cast
 
 import equinox as eqx
@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..flows import Staged
-from ..result import Crossing, Status
-from .advance import advance, restart, start
+from ..records import Crossing, Status
+from .advance import restart
 from .carry import Carry, Code, Plan
 from .refine import beyond, find
 from .stiff import CHECK, Methods, due, give_up, reconsider
@@ -61,44 +61,62 @@ class Chunk:
     solver: str
 
 
-def march(
-    methods: Methods,
-    save_times: np.ndarray,
-    *,
-    chunk_steps: int,
-    max_steps: int,
-    carry: Carry | None = None,
-    solver: str | None = None,
-) -> Iterator[Chunk]:
-    """Integrate, one chunk at a time, from the start or from a carry.
+class March:
+    """Where one run stands between two chunks, and every decision that is made there.
 
-    Chunk borders depend on the plan alone: a run that goes on from a stored carry gives the same chunks.
+    The loop in `run` computes chunks, of one run or of a batch of them, and hands each over to its run's march. Chunk
+    borders depend on the plan alone: a run that starts from a stored carry gives the same chunks.
 
-    **Arguments:** `carry`, `solver`: of the last chunk of a run that is gone on with.
+    **Arguments:** `carry`, `solver`: of the last chunk of a resumed run; None for a new one, whose carry is set before
+    its first chunk.
     """
-    plan = methods.named(solver)
-    carry = start(plan) if carry is None else carry
-    chunk_steps = chunk_steps if methods.stabilised is None else min(chunk_steps, CHECK)
-    while True:
-        saved, steps = int(carry.saved), int(carry.steps)
-        before = (carry.clock.to_host(), int(carry.evaluations), steps)
-        budget = min(chunk_steps, max_steps - steps - int(carry.rejected))
-        carry, rows, count = advance(plan, carry, jnp.asarray(budget))
-        count = int(count)
-        times = save_times[saved : saved + count]
-        rows = {name: values[:count].copy() for name, values in jax.device_get(rows).items()}
-        chunk = digest(plan, carry, times, rows, max_steps)
-        carry = cast(Carry, chunk.carry)
+
+    def __init__(
+        self,
+        methods: Methods,
+        save_times: np.ndarray,
+        *,
+        chunk_steps: int,
+        max_steps: int,
+        carry: Carry | None = None,
+        solver: str | None = None,
+    ):
+        self.methods, self.plan, self.carry = methods, methods.named(solver), carry
+        self._save_times, self._max_steps = save_times, max_steps
+        self._chunk_steps = chunk_steps if methods.stabilised is None else min(chunk_steps, CHECK)
+
+    @property
+    def budget(self) -> int:
+        """Steps that the next chunk may try."""
+        carry = cast(Carry, self.carry)
+        return min(self._chunk_steps, self._max_steps - int(carry.steps) - int(carry.rejected))
+
+    def accept(self, carry: Carry, rows: Mapping[str, np.ndarray], count: int) -> Chunk:
+        """What a chunk gave, and the carry from which the run goes on.
+
+        **Arguments:** `carry`: at the chunk's end; `rows`: saved probes, of which `count` are filled.
+        """
+        began, plan = cast(Carry, self.carry), self.plan
+        carry = jax.tree.map(jnp.asarray, carry) if self._concerns_host(carry, began) else carry
+        saved, steps = int(began.saved), int(began.steps)
+        times = self._save_times[saved : saved + count]
+        chunk = digest(plan, carry, times, {name: values[:count].copy() for name, values in rows.items()},
+                       self._max_steps)  # fmt: skip
         # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
-        if chunk.status is None and count < plan.capacity and due(carry, steps):
-            plan, carry = reconsider(methods, plan, before, carry)
-            chunk = dataclasses.replace(chunk, carry=carry, solver=plan.method.kind)
-        elif plan is methods.stabilised and chunk.status is not None and chunk.status.kind in FAILURES:
-            plan, carry = give_up(methods, carry)
-            chunk = dataclasses.replace(chunk, carry=carry, solver=plan.method.kind, status=None)
-        yield chunk
-        if chunk.status is not None:
-            return
+        if chunk.status is None and count < plan.capacity and due(chunk.carry, steps):
+            before = (began.clock.to_host(), int(began.evaluations), steps)
+            self.plan, carry = reconsider(self.methods, plan, before, chunk.carry)
+            chunk = dataclasses.replace(chunk, carry=carry, solver=self.plan.method.kind)
+        elif plan is self.methods.stabilised and chunk.status is not None and chunk.status.kind in FAILURES:
+            self.plan, carry = give_up(self.methods, chunk.carry)
+            chunk = dataclasses.replace(chunk, carry=carry, solver=self.plan.method.kind, status=None)
+        self.carry = chunk.carry
+        return chunk
+
+    def _concerns_host(self, carry: Carry, began: Carry) -> bool:
+        """May the host compute with this carry? Of a batch most do not, and stay NumPy arrays."""
+        ended = int(carry.code) != Code.RUNNING or int(carry.steps) + int(carry.rejected) >= self._max_steps
+        return ended or bool(np.any(carry.look)) or due(carry, int(began.steps))
 
 
 def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Array, PyTree
@@ -15,7 +15,10 @@ from ..problem import Problem
 from ..reductions import Reduction
 from ..solver_names import SYMMETRIC
 from ..solvers import Method
-from . import Chunk, Clock, History, Methods, Plan, march
+from .carry import Clock, Plan
+from .history import History
+from .march import March
+from .stiff import Methods
 
 _ROWS = 256  # saved rows that a chunk can hold
 _WORK = 2e7  # parameters × steps of one chunk: about a second, so that progress is seen
@@ -54,11 +57,10 @@ class Prepared:
         """Room for what the run will give."""
         return History(len(self.save_times), self.plan.method.kind)
 
-    def march(self, history: History | None = None) -> Iterable[Chunk]:
-        """The run, chunk by chunk, from the start or from where a history ends."""
-        history = self.history() if history is None else history
+    def march(self, history: History) -> March:
+        """The run from where a history ends; of an empty one, from the start."""
         limits = {"chunk_steps": self.chunk_steps, "max_steps": self.settings.max_steps}
-        return march(self.methods, self.save_times, **limits, carry=history.carry, solver=history.solver)
+        return March(self.methods, self.save_times, **limits, carry=history.carry, solver=history.solver)
 
 
 def prepare(

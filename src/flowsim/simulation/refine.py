@@ -20,7 +20,7 @@ from scipy.optimize import brentq, minimize_scalar
 from .._jit import light
 from ..events import FINE, crossings, nodes
 from ..probes import measure_all
-from ..result import Crossing
+from ..records import Crossing
 from .carry import Carry, Clock, Plan, State
 from .inside import TERMS, Attempt, finished, interpolant, moment
 

@@ -15,7 +15,8 @@ from .. import _tree
 from .._files import StoreError, write, write_dataset, write_json, write_text
 from ..descent import Descent
 from ..models import CooccurrenceTransformer
-from ..result import EventRecord, Result
+from ..records import EventRecord
+from ..result import Result
 from .segments import CHECKPOINT, SEGMENTS, Segments
 
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ import equinox as eqx
 import numpy as np
 
 from .._files import StoreError
-from ..result import Crossing, Status
+from ..records import Crossing, Status
 from ..simulation import Chunk, History, Methods, begin
 from . import arrays as _arrays
 

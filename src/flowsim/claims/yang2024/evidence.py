@@ -17,8 +17,9 @@ from ...events import Event
 from ...models import AbstractWordModel, CooccurrenceTransformer
 from ...probes import Probe
 from ...problem import Problem
+from ...records import EventRecord
 from ...reductions import Reduction
-from ...result import EventRecord, Result
+from ...result import Result
 from ...tasks import Task
 
 Values = tuple[Any, Any]  # numbers and the bounds of their errors, of NumPy

@@ -1,12 +1,9 @@
 """Plain records of what a run gave."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import PyTree
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of event times over seeds
 
@@ -160,54 +157,3 @@ class Trajectory:
         coordinates = {k: list(v) for k, v in self.coordinates.items() if k in used}
         time = ("time", self.time, {"long_name": "time of the flow", "units": "1"})
         return xarray.Dataset(data, coords={"time": time, **coordinates})
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What `flowsim.simulate` returns.
-
-    **Fields:**
-
-    - `parameters`: final parameters in the shape in which the user gave them (of a model: its trained part).
-    - `model`: the trained model; for `Problem.from_loss`, the final pytree.
-    - `crossings`: name -> `EventRecord` as recorded; `events` adds the certificate's bounds.
-    - `status`, `solver`: how it ended and what it cost.
-    - `trajectory`: saved probes as arrays; `dataset` labels them.
-    - `energy_identity`: |energy lost - ∫ dissipation| over energy lost, an exact identity of the flow.
-    - `certify`: computes the certificate; called once, when `certificate` is first looked at.
-    """
-
-    parameters: PyTree
-    model: PyTree
-    crossings: Mapping[str, EventRecord]
-    status: Status
-    solver: SolverRecord
-    trajectory: Trajectory
-    energy_identity: float
-    certify: Callable[["Result"], Any] = dataclasses.field(repr=False)
-
-    @property
-    def events(self) -> dict[str, EventRecord]:
-        """name -> `EventRecord`, in order of time; with `uncertainty` once the certificate has been computed."""
-        certificate = self.__dict__.get("certificate")
-        if certificate is None:
-            return dict(self.crossings)
-        bounds = certificate.event_errors
-        return {name: dataclasses.replace(r, uncertainty=bounds[name]) for name, r in self.crossings.items()}
-
-    @cached_property
-    def certificate(self) -> Any:
-        """How exact this result is: see `flowsim.certificate.Certificate`. Costs a second integration."""
-        return self.certify(self)
-
-    @cached_property
-    def dataset(self):
-        """The saved probes as a labelled `xarray.Dataset`, with error bands if the certificate has been computed."""
-        certificate = self.__dict__.get("certificate")
-        return self.trajectory.dataset(None if certificate is None else certificate.probe_errors)
-
-    @property
-    def final(self) -> dict[str, float]:
-        """Time and scalar probes at the end."""
-        scalars = {k: float(v[-1]) for k, v in self.trajectory.values.items() if v.ndim == 1}
-        return {"time": float(self.trajectory.time[-1]), **scalars}

@@ -1,0 +1,54 @@
+"""Who takes the chunks of a run as they come."""
+
+import abc
+import time
+from collections.abc import Callable
+
+from ..records import Status
+from .history import History
+from .march import Chunk
+from .prepare import Prepared
+
+
+class AbstractConsumer(abc.ABC):
+    """Takes the chunks of a run: a run folder, a progress bar, an optimizer beside the flow, a time limit."""
+
+    @abc.abstractmethod
+    def begin(self, prepared: Prepared, history: History) -> None:
+        """Before the first chunk. A consumer that stored an interrupted run puts it into the history here."""
+
+    @abc.abstractmethod
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        """After every chunk, which is in the history by now. A status ends the run there, after all consumers."""
+
+
+class ForEach(AbstractConsumer):
+    """Calls a function with every chunk."""
+
+    def __init__(self, function: Callable[[Chunk], object]):
+        self._function = function
+
+    def begin(self, prepared: Prepared, history: History) -> None:
+        pass
+
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        self._function(chunk)
+
+
+class TimeLimit(AbstractConsumer):
+    """Ends the run with status `interrupted` after the first chunk that ends later than `seconds` of wall time."""
+
+    def __init__(self, seconds: float):
+        if not seconds > 0:
+            raise ValueError(f"max_seconds must be > 0, got {seconds}.")
+        self._seconds, self._began = seconds, time.monotonic()
+
+    def begin(self, prepared: Prepared, history: History) -> None:
+        self._began = time.monotonic()
+
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        if time.monotonic() - self._began < self._seconds:
+            return None
+        return Status(
+            "interrupted", chunk.reached, f"{self._seconds:g} seconds have passed", "raise max_seconds, or extend it"
+        )
