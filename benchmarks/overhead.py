@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 import flowsim
 from flowsim.simulation import Settings, prepare
+from flowsim.simulation import run as integrate
 
 
 def paper_problem():
@@ -59,8 +60,8 @@ def main(repeats=9):
             return jax.block_until_ready(bare(problem, jnp.asarray(t1), jnp.asarray(rtol), jnp.asarray(atol), s).ys)
 
         work = {"bare diffeqsolve": bare_run}
-        work |= {name: (lambda p=p: run(p)) for name, p in prepared.items()}
-        work["flow, 200 saved times"] = lambda p=saved: run(p)
+        work |= {name: (lambda p=p: integrate(p)) for name, p in prepared.items()}
+        work["flow, 200 saved times"] = lambda p=saved: integrate(p)
         seconds = {name: [] for name in work}
         for run in work.values():
             run()  # compile
