@@ -12,7 +12,7 @@ from scipy.linalg import expm
 
 import flowsim
 from flowsim.solvers import Exponential
-from flowsim.solvers.lanczos import krylov, phi
+from flowsim.solvers.krylov import krylov, phi
 
 
 def solver(tolerance=1e-6, **options):

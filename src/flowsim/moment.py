@@ -1,6 +1,7 @@
 """A moment on the path: what a probe or an event may look at."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -37,12 +38,15 @@ class Moment(eqx.Module):
     - `t`: time.
     - `parameters`: of that problem.
     - `lift`: see `user_parameters`.
+    - `flow`, `state`: the vector field, and all that it integrates (averages, tangents); None off a flow's path.
     """
 
     problem: Problem
     t: Scalar
     parameters: Parameters
     lift: Lift
+    flow: Any = None
+    state: PyTree = None
 
     @property
     def model(self) -> PyTree:

@@ -33,7 +33,7 @@ class Crossing:
 
     **Fields:** `time`; `direction` +1 or -1; `refined`: solved for on the flow (False: only located on the dense
     output, because the exact step showed no sign change in the bracket); `resolved`: the step's scan resolved the
-    event, so no crossing in this step was missed; `values`: the scalar probes at the crossing.
+    event, so no crossing in this step was missed; `values`: the scalar probes at the crossing, and the event's records.
     """
 
     event: str
@@ -41,7 +41,7 @@ class Crossing:
     direction: int
     refined: bool
     resolved: bool
-    values: Mapping[str, float]
+    values: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """When something happens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import equinox as eqx
@@ -29,6 +29,7 @@ class Event(eqx.Module):
     - `direction`: which crossings count: `up` (to positive), `down`, or `both`.
     - `terminal`: stop the integration at the first crossing that counts.
     - `description`: one line for people.
+    - `records`: name -> `Moment -> Array`, measured at the event's crossings only, beside the scalar probes.
     """
 
     name: str = eqx.field(static=True)
@@ -36,6 +37,7 @@ class Event(eqx.Module):
     direction: Direction = eqx.field(static=True, default="up")
     terminal: bool = eqx.field(static=True, default=False)
     description: str = eqx.field(static=True, default="")
+    records: Mapping[str, Callable[[Moment], Array]] = eqx.field(default_factory=dict)
 
     def __check_init__(self):
         _checks.choice("direction", self.direction, DIRECTIONS)

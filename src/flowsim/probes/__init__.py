@@ -9,9 +9,11 @@ from .attention import attention_map, induction_score
 from .conserved import drift_probe
 from .fresh import fresh_accuracy, fresh_loss
 from .heads import effective_rank, labels_of_structure, of_structure
+from .ntk import ntk
 from .probe import Probe, measure_all, user
 from .samples import CLASSIFIED, GROUPS, STATISTICS, margins, sample_weights
 from .sharpness import largest_eigenvalues, sharpness
+from .spectra import RULE, hessian_extremes, hessian_spectrum
 from .theory import a_squared, of_claims
 from .words import LIMIT_WORDS, RANDOM_WORDS, SHOWN, WORDS
 
@@ -38,6 +40,7 @@ def coordinates(problem: Problem) -> dict[str, list]:
     words = list(range(SHOWN))
     labels: dict[str, list] = dict.fromkeys(("key_word", "query_word", "word", "word_2"), words)
     labels["statistic"] = list(STATISTICS)
+    labels["rule"] = list(RULE)
     if problem.task is not None:
         labels["group"] = list(problem.task.group_names)
     return labels | labels_of_structure(problem)
@@ -52,11 +55,14 @@ __all__ = [
     "effective_rank",
     "fresh_accuracy",
     "fresh_loss",
+    "hessian_extremes",
+    "hessian_spectrum",
     "induction_score",
     "largest_eigenvalues",
     "margins",
     "measure_all",
     "norm",
+    "ntk",
     "of_claims",
     "rank",
     "sample_weights",

@@ -2,12 +2,10 @@
 
 import equinox as eqx
 import jax
-import jax.flatten_util
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .. import _tree
 from .._types import Parameters, Risk
+from ..linalg import extremes, hessian_product
 from ..moment import Moment
 from .arrays import as_made, numbers, variable
 from .probe import Probe
@@ -67,30 +65,6 @@ def sharpness(count: int = 1, *, of: str | None = None, steps: int = _STEPS) -> 
 
 def largest_eigenvalues(risk: Risk, parameters: Parameters, *, count: int, steps: int) -> Float[Array, "count"]:
     """The largest eigenvalues of the Hessian of `risk`, in descending order."""
-    flat, unravel = jax.flatten_util.ravel_pytree(parameters)
-    steps = min(steps, _tree.size(parameters))
-    gradient = jax.grad(lambda x: risk(unravel(x)))
-
-    def product(v):
-        return jax.jvp(gradient, (flat,), (v,))[1]
-
+    product, flat = hessian_product(risk, parameters)
     start = jax.random.normal(jax.random.key(0), flat.shape, flat.dtype)
-
-    def extend(k, loop):
-        basis, matrix = loop
-        image = product(basis[k])
-        along = basis @ image
-        rest = image - along @ basis
-        again = basis @ rest  # once more: rounding has left some of the old directions in
-        rest = rest - again @ basis
-        size = jnp.linalg.norm(rest)
-        # When nothing is left the space is used up: the rest of the matrix repeats a value inside the spectrum.
-        enough = size > 10 * jnp.finfo(flat.dtype).eps * jnp.linalg.norm(image)
-        basis = basis.at[k + 1].set(jnp.where(enough, rest / jnp.where(enough, size, 1), 0))
-        row = jnp.where(jnp.any(basis[k] != 0), (along + again)[:steps], jnp.zeros(steps).at[k].set(matrix[0, 0]))
-        return basis, matrix.at[k].set(row)
-
-    basis = jnp.zeros((steps + 1, flat.size), flat.dtype).at[0].set(start / jnp.linalg.norm(start))
-    _, matrix = jax.lax.fori_loop(0, steps, extend, (basis, jnp.zeros((steps, steps), flat.dtype)))
-    # Row k holds ⟨basis_j, H basis_k⟩ of the j ≤ k that were known then.
-    return jnp.linalg.eigvalsh(jnp.tril(matrix) + jnp.tril(matrix, -1).T)[::-1][:count]
+    return extremes(product, start, count=count, steps=steps).largest

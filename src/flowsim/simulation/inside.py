@@ -27,7 +27,8 @@ TERMS = diffrax.ODETerm(vector_field)
 
 
 def moment(plan: Plan, clock: Clock, state: State) -> Moment:
-    return Moment(plan.problem, clock.value, plan.flow.parameters(state.flow), plan.lift)
+    parameters = plan.flow.parameters(state.flow)
+    return Moment(plan.problem, clock.value, parameters, plan.lift, plan.flow, state.flow)
 
 
 def select(condition: Bool[Array, ""], x: PyTree, y: PyTree) -> PyTree:

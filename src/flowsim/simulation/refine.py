@@ -23,6 +23,7 @@ from ..probes import measure_all
 from ..records import Crossing
 from .carry import Carry, Clock, Plan, State
 from .inside import TERMS, Attempt, finished, interpolant, moment
+from .recorded import recorded
 
 
 class Peek(eqx.Module):
@@ -111,7 +112,8 @@ def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
                 continue
             time, refined = _solve(lambda s, i=i: _value(look(s), i), carry, low, high, direction)
             there = look(time)
-            scalars = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
+            scalars: dict = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
+            scalars |= recorded(plan, i, there.clock, there.state)
             start = carry.previous_clock.to_host()
             found.append((Crossing(event.name, start + time, direction, refined, resolved, scalars), there))
     return sorted(found, key=lambda pair: pair[0].time), spent

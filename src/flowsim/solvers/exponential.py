@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from .. import _tree
-from .lanczos import Krylov, krylov, phi
+from .krylov import Krylov, krylov, phi
 
 _SHARE = 0.03  # of the strictest array's tolerance, for what the Krylov spaces leave out
 _NOISE = 8  # units of rounding of the state, below which no space gets

@@ -1,4 +1,4 @@
-"""Functions of a symmetric Jacobian times a vector, from products with it alone (Lanczos)."""
+"""Functions of a symmetric Jacobian times a vector, from products with it alone."""
 
 import math
 from collections.abc import Callable
@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
+
+from ..linalg import Tridiagonal, lanczos
 
 _TERMS = 18  # of Taylor's series: below |z| = 1 the rest is under one unit of rounding
 
@@ -68,9 +70,6 @@ def krylov(
 ) -> Krylov:
     """Grow the space until g(J) b is known to a tolerance, or `most` products are spent.
 
-    Three-term recurrence without orthogonalising again: the functions of this package forgive what orthogonality is
-    lost (Druskin, Greenbaum, Knizhnerman 1998, SIAM J. Sci. Comput. 19, 38-54).
-
     **Arguments:**
 
     - `product`: v -> J v. J is symmetric in the inner product Σ weight x y. Entries of weight 0 are passengers: they
@@ -78,53 +77,32 @@ def krylov(
     - `error`: the function whose value e_sizeᵀ error(T) e_1, times ‖b‖ and the rest, bounds the error.
     - `first`: size at which to look first whether the tolerance is reached; looking costs an eigenvalue problem.
     """
-    dtype = b.dtype
     ladder = jnp.asarray(_ladder(most))
 
-    def dot(x, y):
-        return jnp.sum(weights * x * y)
-
-    start = jnp.sqrt(dot(b, b))
-    row = jnp.zeros(most, dtype)
-
-    def going_on(loop):
-        *_, size, done = loop
-        return ~done & (size < most)
-
-    def grow(loop):
-        basis, before, image, diagonal, off, values, vectors, size, _ = loop
-        # The vector of this pass is the last pass's rest; b itself in the first.
-        here = image / jnp.where(size > 0, off[jnp.maximum(size - 1, 0)], 1)
-        basis = basis.at[size].set(here)  # only written in this loop: reading it too would make XLA copy all of it
-        image = product(here)
-        along = dot(here, image)
-        back = jnp.where(size > 0, off[jnp.maximum(size - 1, 0)], 0)
-        image = image - along * here - back * before
-        rest = jnp.sqrt(dot(image, image))
-        diagonal, off, size = diagonal.at[size].set(along), off.at[size].set(rest), size + 1
-        # What is left of a space that is exhausted is rounding: a vector made of it would be noise.
-        largest = jnp.maximum(jnp.max(jnp.abs(diagonal)), jnp.max(off))
-        exhausted = rest <= 10 * jnp.finfo(dtype).eps * largest
-        over = exhausted | ~jnp.isfinite(rest)
-        look = (ladder[size] & (size >= first)) | (size == most) | over
+    def judge(space: Tridiagonal, spectrum):
+        # Also where the recurrence breaks down: what was reached until then has to be known.
+        look = (ladder[space.size] & (space.size >= first)) | (space.size == most) | space.exhausted
+        look = look | ~jnp.isfinite(space.off[space.size - 1])
 
         def judged():
-            values, vectors = _spectral(diagonal, off, size, most)
-            last = jnp.take(vectors, size - 1, axis=0)
-            bound = start * rest * jnp.abs(jnp.sum(last * error(values) * vectors[0]))
-            return values, vectors, (bound <= tolerance) | exhausted
+            values, vectors = _spectral(space.diagonal, space.off, space.size, most)
+            last = jnp.take(vectors, space.size - 1, axis=0)
+            share = jnp.abs(jnp.sum(last * error(values) * vectors[0]))
+            bound = space.start * space.off[space.size - 1] * share
+            return (bound <= tolerance) | space.exhausted, (values, vectors)
 
-        values, vectors, done = jax.lax.cond(look, judged, lambda: (values, vectors, jnp.zeros((), bool)))
-        return basis, here, image, diagonal, off, values, vectors, size, done | over
+        return jax.lax.cond(look, judged, lambda: (jnp.zeros((), bool), spectrum))
 
-    first_vector = b / jnp.where(start > 0, start, 1)
-    basis = jnp.zeros((most, b.size), dtype).at[0].set(first_vector)
-    none = jnp.zeros((), jnp.int32)
-    loop = (basis, jnp.zeros_like(b), first_vector, row, row, row, jnp.eye(most, dtype=dtype), none, start == 0)
-    basis, _, rest, diagonal, off, values, vectors, size, done = jax.lax.while_loop(going_on, grow, loop)
+    nothing = (jnp.zeros(most, b.dtype), jnp.eye(most, dtype=b.dtype))
+    space, (values, vectors), done = lanczos(
+        product, b, most=most, weights=weights, orthogonalise=False, judge=judge, verdict=nothing
+    )
+    start, off = space.start, space.off
     sound = jnp.all(jnp.isfinite(values)) & jnp.isfinite(start) & jnp.all(jnp.isfinite(off))
-    passengers = (weights == 0).astype(dtype)
-    return Krylov(basis, rest, start, diagonal, off, values, vectors, size, passengers, done & sound)
+    passengers = (weights == 0).astype(b.dtype)
+    return Krylov(
+        space.basis, space.rest, start, space.diagonal, off, values, vectors, space.size, passengers, done & sound
+    )
 
 
 def _ladder(most: int) -> np.ndarray:

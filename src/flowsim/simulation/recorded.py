@@ -1,0 +1,22 @@
+"""What an event wants to know at its crossings, beside the probes."""
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from .._jit import light
+from .carry import Clock, Plan, State
+from .inside import moment
+
+
+@light
+def _measure(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, Array]:
+    now = moment(plan, clock, state)
+    return {name: measure(now) for name, measure in plan.events[number].records.items()}
+
+
+def recorded(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, float | list]:
+    """The records of event `number` at a state, as numbers and lists that JSON can hold."""
+    if not plan.events[number].records:
+        return {}
+    return {name: np.asarray(x).tolist() for name, x in jax.device_get(_measure(plan, number, clock, state)).items()}
