@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import time as clock
+from collections.abc import Callable
 from typing import Any
 
 _EVERY = 10.0  # seconds between plain lines
@@ -54,7 +55,13 @@ class Progress:
         self._loss = self._loss if math.isnan(loss) else loss
         if self._quiet:
             return
-        line = self.line(time, t1, self._loss, steps, fraction, clock.monotonic() - self._started)
+        self.show(lambda seconds: self.line(time, t1, self._loss, steps, fraction, seconds))
+
+    def show(self, line_after: Callable[[float], str]) -> None:
+        """A line of one's own, made of the seconds since the start."""
+        if self._quiet:
+            return
+        line = line_after(clock.monotonic() - self._started)
         if self._display is not None:
             from rich.text import Text
 

@@ -1,0 +1,117 @@
+"""`flowsim status`: what has become of the members of a sweep."""
+
+import pathlib
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from ..sweep import States, Sweep, SweepError, states
+from ..sweep.expand import documented
+from ..sweep.place import PlaceError
+from ..sweep.slurm import queued
+from .output import Debug, Json, Output, Quiet
+
+_ROWS = 20  # members in a table; --json has all
+_EVERY = 2.0  # seconds between looks
+_FIRST = ("failed", "lost", "running", "waiting", "done")  # what a person wants to see first
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(status)
+
+
+def status(
+    folder: Annotated[pathlib.Path, typer.Argument(metavar="DIR", help="The folder of a sweep.")],
+    once: Annotated[bool, typer.Option("--once", help="Do not keep watching, on a terminal.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Count the members of a sweep that are done, running, waiting, failed or lost, with the time left.
+
+    A lost member's process is gone: `flowsim sweep --resume DIR` runs it again from its last checkpoint. On a terminal
+    the table is live until nothing runs; Ctrl-C leaves it.
+
+    \b
+    Example:
+      flowsim status sweeps/figure1
+    """
+    output = Output(json=json, quiet=quiet, debug=debug)
+    with output.ending():
+        try:
+            sweep = Sweep.read(folder)
+        except SweepError as error:
+            output.refuse(f"{error}.")
+        now, remark = _look(sweep)
+        if not (json or once) and sys.stdout.isatty() and now.counts["running"]:
+            now, remark = _watch(sweep)
+        if remark:
+            output.say(f"{remark}: the states are those of the folders alone.")
+        output.data(table(now))
+        output.document(record(now))
+
+
+def record(now: States) -> dict[str, Any]:
+    """For `--json`."""
+    members = [
+        {"member": one.member.id, "values": one.member.values, "status": one.state, "reason": one.reason}
+        for one in now.members
+    ]
+    times = {"seconds_per_member": now.seconds, "seconds_left": now.seconds_left}
+    return {**now.counts, **times, "members": members}
+
+
+def table(now: States) -> str:
+    """Counts, time left, and the members that need a look."""
+    counts = ", ".join(f"{count} {state}" for state, count in now.counts.items() if count) or "no members"
+    left = "" if now.seconds_left is None else f"; about {duration(now.seconds_left)} left"
+    took = "" if now.seconds is None else f"; a member takes {duration(now.seconds)}"
+    lines = [f"{counts}{took}{left}"]
+    ordered = sorted(now.members, key=lambda one: _FIRST.index(one.state))
+    for one in ordered[:_ROWS]:
+        lines.append(f"{one.state:<8} {one.member.id}  {documented(one.member)}  {one.reason}".rstrip())
+    if len(ordered) > _ROWS:
+        lines.append(f"… and {len(ordered) - _ROWS} more (--json lists all)")
+    return "\n".join(lines)
+
+
+def line(members: int, over: int, failed: int, seconds: float) -> str:
+    """How far a sweep is that this process waits for, after so many seconds."""
+    left = f", about {duration(seconds * (members - over) / over)} left" if over else ""
+    broken = f", {failed} failed" if failed else ""
+    return f"{over} of {members} members ended{broken}{left}"
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _look(sweep: Sweep) -> tuple[States, str]:
+    try:
+        return states(sweep, queued(sweep)), ""
+    except PlaceError as error:
+        return states(sweep), str(error)
+
+
+def _watch(sweep: Sweep) -> tuple[States, str]:
+    from rich.console import Console  # loaded only where there is something to draw
+    from rich.live import Live
+    from rich.text import Text
+
+    now, remark = _look(sweep)
+    try:
+        with Live(console=Console(), transient=True, auto_refresh=False) as live:
+            while now.counts["running"]:
+                live.update(Text(table(now)), refresh=True)
+                time.sleep(_EVERY)
+                now, remark = _look(sweep)
+    except KeyboardInterrupt:
+        pass
+    return now, remark

@@ -1,0 +1,27 @@
+"""How the work on a member ended, as it is told from process to process."""
+
+import dataclasses
+import json
+from typing import Any
+
+DONE, FAILED, BUSY, INTERRUPTED, DISK = "done", "failed", "busy", "interrupted", "disk"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """**Fields:** `state`: done; failed, with the `reason`; busy: another process runs it; interrupted by `signal`,
+    `abandoned`: with a computation left in the background; disk: it cannot be written, nor can any other."""
+
+    member: str
+    state: str
+    reason: str = ""
+    signal: int = 0
+    abandoned: bool = False
+
+    def line(self) -> str:
+        return json.dumps(dataclasses.asdict(self)) + "\n"
+
+    @staticmethod
+    def of_line(line: str | bytes) -> "Ended":
+        record: dict[str, Any] = json.loads(line)
+        return Ended(**record)

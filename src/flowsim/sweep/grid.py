@@ -1,0 +1,117 @@
+"""The grid of a sweep: a dimension for each axis, and each member's place on it."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .expand import NOT_PART, Plan, changes, value_of
+from .folder import Sweep
+
+_MOST_CELLS = 4 * 10**6
+
+
+@dataclasses.dataclass(frozen=True)
+class Dimension:
+    """**Fields:** `keys`: that change together along it, the first names it; `points`: a value for each key."""
+
+    keys: tuple[str, ...]
+    points: tuple[tuple[Any, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """As the dimension is called in `sweep.nc`."""
+        return self.keys[0]
+
+    def column(self, key: str) -> list[Any]:
+        """The values of one key along it."""
+        place = self.keys.index(key)
+        return [point[place] for point in self.points]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """**Fields:** `values`: of every key, by member; `places`: the indices of each member along the dimensions."""
+
+    dimensions: tuple[Dimension, ...]
+    values: dict[str, dict[str, Any]]
+    places: dict[str, tuple[int, ...]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Points along each dimension."""
+        return tuple(len(one.points) for one in self.dimensions)
+
+    @property
+    def cells(self) -> int:
+        """Points of the grid, most of them empty where sweeps of different axes share a folder."""
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+    @property
+    def fits(self) -> bool:
+        """Is the grid small enough for arrays over it?"""
+        return self.cells <= _MOST_CELLS
+
+
+def grid(sweep: Sweep) -> Grid:
+    """The union of all plans: what one plan fixes and another varies is an axis, and so is what their files differ in."""
+    groups = _groups(sweep.plans)
+    keys = [key for group in groups for key in group]
+    bases = [_base(plan) for plan in sweep.plans]
+    more = [key for key in _differing(bases) if key not in keys]
+    groups += [(key,) for key in more]
+    values = {
+        name: {key: member.values.get(key, value_of(bases[member.plan], key)) for key in (*keys, *more)}
+        for name, member in sweep.members.items()
+    }
+    dimensions = tuple(_dimension(group, values.values()) for group in groups)
+    index = [{point: i for i, point in enumerate(one.points)} for one in dimensions]
+    places = {
+        name: tuple(index[d][tuple(mine[key] for key in one.keys)] for d, one in enumerate(dimensions))
+        for name, mine in values.items()
+    }
+    return Grid(dimensions, values, places)
+
+
+def _groups(plans: Iterable[Plan]) -> list[tuple[str, ...]]:
+    """Keys by axis; keys that change together in one plan and not in another are axes of their own."""
+    found: dict[tuple[str, ...], None] = {}
+    for plan in plans:
+        found |= dict.fromkeys(axis.keys for axis in plan.axes)
+    groups: dict[tuple[str, ...], None] = {}
+    for group in found:
+        clash = any(set(group) & set(other) for other in found if other != group)
+        groups |= dict.fromkeys([(key,) for key in group] if clash else [group])
+    return list(groups)
+
+
+def _base(plan: Plan) -> Mapping[str, Any]:
+    """A plan's experiment at the first point of each axis, resolved."""
+    first = [change for axis in plan.axes for change in changes(axis, axis.points[0])]
+    return plan.experiment(first).model_dump(exclude=NOT_PART)
+
+
+def _differing(bases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Dotted keys in which the plans' experiments differ."""
+    flat = [dict(_flat(base)) for base in bases]
+    keys = dict.fromkeys(itertools.chain.from_iterable(flat))
+    return [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+
+
+def _flat(tree: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if not isinstance(tree, Mapping):
+        yield prefix, tree
+        return
+    for key, value in tree.items():
+        yield from _flat(value, f"{prefix}.{key}".lstrip("."))
+
+
+def _dimension(group: tuple[str, ...], values: Iterable[Mapping[str, Any]]) -> Dimension:
+    points = list(dict.fromkeys(tuple(one[key] for key in group) for one in values))
+    first = [point[0] for point in points]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in first):
+        points.sort(key=lambda point: point[0])
+    return Dimension(group, tuple(points))

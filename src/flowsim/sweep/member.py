@@ -1,0 +1,67 @@
+"""One member, run in this process by the ordinary run path. This module alone loads JAX."""
+
+import pathlib
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from .. import plugin
+from .._files import StoreError
+from ..config import ExperimentErrors
+from ..config.array_files import ArrayErrors
+from ..experiment.run import Interrupted, run_experiment
+from .claim import Busy, claimed
+from .ended import BUSY, DISK, DONE, FAILED, INTERRUPTED, Ended
+from .failure import on_full_disk, record_failure
+from .folder import Sweep
+from .state import finished, summary
+
+
+def run_member(sweep: Sweep, name: str) -> Ended:
+    """Run a member from where it stands; one that has ended is left as it is."""
+    folder = sweep.folder(name)
+    try:
+        if finished(folder):
+            return _ended(name, summary(folder))
+        with claimed(sweep.claim(name)):
+            return _run(sweep, name, folder)
+    except Busy:
+        return Ended(name, BUSY)
+    except Interrupted as stop:
+        return Ended(name, INTERRUPTED, signal=stop.signal, abandoned=stop.abandoned)
+    except Exception as error:
+        return _failed(sweep, name, error)
+
+
+def _run(sweep: Sweep, name: str, folder: pathlib.Path) -> Ended:
+    member = sweep.members[name]
+    plan = sweep.plans[member.plan]
+    plugin.load([pathlib.Path(path) for path in plan.plugins])
+    experiment = plan.experiment(member.overrides)
+    resume = (folder / "meta.json").exists()  # without it nothing counts as written
+    outcome = run_experiment(
+        experiment,
+        source_text=plan.text,
+        source_folder=plan.folder,
+        folder=folder,
+        resume=resume,
+        force=not resume,
+    )
+    sweep.failure(name).unlink(missing_ok=True)
+    return _ended(name, outcome.summary)
+
+
+def _ended(name: str, summary: Mapping[str, Any]) -> Ended:
+    """A run that has ended: also one whose numbers failed, which would fail again."""
+    return Ended(name, DONE) if summary.get("complete") else Ended(name, FAILED, str(summary.get("message", "")))
+
+
+def _failed(sweep: Sweep, name: str, error: Exception) -> Ended:
+    if on_full_disk(error):
+        return Ended(name, DISK, str(error))
+    if isinstance(error, StoreError | ExperimentErrors | ArrayErrors | plugin.PluginError):
+        reason = str(error)
+    else:
+        reason = f"{type(error).__name__}: {error}"
+        traceback.print_exc()  # into the log of the worker process
+    return record_failure(sweep, Ended(name, FAILED, " ".join(reason.split())))
