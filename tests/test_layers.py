@@ -60,6 +60,7 @@ FENCES = {
     "matplotlib": {"plot", "report"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "distributed": {"sweep"},
     "pickle": set(),
 }
 

@@ -10,7 +10,7 @@ from ._version import __version__
 
 _MODULES = (
     "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses", "models",
-    "plot", "plugin", "probes", "reductions", "saving", "simulation", "solvers", "tasks",
+    "plot", "plugin", "probes", "reductions", "saving", "simulation", "solvers", "sweep", "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -19,6 +19,7 @@ _NAMES = {
     "kind": "config",
     "langevin": "_langevin",
     "load": "store",
+    "load_sweep": "sweep",
     "simulate": "_simulate",
     "verify": "_verify",
 }
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         saving,
         simulation,
         solvers,
+        sweep,
         tasks,
     )
     from ._langevin import langevin
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from .problem import Problem
     from .result import Result
     from .store import load
+    from .sweep import load_sweep
 
 
 def __getattr__(name: str) -> Any:
@@ -70,4 +73,4 @@ def __dir__() -> list[str]:
     return sorted([*_MODULES, *_NAMES, "__version__"])
 
 
-__all__ = ["Problem", "Result", "__version__", "claim", "kind", "langevin", "load", "simulate", "verify"]
+__all__ = ["Problem", "Result", "__version__", "claim", "kind", "langevin", "load", "load_sweep", "simulate", "verify"]

@@ -77,7 +77,9 @@ def sweep(
         load_plugins(plugin or [])
         options = Options(jobs, per_task, tuple(slurm or ()))
         try:
-            request = _requested(output, experiment, overrides or [], out, resume, [str(p.resolve()) for p in plugin or []])
+            request = _requested(
+                output, experiment, overrides or [], out, resume, [str(p.resolve()) for p in plugin or []]
+            )
             if dry_run:
                 _plan(request, output)
             elif print_commands:

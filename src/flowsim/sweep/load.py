@@ -25,4 +25,6 @@ def load_sweep(path: str | pathlib.Path) -> xarray.Dataset:
         with xarray.open_dataset(folder / DATASET, engine="h5netcdf") as dataset:
             return dataset.load()
     except (OSError, ValueError) as error:
-        raise StoreError(f"{folder / DATASET}: cannot be read ({error}); `flowsim collect {folder}` makes it") from error
+        raise StoreError(
+            f"{folder / DATASET}: cannot be read ({error}); `flowsim collect {folder}` makes it"
+        ) from error

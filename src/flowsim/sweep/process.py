@@ -19,7 +19,9 @@ _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.
 class Process:
     """One warm process. `member`: what it runs now; `ready`: has it loaded the simulator?"""
 
-    def __init__(self, folder: pathlib.Path, *, cores: Sequence[int] = (), environment: Mapping[str, str] | None = None):
+    def __init__(
+        self, folder: pathlib.Path, *, cores: Sequence[int] = (), environment: Mapping[str, str] | None = None
+    ):
         read, write = os.pipe()
         self._log = folder / "logs" / f"{socket.gethostname()}-{os.getpid()}.log"
         command = [sys.executable, "-m", worker.__name__, str(folder), "--answers", str(write)]

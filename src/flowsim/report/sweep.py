@@ -1,0 +1,51 @@
+"""The page of a sweep."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from ..plot import style
+from ..plot.sweep import SweepFigure
+from .style import CSS
+
+_FAILED = 200  # members that are listed; sweep.csv has all
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("flowsim.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+
+def sweep_page(
+    name: str,
+    *,
+    counts: Mapping[str, int],
+    axes: Sequence[Mapping[str, Any]],
+    figures: Iterable[tuple[SweepFigure, bytes]] = (),
+    exponents: Sequence[Any] = (),
+    failed: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """`report.html` over a sweep.
+
+    **Arguments:** `axes`: `key`, `points` and `values` in words; `figures` with their PNG; `failed`: `member`,
+    `values` and `reason`.
+    """
+    shown = [{"caption": one.caption, "png": base64.b64encode(png).decode("ascii")} for one, png in figures]
+    return _ENVIRONMENT.get_template("sweep.html").render(
+        name=name, css=CSS, counts=counts, axes=axes, figures=shown, exponents=exponents, failed=failed[:_FAILED]
+    )
+
+
+def rendered_sweep(one: SweepFigure) -> dict[str, bytes]:
+    """A sweep's figure as files by their names."""
+    found = {}
+    for kind in ("png", "pdf"):
+        buffer = io.BytesIO()
+        with style.paper():
+            one.figure.savefig(
+                buffer, format=kind, metadata={"Software": None} if kind == "png" else {"CreationDate": None}
+            )
+        found[f"{one.name}.{kind}"] = buffer.getvalue()
+    return found
