@@ -1,4 +1,4 @@
-"""A Slurm cluster of one node on this machine, for tests: `python -m tests.slurm.cluster FOLDER` until it is interrupted.
+"""A Slurm cluster of one node on this machine, for tests: `python -m tests.slurm.cluster FOLDER`, until interrupted.
 
 Needs root and the programs of Debian's packages `slurm-wlm` and `munge`. Everything it writes is in FOLDER.
 """

@@ -77,9 +77,8 @@ def sweep(
         load_plugins(plugin or [])
         options = Options(jobs, per_task, tuple(slurm or ()))
         try:
-            request = _requested(
-                output, experiment, overrides or [], out, resume, [str(p.resolve()) for p in plugin or []]
-            )
+            plugins = [str(path.resolve()) for path in plugin or []]
+            request = _requested(output, experiment, overrides or [], out, resume, plugins)
             if dry_run:
                 _plan(request, output)
             elif print_commands:
@@ -178,20 +177,22 @@ def _commands(request: _Request, output: Output) -> None:
 
 
 def _run(request: _Request, output: Output, on: str, options: Options, only: Sequence[str]) -> None:
+    where = place(on, Sweep(request.folder, [], {}), options)  # refused before anything is written
     made = request.made()
     before = _states(made, output)
-    pending = [m for m in before.pending() if m in {one.id for one in request.members}]
+    asked = {one.id for one in request.members}
+    pending = [m for m in before.pending() if m in asked]
     if only:
         _refuse_unknown(made, only, output)
         pending = [m for m in pending if m in only]
     output.say(f"{len(request.members)} members in {request.folder}, {len(pending)} to run on {on.partition('=')[0]}")
-    if pending:
-        where = place(on, made, options, before.seconds)
-        if where.detached:
-            where.submit(pending)
-            output.say(f"submitted; watch with: flowsim status {request.folder}")
-        else:
-            _wait(where, pending, request.folder, output)
+    if not pending:
+        where.close()
+    elif where.detached:
+        where.submit(pending, before.seconds)
+        output.say(f"submitted; watch with: flowsim status {request.folder}")
+    else:
+        _wait(where, pending, request.folder, output)
     after = _states(made, output)
     output.data(str(request.folder))
     output.document({"folder": str(request.folder), "submitted": len(pending), **record(after)})

@@ -1,7 +1,7 @@
 """Dask: any scheduler, or a cluster of processes on this machine.
 
-A Dask worker starts one warm process for each of its threads, and members run there as they do on this machine: a member
-that crashes does not take the Dask worker with it.
+A Dask worker starts one warm process for each of its threads, and members run there as they do on this machine: a
+member that crashes does not take the Dask worker with it.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ class Dask(AbstractPlace):
             raise PlaceError(f"the Dask scheduler {address} has no workers: start some with `dask worker {address}`")
         self._futures: dict[Any, str] = {}
 
-    def submit(self, members: Sequence[str]) -> None:
+    def submit(self, members: Sequence[str], seconds: float | None = None) -> None:
         for start in range(0, len(members), _MANY):
             part = list(members[start : start + _MANY])
             futures = self._client.map(

@@ -57,7 +57,7 @@ class Grid:
 
 
 def grid(sweep: Sweep) -> Grid:
-    """The union of all plans: what one plan fixes and another varies is an axis, and so is what their files differ in."""
+    """The union of all plans: what one fixes and another varies is an axis, and so is what their files differ in."""
     groups = _groups(sweep.plans)
     keys = [key for group in groups for key in group]
     bases = [_base(plan) for plan in sweep.plans]

@@ -39,7 +39,7 @@ class Local(AbstractPlace):
         self._stillborn, self._stopping = 0, False
         self._interrupted: collections.Counter[str] = collections.Counter()
 
-    def submit(self, members: Sequence[str]) -> None:
+    def submit(self, members: Sequence[str], seconds: float | None = None) -> None:
         self._waiting.extend(members)
         self._feed()
 

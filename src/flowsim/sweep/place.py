@@ -19,8 +19,8 @@ class AbstractPlace(abc.ABC):
     detached: bool = False
 
     @abc.abstractmethod
-    def submit(self, members: Sequence[str]) -> None:
-        """Take members by their ids. **Raises:** `PlaceError`."""
+    def submit(self, members: Sequence[str], seconds: float | None = None) -> None:
+        """Take members by their ids. **Arguments:** `seconds`: what one takes, if known. **Raises:** `PlaceError`."""
 
     @abc.abstractmethod
     def poll(self, seconds: float) -> list[Ended]:

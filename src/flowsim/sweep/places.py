@@ -18,10 +18,8 @@ class Options:
     slurm: tuple[str, ...] = ()
 
 
-def place(on: str, sweep: Sweep, options: Options, seconds: float | None = None) -> AbstractPlace:
-    """The place that `on` names: local, slurm, dask or dask=ADDRESS.
-
-    **Arguments:** `seconds`: what a member takes, if that is known.
+def place(on: str, sweep: Sweep, options: Options) -> AbstractPlace:
+    """The place that `on` names: local, slurm, dask or dask=ADDRESS. Only the sweep's path is looked at.
 
     **Raises:** `PlaceError` if it is none, or cannot be used.
     """
@@ -37,7 +35,7 @@ def place(on: str, sweep: Sweep, options: Options, seconds: float | None = None)
     if kind == "slurm":
         from .slurm import Slurm
 
-        return Slurm(sweep, options, seconds)
+        return Slurm(sweep, options)
     from .dask import Dask
 
     return Dask(sweep, address or None, options.jobs)

@@ -40,7 +40,6 @@ class Slurm(AbstractPlace):
 
     sweep: Sweep
     options: Options
-    seconds: float | None = None
     detached = True
 
     def __post_init__(self) -> None:
@@ -50,8 +49,8 @@ class Slurm(AbstractPlace):
         self._given = check_slurm_options(self.options.slurm)
         self.submitted: list[str] = []  # job ids
 
-    def submit(self, members: Sequence[str]) -> None:
-        tasks = grouped(members, self.options.per_task or self._members_per_task(len(members)))
+    def submit(self, members: Sequence[str], seconds: float | None = None) -> None:
+        tasks = grouped(members, self.options.per_task or self._members_per_task(len(members), seconds))
         limit = array_limit()
         for start in range(0, len(tasks), limit):
             self._submit(tasks[start : start + limit])
@@ -71,10 +70,11 @@ class Slurm(AbstractPlace):
     def close(self) -> None:
         pass
 
-    def _members_per_task(self, count: int) -> int:
-        if self.seconds is None:
+    def _members_per_task(self, count: int, seconds: float | None) -> int:
+        """As many as make a task worth its start, but not so many that tasks which may run at once find nothing."""
+        if seconds is None:
             return -(-count // _MOST_TASKS)
-        return max(1, min(int(_WORTH / max(self.seconds, 1e-3)), -(-count // (self.options.jobs or 1))))
+        return max(1, min(int(_WORTH / max(seconds, 1e-3)), -(-count // (self.options.jobs or 1))))
 
     def _submit(self, tasks: Sequence[Sequence[str]]) -> None:
         name = _PREFIX + secrets.token_hex(6)
