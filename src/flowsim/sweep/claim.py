@@ -23,9 +23,9 @@ class Busy(Exception):
 
 
 @contextlib.contextmanager
-def claimed(path: pathlib.Path) -> Iterator[None]:
-    """Hold the claim while the block runs. **Raises:** `Busy`."""
-    content = json.dumps(_owner()).encode()
+def claimed(path: pathlib.Path) -> Iterator[bool]:
+    """Hold the claim while the block runs; true if it was left behind by a process that is gone. **Raises:** `Busy`."""
+    content, left_behind = json.dumps(_owner()).encode(), False
     for _ in range(3):  # a claim that is gone or stale makes room once
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
@@ -35,13 +35,14 @@ def claimed(path: pathlib.Path) -> Iterator[None]:
             if owner is not None and alive(path, owner):
                 raise Busy from None
             path.unlink(missing_ok=True)
+            left_behind = True
     else:
         raise Busy
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         with _beating(path):
-            yield
+            yield left_behind
     finally:
         path.unlink(missing_ok=True)
 

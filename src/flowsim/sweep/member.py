@@ -10,6 +10,7 @@ from .._files import StoreError
 from ..config import ExperimentErrors
 from ..config.array_files import ArrayErrors
 from ..experiment.run import Interrupted, run_experiment
+from ..store import lock
 from .claim import Busy, claimed
 from .ended import BUSY, DISK, DONE, FAILED, INTERRUPTED, Ended
 from .failure import on_full_disk, record_failure
@@ -23,7 +24,9 @@ def run_member(sweep: Sweep, name: str) -> Ended:
     try:
         if finished(folder):
             return _ended(name, summary(folder))
-        with claimed(sweep.claim(name)):
+        with claimed(sweep.claim(name)) as left_behind:
+            if left_behind:  # by a host that is gone, whose lock nobody would dare to take
+                (folder / lock.NAME).unlink(missing_ok=True)
             return _run(sweep, name, folder)
     except Busy:
         return Ended(name, BUSY)
