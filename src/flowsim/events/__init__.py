@@ -1,8 +1,9 @@
 """When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
 
 from .event import Direction, Event, all_of, crossing, of_probe
+from .exclude import COARSE_POINTS, may_cross, undecided
 from .regions import leaves_phase1_region, leaves_phase2_region
-from .scan import COARSE_POINTS, FINE, crossings, may_cross, nodes
+from .scan import ROOM, Candidate, Found, search
 from .standard import (
     attention_moves,
     common_word_turns,
@@ -15,14 +16,15 @@ from .standard import (
 
 __all__ = [
     "COARSE_POINTS",
-    "FINE",
+    "ROOM",
+    "Candidate",
     "Direction",
     "Event",
+    "Found",
     "all_of",
     "attention_moves",
     "common_word_turns",
     "crossing",
-    "crossings",
     "gradient_below",
     "leaves_phase1_region",
     "leaves_phase2_region",
@@ -30,7 +32,8 @@ __all__ = [
     "margin_reached",
     "may_cross",
     "mlp_aligned",
-    "nodes",
     "of_probe",
     "phase1_end",
+    "search",
+    "undecided",
 ]

@@ -128,6 +128,7 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
     solved = outcome == diffrax.RESULTS.successful
     finite, reached = _all_finite(state), jnp.ones((), bool) if error is None else _all_finite(error)
     good = finite & solved & reached
+    known = jax.tree.map(jnp.zeros_like, state) if error is None else error
     if method.controller is None:
         accept, next_size, control = good, method.fixed_step, carry.controller
     else:
@@ -139,7 +140,7 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
         )
         next_size = new_end - new_start
     return Attempt(
-        size, last, state, jnp.asarray(accept), finite, solved, reached, dense, solver, control, jnp.asarray(next_size)
+        size, last, state, known, jnp.asarray(accept), finite, solved, reached, dense, solver, control, jnp.asarray(next_size)
     )
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ..events import COARSE_POINTS, may_cross
+from ..events import COARSE_POINTS, may_cross, undecided
 from ..moment import Moment
 from ..probes import measure_all
 from .carry import Carry, Clock, Plan, State
@@ -41,6 +41,7 @@ class Attempt(eqx.Module):
     size: Array
     last: Array
     state: State
+    error: PyTree  # as the solver estimates it: its solution less its embedded one; 0 where it gives none
     accept: Array
     finite: Array
     solved: Array  # did the solver's own iteration converge?
@@ -151,18 +152,51 @@ def _watch(plan: Plan, carry: Carry, tried: Attempt, inside):
     """Each event's parts and sign at the step's end, and whether the step must be looked into."""
     if not plan.events:
         return carry.parts, carry.signs, carry.look
+    times = tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype)
+    count = len(times)
+    end_clock, end_state = shaken(carry.clock, tried)
 
-    def measure(s):
-        now = moment(plan, carry.clock.advance(s), inside(s))
-        return tuple(event.parts(now) for event in plan.events)
+    def measure(k):
+        s, last = times[jnp.minimum(k, count - 1)], k == count
+        clock = select(last, end_clock, carry.clock.advance(s))
+        here = moment(plan, clock, select(last, end_state, inside(s)))
+        return tuple(event.parts(here) for event in plan.events)
 
-    later = jax.lax.map(measure, tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype))
-    values = [jnp.concatenate([first[None], rest]) for first, rest in zip(carry.parts, later, strict=True)]
-    parts = tuple(v[-2] for v in values)  # the last Chebyshev point is the step's end
+    def may(found):
+        values = [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]
+        return jnp.array([may_cross(v, sign) for v, sign in zip(values, carry.signs, strict=True)])
+
+    def more(loop):
+        k, _, look = loop
+        return (k < count) | ((k == count) & jnp.any(look))  # what the end is uncertain by is asked only where it counts
+
+    def one(loop):
+        k, found, look = loop
+        found = tuple(f.at[k].set(x) for f, x in zip(found, measure(k), strict=True))
+        return k + 1, found, jax.lax.cond(k == count - 1, may, lambda _: look, found)
+
+    room = tuple(jnp.zeros((count + 1, *p.shape), p.dtype) for p in carry.parts)
+    k, found, look = jax.lax.while_loop(more, one, (jnp.zeros((), jnp.int32), room, jnp.zeros_like(carry.look)))
+    parts = tuple(f[count - 2] for f in found)  # the last Chebyshev point is the step's end
     new = jnp.array([sign_of(p) for p in parts], jnp.int32)
-    signs = jnp.where(new == 0, carry.signs, new)
-    look = jnp.array([may_cross(v, sign) for v, sign in zip(values, carry.signs, strict=True)])
-    return parts, signs, look
+    values = [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]
+    vague = jnp.array([undecided(v, f[count]) for v, f in zip(values, found, strict=True)]) & (k > count)
+    return parts, jnp.where((new == 0) | vague, carry.signs, new), look & ~vague
+
+
+def shaken(clock: Clock, tried: Attempt) -> tuple[Clock, State]:
+    """A step's end as its own uncertainty would have it: the embedded solution, each number off by a few roundings."""
+    eps = 4 * jnp.finfo(tried.size.dtype).eps
+
+    def off(x, error):
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
+            return x
+        # Signs from Knuth's multiplicative hash of the index: no sum over entries cancels by design.
+        bits = jnp.arange(x.size, dtype=jnp.uint32) * jnp.uint32(2654435761) >> 31
+        return x - error + eps * x * (1 - 2 * bits.astype(x.dtype)).reshape(x.shape)
+
+    now, state = clock.advance(tried.size), jax.tree.map(off, tried.state.flow, tried.error.flow)
+    return now.advance(eps * now.value), State(state, tried.state.dissipated)
 
 
 def sign_of(parts):

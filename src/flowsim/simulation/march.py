@@ -123,8 +123,10 @@ def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarr
     """What a call of `advance` gave, once the host has looked into the step that asked for it."""
     crossings, spent = [], 0
     if np.any(carry.look):
-        found, spent = find(plan, carry)
-        carry, times, rows, crossings = _settle(plan, carry, times, rows, found)
+        looked = find(plan, carry)
+        spent = looked.spent
+        carry = eqx.tree_at(lambda c: c.signs, carry, jnp.asarray(looked.signs))
+        carry, times, rows, crossings = _settle(plan, carry, times, rows, looked.crossings)
     status = _status(plan, carry, crossings, max_steps)
     return Chunk(carry, times, rows, tuple(crossings), spent, status, carry.clock.to_host(), plan.method.kind)
 
@@ -138,7 +140,7 @@ def _settle(plan: Plan, carry: Carry, times, rows, found):
         crossings.append(crossing)
         if crossing.event in terminal:
             kept = times < crossing.time
-            now = jax.device_get(there.probes)
+            now = there.probes()
             times = np.append(times[kept], crossing.time)
             rows = {name: np.concatenate([values[kept], now[name][None]]) for name, values in rows.items()}
             code = jnp.asarray(Code.EVENT, carry.code.dtype)

@@ -1,122 +1,178 @@
 """Event times, solved for on the flow itself.
 
 An event time read off a solver's dense output is as accurate as the dense output, not as the tolerance. Here the
-interpolant only brackets; the time is the root of the event's value after a step of the solver that starts where the
-accepted step started and ends at the trial time. Such a step is shorter than the accepted one, so its error is below
-the tolerance.
+polynomials of a step (`events.scan`) only guess; the time is the root of the event's value after a step of the solver
+that starts where the accepted step started and ends at the trial time. Such a step is shorter than the accepted one, so
+its error is below the tolerance. From the guess two or three such steps are enough.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
-from scipy.optimize import brentq, minimize_scalar
+from jaxtyping import Array, Bool, Float, Int
+from scipy.optimize import brentq
 
 from .._jit import light
-from ..events import FINE, crossings, nodes
+from ..events import ROOM, Candidate, search
 from ..probes import measure_all
 from ..records import Crossing
-from .carry import Carry, Clock, Plan, State
-from .inside import TERMS, Attempt, finished, interpolant, moment
+from .carry import Carry, Clock, Code, Plan, State
+from .inside import TERMS, Attempt, finished, interpolant, moment, shaken
 from .recorded import recorded
 
+_STEPS = 8  # of the secant method, before bisection takes over
 
-class Peek(eqx.Module):
-    """The flow after a step of some size, and what was seen on the way.
 
-    **Fields:** `parts`: of every event, at the first `points` of the times that were asked for; `probes`: at the end;
-    `evaluations`: that the step took.
+class Sight(eqx.Module):
+    """What was seen along a step.
+
+    **Fields:** `parts`: of every event, at the first of the times that were asked for; `probes`: at the last of them,
+    if they were asked for.
     """
+
+    parts: tuple[Float[Array, "points _"], ...]
+    probes: dict
+
+
+class Peek(NamedTuple):
+    """The flow after a step of some size, the number of events' parts there, and how to measure the probes."""
 
     state: State
     clock: Clock
     parts: tuple[Float[Array, "points _"], ...]
-    probes: dict
-    evaluations: Int[Array, ""]
+    probes: Callable[[], dict]
 
 
 @light
-def _peek(plan: Plan, clock: Clock, state: State, size, *, low, high, points: Int[Array, ""]) -> Peek:
-    """Step from `state` by exactly `size`, and look around: at the end (`low` = `high` = 1, `points` = 1), or at `FINE`
-    Chebyshev points of a piece of the step. One program for both, as compiling a step costs more than running it."""
-    tried, evaluations = _fresh_step(plan, clock, state, size)
-    tried, finishing = finished(plan, clock, tried, points > 1)
-    inside, times = interpolant(plan, state, tried), size * (low + (high - low) * jnp.asarray(nodes(FINE), size.dtype))
+def _retake(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]) -> tuple[Attempt, Int[Array, ""]]:
+    """Step from `state` by exactly `size`, and the evaluations that it took; `dense`: with its dense output.
 
-    def measure(k, found):
-        now = moment(plan, clock.advance(times[k]), inside(times[k]))
-        return tuple(f.at[k].set(event.parts(now)) for f, event in zip(found, plan.events, strict=True))
-
-    now = clock.advance(size)
-    here = moment(plan, now, tried.state)
-    shapes = jax.eval_shape(lambda: tuple(event.parts(here) for event in plan.events))
-    nothing = tuple(jnp.zeros((FINE, *x.shape), x.dtype) for x in shapes)
-    parts = jax.lax.fori_loop(0, points, measure, nothing)
-    return Peek(tried.state, now, parts, measure_all(plan.probes, here), evaluations + finishing)
-
-
-def _peek_at(plan: Plan, carry: Carry, time: float) -> Peek:
-    """The flow at a time inside the last step."""
-    size, one = jnp.asarray(time, carry.step.dtype), jnp.ones_like(carry.step)
-    return _peek(plan, carry.previous_clock, carry.previous_state, size, low=one, high=one, points=jnp.asarray(1))
-
-
-def _value(there: Peek, event: int) -> float:
-    return float(np.min(there.parts[event][0]))
-
-
-def _fresh_step(plan: Plan, clock: Clock, state: State, size) -> tuple[Attempt, jax.Array]:
-    """A step that trusts nothing stored: after a root find the stored slope would be that of another time.
-
-    And the evaluations that it took.
+    It trusts nothing stored: after a root find the stored slope would be that of another time.
     """
     solver, args, zero = plan.method.solver, (plan, clock), jnp.zeros_like(size)
     memory = solver.init(TERMS, zero, size, state, args)
-    end, _, dense, after, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
+    end, error, output, after, _ = solver.step(TERMS, zero, size, state, args, memory, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
     spent = plan.method.beginning + plan.method.evaluations(memory, after)
-    return Attempt(size, yes, end, yes, yes, yes, yes, dense, (), (), size), spent
+    error = jax.tree.map(jnp.zeros_like, end) if error is None else error
+    tried, finishing = finished(
+        plan, clock, Attempt(size, yes, end, error, yes, yes, yes, yes, output, (), (), size), dense
+    )
+    return tried, spent + finishing
 
 
-def find(plan: Plan, carry: Carry) -> tuple[list[tuple[Crossing, Peek]], int]:
-    """Every crossing of the last accepted step that counts, in order of time; and the evaluations spent on them."""
-    spent = 0
+@light
+def _see(plan: Plan, clock: Clock, state: State, tried: Attempt, times, points: Int[Array, ""], probed) -> Sight:
+    """The events' parts at `points` of these times of a step; and the probes at the last of them, if `probed`."""
+    inside = interpolant(plan, state, tried)
 
-    def look(time: float) -> Peek:
-        nonlocal spent
-        there = _peek_at(plan, carry, time)
-        spent += int(there.evaluations)
-        return there
+    def at(k):
+        return moment(plan, clock.advance(times[k]), inside(times[k]))
 
-    @functools.cache
-    def fine(low, high):
-        nonlocal spent
-        size, dtype = carry.previous_step, carry.step.dtype
-        piece = {"low": jnp.asarray(low, dtype), "high": jnp.asarray(high, dtype), "points": jnp.asarray(FINE)}
-        there = _peek(plan, carry.previous_clock, carry.previous_state, size, **piece)
-        spent += int(there.evaluations)
-        return [np.asarray(part, np.float64) for part in jax.device_get(there.parts)]
+    def measure(k, found):
+        return tuple(f.at[k].set(event.parts(at(k))) for f, event in zip(found, plan.events, strict=True))
 
-    found = []
+    shapes = jax.eval_shape(lambda: tuple(event.parts(at(0)) for event in plan.events))
+    parts = jax.lax.fori_loop(0, points, measure, tuple(jnp.zeros((ROOM, *x.shape), x.dtype) for x in shapes))
+    probes = jax.eval_shape(lambda: measure_all(plan.probes, at(0)))
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), probes)
+    return Sight(parts, jax.lax.cond(probed, lambda: measure_all(plan.probes, at(points - 1)), lambda: nothing))
+
+
+class _Step:
+    """An accepted step, to be looked into: its dense output, and the steps of other sizes from its start."""
+
+    def __init__(self, plan: Plan, carry: Carry):
+        self.plan, self.clock, self.state = plan, carry.previous_clock, carry.previous_state
+        self.size, self._dtype = float(carry.previous_step), carry.step.dtype
+        self.eps = float(jnp.finfo(self._dtype).eps)
+        self.start = self.clock.to_host()
+        self.spent, self.retaken = 0, 0
+        # What a time is known to: a few roundings of the clock.
+        self.resolution = max(4 * self.eps * max(self.start, self.size), 1e-300)
+
+    def retake(self, size: float, *, dense: bool = False) -> Attempt:
+        tried, spent = _retake(self.plan, self.clock, self.state, jnp.asarray(size, self._dtype), jnp.asarray(dense))
+        self.spent, self.retaken = self.spent + int(spent), self.retaken + 1
+        return tried
+
+    def see(self, tried: Attempt, times: np.ndarray, *, clock: Clock | None = None, probed: bool = False) -> Sight:
+        room = np.zeros(ROOM)
+        room[: len(times)] = times
+        clock = self.clock if clock is None else clock
+        args = jnp.asarray(room, self._dtype), jnp.asarray(len(times)), jnp.asarray(probed)
+        return _see(self.plan, clock, self.state, tried, *args)
+
+    def at(self, time: float) -> Peek:
+        """The flow after a step of the size `time`."""
+        tried = self.retake(time)
+        end = np.array([float(tried.size)])
+        sight = self.see(tried, end)
+        now = self.clock.advance(tried.size)
+        return Peek(tried.state, now, sight.parts, lambda: jax.device_get(self.see(tried, end, probed=True).probes))
+
+    @functools.cached_property
+    def whole(self) -> Attempt:
+        return self.retake(self.size, dense=True)
+
+    @functools.cached_property
+    def noise(self) -> list[np.ndarray]:
+        """Of every event's parts: what a few roundings of the state and the clock make of them."""
+        exact = eqx.tree_at(lambda a: a.error, self.whole, jax.tree.map(jnp.zeros_like, self.whole.error))
+        clock, state = shaken(self.clock, exact)
+        off = eqx.tree_at(lambda a: a.state, self.whole, state)
+        end = np.array([self.size])
+        back = clock.advance(-exact.size)
+        here, there = self.see(self.whole, end).parts, self.see(off, end, clock=back).parts
+        return [np.asarray(np.abs(a[0] - b[0]), np.float64) for a, b in zip(here, there, strict=True)]
+
+    @functools.cache  # noqa: B019 (a step lives for one look)
+    def sample(self, low: float, high: float, points: tuple[float, ...]) -> list[np.ndarray]:
+        """Every event's parts at these fractions of that piece of the step."""
+        times = self.size * (low + (high - low) * np.asarray(points))
+        seen = jax.device_get(self.see(self.whole, times).parts)
+        return [np.asarray(part[: len(points)], np.float64) for part in seen]
+
+
+class Looked(NamedTuple):
+    """What the host found in a step.
+
+    **Fields:** `crossings`: those that count, in order of time, each with the flow there; `signs`: of the events at the
+    step's end; `spent`: evaluations.
+    """
+
+    crossings: list[tuple[Crossing, Peek]]
+    signs: np.ndarray
+    spent: int
+
+
+def find(plan: Plan, carry: Carry) -> Looked:
+    """Every crossing of the last accepted step that counts."""
+    step, found, signs = _Step(plan, carry), [], np.array(carry.signs)
+    at_end = int(carry.code) == Code.DONE
     for i, event in enumerate(plan.events):
         if not bool(carry.look[i]):
             continue
-        brackets, resolved = crossings(lambda low, high, i=i: fine(low, high)[i], int(carry.previous_signs[i]))
-        for low, high, direction in brackets:
-            if not _counts(event.direction, direction):
+
+        def sample(low: float, high: float, points: np.ndarray, i=i) -> np.ndarray:
+            return step.sample(low, high, tuple(points.tolist()))[i]
+
+        seen = search(sample, step.noise[i], step.eps, int(carry.previous_signs[i]), at_end=at_end)
+        signs[i] = seen.sign
+        for candidate in seen.candidates:
+            if not _counts(event.direction, candidate.direction):
                 continue
-            time, refined = _solve(lambda s, i=i: _value(look(s), i), carry, low, high, direction)
-            there = look(time)
-            scalars: dict = {k: float(v) for k, v in jax.device_get(there.probes).items() if v.ndim == 0}
+            time, there, refined = _solve(step, i, candidate)
+            scalars: dict = {k: float(v) for k, v in there.probes().items() if np.ndim(v) == 0}
             scalars |= recorded(plan, i, there.clock, there.state)
-            start = carry.previous_clock.to_host()
-            found.append((Crossing(event.name, start + time, direction, refined, resolved, scalars), there))
-    return sorted(found, key=lambda pair: pair[0].time), spent
+            crossing = Crossing(event.name, step.start + time, candidate.direction, refined, seen.resolved, scalars)
+            found.append((crossing, there))
+    return Looked(sorted(found, key=lambda pair: pair[0].time), signs, step.spent)
 
 
 def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> tuple[Peek, int]:
@@ -125,44 +181,78 @@ def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> tuple[P
     And the evaluations that it took.
     """
     number = [event.name for event in plan.events].index(crossing.event)
-    start = carry.previous_clock.to_host()
-    hair = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(crossing.time, float(carry.previous_step))
-    spent = 0
+    step = _Step(plan, carry)
+    hair = 4 * step.eps * max(crossing.time, step.size)
     for _ in range(20):
         passed = _value(there, number) * crossing.direction > 0
-        there = _peek_at(plan, carry, crossing.time + hair - start)
-        spent += int(there.evaluations)
+        there = step.at(crossing.time + hair - step.start)
         if passed:  # one hair more than was needed: the value is evaluated again, with other rounding
             break
         hair *= 2
-    return there, spent
+    return there, step.spent
+
+
+def _value(there: Peek, event: int) -> float:
+    return float(np.min(there.parts[event][0]))
 
 
 def _counts(wanted: str, direction: int) -> bool:
     return wanted == "both" or (wanted == "up") == (direction > 0)
 
 
-def _solve(
-    value: Callable[[float], float], carry: Carry, low: float, high: float, direction: int
-) -> tuple[float, bool]:
-    """The root of an event's value inside the step, as a local time; and was it found on the flow?"""
-    size = float(carry.previous_step)
-    if high == 0.0:
-        return 0.0, True  # exactly 0 since the start
-    width = (high - low) * size
-    resolution = 4 * np.finfo(np.dtype(carry.step.dtype)).eps * max(carry.previous_clock.to_host(), size)
-    for widen in (0.0, 1.0, 8.0, 64.0):
-        a, b = max(low * size - widen * width, 0.0), min(high * size + widen * width, size)
-        fa, fb = value(a), value(b)
-        if fa * direction <= 0 <= fb * direction:
-            if fa == 0:
-                # Either the crossing itself, or the one before it with a dip between the two.
-                dip: Any = minimize_scalar(lambda s: direction * value(s), bounds=(a, b), method="bounded",
-                                      options={"xatol": 1e-9 * (b - a)})  # fmt: skip
-                if dip.fun >= 0:
-                    return a, True
-                a = float(dip.x)
-            tolerances: Any = {"xtol": max(resolution, 1e-300), "rtol": 8.9e-16}
-            root: Any = brentq(value, a, b, **tolerances)
-            return float(root), True
-    return (low + high) / 2 * size, False
+def _solve(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek, bool]:
+    """The time of a sign change within the step, the flow there, and was it found on the flow?"""
+    if candidate.high == 0.0 or candidate.low == 1.0:  # left 0 at the start, or arrived at it at the run's end
+        time = candidate.guess * step.size
+        return time, step.at(time), True
+    solved = _secant(step, event, candidate) if candidate.smooth and candidate.slope != 0 else None
+    return _bisection(step, event, candidate) if solved is None else (*solved, True)
+
+
+def _secant(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek] | None:
+    """From the polynomial's root and slope; None if that leads nowhere, as where two roots are very close."""
+    time, slope = candidate.guess * step.size, candidate.slope / step.size
+    width = (candidate.high - candidate.low) * step.size
+    low, high = candidate.low * step.size - width, candidate.high * step.size + width
+    before, there = np.inf, step.at(time)
+    for _ in range(_STEPS):
+        value = _value(there, event)
+        move = -value / slope
+        if abs(move) <= step.resolution or (abs(move) >= abs(before) / 2 and abs(move) <= 1e-9 * step.size):
+            return time, there  # as near as time, or the value's own rounding, can tell
+        if not (max(low, 0.0) <= time + move <= min(high, step.size)) or abs(move) >= abs(before):
+            return None
+        time, before = time + move, move
+        there = step.at(time)
+        if abs(move) > 1e3 * step.resolution:
+            secant = (_value(there, event) - value) / move
+            if secant * slope <= 0:
+                return None
+            slope = secant
+    return None
+
+
+def _bisection(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek, bool]:
+    """Between the nearest places around the guess where the flow itself has the old and the new sign."""
+
+    def value(time: float) -> float:
+        return _value(step.at(time), event) * candidate.direction
+
+    guess, size = candidate.guess * step.size, step.size
+    reach = max(16 * step.resolution, 1e-12 * size)
+    while True:
+        low, high = max(guess - reach, 0.0), min(guess + reach, size)
+        below, above = value(low), value(high)
+        if below <= 0 < above:
+            break
+        if low == 0.0 and high == size:
+            return guess, step.at(guess), False
+        reach *= 32
+    if candidate.smooth and below < 0:
+        tolerances: Any = {"xtol": step.resolution, "rtol": 8.9e-16}
+        root: Any = brentq(value, low, high, **tolerances)
+        return float(root), step.at(float(root)), True
+    while high - low > step.resolution:
+        middle = (low + high) / 2
+        low, high = (low, middle) if value(middle) > 0 else (middle, high)
+    return high, step.at(high), True
