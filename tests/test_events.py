@@ -129,3 +129,81 @@ def test_standard_events_mean_what_they_say():
     np.testing.assert_allclose(at("gradient_below").final["gradient_norm"], 0.1, rtol=1e-8)
     alignment = at("mlp_aligned").trajectory.values["mlp_alignment"][-1] * [1, 1, -1]
     np.testing.assert_allclose(alignment.min(), 1.0, rtol=1e-8)
+
+
+def quiet(**events):
+    """A run of `x' = -x` from 1 to t = 10 with these functions as events, and what it saw of each."""
+    watched = [crossing(name, function) for name, function in events.items()]
+    result = run(*watched, solver="tsit5", rtol=1e-8, atol=1e-10)
+    return result, {name: result.events[name].times for name in events}
+
+
+def test_two_or_three_steps_of_the_solver_time_a_crossing():
+    result, times = quiet(half=lambda t, p: p["x"] - 0.5, tenth=lambda t, p: p["x"] - 0.1)
+    np.testing.assert_allclose(times["half"] + times["tenth"], [np.log(2), np.log(10)], rtol=3e-9)
+    step = 7  # gradients, of a step that trusts no stored slope
+    assert result.solver.event_evaluations <= 2 * 4 * step
+
+
+def test_functions_that_jump_are_timed():
+    """An accuracy, a sign, a floor: never smooth, and the same over whole steps."""
+    _, times = quiet(
+        sign=lambda t, p: jnp.sign(p["x"] - 0.5),
+        floor=lambda t, p: jnp.floor(3 * p["x"]) - 0.5,
+        accuracy=lambda t, p: jnp.mean(jnp.linspace(0.1, 0.9, 9) > p["x"]) - 0.5,
+    )
+    for name, level in (("sign", 0.5), ("floor", 1 / 3), ("accuracy", 0.5)):
+        np.testing.assert_allclose(times[name], [-np.log(level)], rtol=1e-8, err_msg=name)
+
+
+def test_what_is_no_crossing_fires_nothing():
+    """A triple root is one crossing; a touch, a pole and noise are none."""
+    result, times = quiet(
+        triple=lambda t, p: (t - 1) ** 3,
+        touch=lambda t, p: (t - 1) ** 2,
+        pole=lambda t, p: 1 / (p["x"] - 0.5),
+        noise=lambda t, p: jnp.sin(1e9 * t) + 0.1,
+    )
+    np.testing.assert_allclose(times["triple"], [1.0], rtol=1e-9)
+    assert times["touch"] == times["pole"] == times["noise"] == []
+    assert result.status.kind == "done"
+
+
+def test_what_converges_to_zero_does_not_cross_it_for_ever():
+    """Past convergence x is the solver's own error, of either sign; its distance to 1e-7 is well known."""
+    events = (crossing("residual", lambda t, p: p["x"]), crossing("small", lambda t, p: p["x"] - 1e-7))
+    result = run(*events, solver="tsit5", rtol=1e-8, atol=1e-10, t1=300.0)
+    assert result.events["residual"].times == []
+    np.testing.assert_allclose(result.events["small"].times, [7 * np.log(10)], rtol=1e-3)
+    assert result.solver.event_evaluations < 100
+
+
+def test_float32_costs_what_float64_costs():
+    spent = []
+    for dtype in (jnp.float32, jnp.float64):
+        problem = flowsim.Problem.from_loss(lambda p: p["x"] ** 2 / 2, {"x": jnp.asarray(1.0, dtype)})
+        events = [crossing("half", lambda t, p: p["x"] - 0.5), crossing("t", lambda t, p: t - 3.1)]
+        result = flowsim.simulate(
+            problem, t1=10.0, solver="tsit5", rtol=1e-5, atol=1e-7, events=events, save_times=[0.0, 10.0]
+        )
+        np.testing.assert_allclose([result.events[e.name].time for e in events], [np.log(2), 3.1], rtol=1e-5)
+        assert all(c.refined and c.resolved for e in events for c in result.events[e.name].crossings)
+        spent.append(result.solver.event_evaluations)
+    assert spent[0] <= 1.5 * spent[1]
+
+
+def test_events_at_the_very_end():
+    """Arriving at 0 at t1, on the way through, is a crossing at t1; touching 0 there is none."""
+    result, times = quiet(arrives=lambda t, p: t - 10.0, touches=lambda t, p: (t - 10.0) ** 2)
+    assert times == {"arrives": [10.0], "touches": []}
+    assert result.status.kind == "done"
+    stopped = run(crossing("arrives", lambda t, p: t - 10.0, terminal=True), solver="tsit5")
+    assert (stopped.status.kind, stopped.status.time) == ("event", 10.0)
+
+
+def test_events_at_the_instant_of_a_terminal_one_are_kept():
+    same = {name: crossing(name, lambda t, p: p["x"] - 0.5, terminal=name == "stop") for name in ("a", "stop", "z")}
+    result = run(*same.values(), crossing("later", lambda t, p: p["x"] - 0.4999), solver="tsit5")
+    assert result.status.message.endswith("stop")
+    assert result.events["a"].times == result.events["stop"].times == result.events["z"].times == [result.status.time]
+    assert result.events["later"].times == []

@@ -67,9 +67,7 @@ def may_cross(values: Float[Array, "points parts"], sign: Int[Array, ""]) -> Boo
 _CERTAIN = 8.0  # how far a value has to be beyond what is known of it, for its sign to count
 
 
-def undecided(
-    values: Float[Array, "points parts"], shaken: Float[Array, "parts"]
-) -> Bool[Array, ""]:
+def undecided(values: Float[Array, "points parts"], shaken: Float[Array, "parts"]) -> Bool[Array, ""]:
     """Does the event stay, for a whole step, within what the solver's own error and rounding leave uncertain?
 
     Then the signs that it takes there mean nothing: an event that has converged to 0 would otherwise cross it for ever.

@@ -28,6 +28,7 @@ _DEEPEST = 10  # halvings of a step that the search for resolution may take
 _BUDGET = 96  # calls of the sample that one event may take in one step
 _PER_INTERVAL = 32  # grid points between two Chebyshev points, in the mean
 _NOISY = 8  # sign changes of a step in what is not resolved, beyond which they are noise
+_NOISY_DEPTH = 4  # halvings after which a sign that still changes all the time is noise
 _POLE = 1e3  # growth towards a sign change that makes it a pole
 _CLOSE = 1e-8  # of a part's size: a turning point that comes so close to 0 is looked at by itself
 _HAIR = 1e-3  # of a step: how far beyond its end a value that is 0 there is followed
@@ -157,7 +158,7 @@ class _Search:
     def __init__(self, sample: Sample, noise: np.ndarray, eps: float, sign: int):
         self._sample, self._noise, self._eps = sample, noise, eps
         self.sign, self.candidates, self.resolved = sign, [], True
-        self._calls, self._jumped = 0, 0
+        self._calls, self._jumped, self._noisy = 0, 0, False
         self._last: _Fit | None = None
 
     def _see(self, low: float, high: float, points: np.ndarray) -> np.ndarray:
@@ -166,6 +167,8 @@ class _Search:
 
     def piece(self, low: float, high: float, depth: int = 0, zoom: int = 0) -> None:
         """Look at a piece of the step, at its start with the sign `self.sign`."""
+        if self._noisy:
+            return None
         values = self._see(low, high, nodes(LEVELS[0]))
         for count in LEVELS:
             if count > len(values):
@@ -177,10 +180,11 @@ class _Search:
             floor = self._noise + 8 * self._eps * np.max(np.abs(values), axis=0)
             self._last = fit = _Fit(low, high, values, floor)
             if fit.keeps(self.sign):
-                return
+                return None
             if fit.resolved:
                 return self._follow(fit, zoom)
-        if depth == _DEEPEST or self._calls > _BUDGET or _is_stepped(values):
+        self._noisy |= depth >= _NOISY_DEPTH and _changes_of_sign(values) > ROOM // 4
+        if self._noisy or depth == _DEEPEST or self._calls > _BUDGET or _is_stepped(values):
             return self._jumps(low, high, values)
         middle = (low + high) / 2
         self.piece(low, middle, depth + 1, zoom)
@@ -237,7 +241,8 @@ class _Search:
         floor = 8 * self._eps * np.max(np.abs(path))
         changes = self._changes(points, path, floor)
         self._jumped += len(changes)
-        if self._jumped > _NOISY:  # none of these means anything
+        self._noisy |= self._jumped > _NOISY
+        if self._noisy:  # none of these means anything
             self.candidates = [candidate for candidate in self.candidates if candidate.smooth]
             return
         for a, b, direction in changes:
@@ -270,6 +275,11 @@ class _Search:
         if abs(np.min(fit.values[-1])) <= floor and -self.sign * beyond > floor:
             self.sign = -self.sign
             self._add(1.0, 1.0, 1.0, fit.slope(1.0), self.sign)
+
+
+def _changes_of_sign(values: np.ndarray) -> int:
+    path = np.min(values, axis=1)
+    return int(np.sum(path[1:] * path[:-1] < 0))
 
 
 def _is_stepped(values: np.ndarray) -> bool:

@@ -122,10 +122,10 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
     # A step that ends a hair before the end would leave a sliver for the next one.
     last = carry.step * (1 + 1e-6) >= remaining
     size = jnp.where(last, remaining, carry.step)
-    state, error, dense, solver, outcome = method.solver.step(
+    state, error, dense, solver, result = method.solver.step(
         TERMS, zero, size, carry.state, args, carry.solver, jnp.zeros((), bool)
     )
-    solved = outcome == diffrax.RESULTS.successful
+    solved = result == diffrax.RESULTS.successful
     finite, reached = _all_finite(state), jnp.ones((), bool) if error is None else _all_finite(error)
     good = finite & solved & reached
     known = jax.tree.map(jnp.zeros_like, state) if error is None else error
@@ -140,7 +140,18 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
         )
         next_size = new_end - new_start
     return Attempt(
-        size, last, state, known, jnp.asarray(accept), finite, solved, reached, dense, solver, control, jnp.asarray(next_size)
+        size,
+        last,
+        state,
+        known,
+        jnp.asarray(accept),
+        finite,
+        solved,
+        reached,
+        dense,
+        solver,
+        control,
+        jnp.asarray(next_size),
     )
 
 

@@ -168,7 +168,9 @@ def _watch(plan: Plan, carry: Carry, tried: Attempt, inside):
 
     def more(loop):
         k, _, look = loop
-        return (k < count) | ((k == count) & jnp.any(look))  # what the end is uncertain by is asked only where it counts
+        return (k < count) | (
+            (k == count) & jnp.any(look)
+        )  # what the end is uncertain by is asked only where it counts
 
     def one(loop):
         k, found, look = loop

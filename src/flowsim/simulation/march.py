@@ -38,6 +38,7 @@ _REMEDY = {
         "shorten solver.step or leave it out, loosen solver.rtol, or use another solver",
     ),
 }
+_INSTANT = 64.0  # roundings of a time within which two crossings are simultaneous
 FAILURES = frozenset(kind for kind, _, _ in _REMEDY.values())
 
 
@@ -136,9 +137,12 @@ def _settle(plan: Plan, carry: Carry, times, rows, found):
     terminal = {event.name for event in plan.events if event.terminal}
     ending = plan.flow.ending(carry.previous_state.flow) if isinstance(plan.flow, Staged) else None
     crossings = []
-    for crossing, there in found:
+    for number, (crossing, there) in enumerate(found):
         crossings.append(crossing)
         if crossing.event in terminal:
+            # What happens at the same instant, as far as time is resolved, happens too.
+            instant = crossing.time * (1 + _INSTANT * float(jnp.finfo(carry.step.dtype).eps))
+            crossings += [other for other, _ in found[number + 1 :] if other.time <= instant]
             kept = times < crossing.time
             now = there.probes()
             times = np.append(times[kept], crossing.time)
@@ -173,7 +177,8 @@ def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | Non
     if code == Code.DONE:
         return Status("done", plan.end.to_host(), "reached the end")
     if code == Code.EVENT:
-        return Status("event", crossings[-1].time, f"stopped by the terminal event {crossings[-1].event}")
+        first = next(c for c in crossings if c.event in {event.name for event in plan.events if event.terminal})
+        return Status("event", first.time, f"stopped by the terminal event {first.event}")
     if code in _REMEDY:
         kind, message, remedy = _REMEDY[code]
         return Status(kind, time, message, remedy)
