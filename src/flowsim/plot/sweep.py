@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
 from . import style
+from .drawing import Drawing
 from .need import CannotDraw
 
 SEED = "seed"
@@ -97,7 +98,7 @@ def _median(values: xarray.DataArray) -> xarray.DataArray:
 
 
 def _curve(dataset: xarray.Dataset, values: xarray.DataArray, axis: str, quantity: str) -> Figure:
-    plot, (axes,) = style.new_figure(height=2.3)
+    plot, (axes,) = Drawing(dataset).panels(height=2.3)
     x = _positions(axes, dataset[axis].values, axis, "x")
     middle = _median(values).values
     if SEED in values.dims and values.sizes[SEED] > 1:
@@ -123,7 +124,7 @@ def _maps(
     columns = min(len(points), 3)
     rows = -(-len(points) // columns)
     width = style.COLUMN if len(points) == 1 else style.PAGE
-    plot, places = style.new_figure(rows, columns, width=width, height=2.5 * rows, share=False)
+    plot, places = Drawing(dataset).panels(rows, columns, width=width, height=2.5 * rows, share=False)
     image = None
     for axes, point in zip(places, points, strict=False):
         here = middle if point is None else middle.sel({panels: point})

@@ -1,7 +1,6 @@
 """The page of a sweep."""
 
 import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,12 +39,4 @@ def sweep_page(
 
 def rendered_sweep(one: SweepFigure) -> dict[str, bytes]:
     """A sweep's figure as files by their names."""
-    found = {}
-    for kind in ("png", "pdf"):
-        buffer = io.BytesIO()
-        with style.paper():
-            one.figure.savefig(
-                buffer, format=kind, metadata={"Software": None} if kind == "png" else {"CreationDate": None}
-            )
-        found[f"{one.name}.{kind}"] = buffer.getvalue()
-    return found
+    return {f"{one.name}.{form}": style.rendered(one.figure, form) for form in ("png", "pdf")}
