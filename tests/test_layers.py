@@ -61,6 +61,7 @@ FENCES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "distributed": {"sweep"},
+    "plotly": set(),  # its script is read as a file
     "pickle": set(),
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import check, collect, compare, new, report, run, solvers, status, sweep, verify
+from . import check, collect, compare, explore, new, report, run, solvers, status, sweep, verify
 
 _EXAMPLES = """Exact gradient flow of transformers: adaptive integration, certified error, exact events.
 
@@ -38,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for module in (run, check, new, solvers, compare, verify, report, sweep, status, collect):
+for module in (run, check, new, solvers, compare, verify, report, explore, sweep, status, collect):
     module.register(app)
 
 
