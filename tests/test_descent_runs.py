@@ -26,23 +26,23 @@ def test_a_run_says_how_far_descent_is(tmp_path):
     experiment = load_text(TEXT, origin="d.yaml")
     folder = tmp_path / "run"
     outcome = run_experiment(experiment, source_text=TEXT, source_folder=tmp_path, folder=folder)
-    found = outcome.summary["descent"]
-    coarse, fine = found["runs"]  # a step of 3 ends after the flow
-    assert (coarse["steps"], fine["steps"]) == (10, 20)
-    assert fine["time"] == pytest.approx(2.0)
-    final, *_ = found["orders"]
-    assert final["order"] == pytest.approx(np.log2(coarse["final_distance"] / fine["final_distance"]))
-    assert coarse["exit_step"] is not None
+    found = outcome.summary.descent
+    coarse, fine = found.runs  # a step of 3 ends after the flow
+    assert (coarse.steps, fine.steps) == (10, 20)
+    assert fine.time == pytest.approx(2.0)
+    final, *_ = found.orders
+    assert final.order == pytest.approx(np.log2(coarse.final_distance / fine.final_distance))
+    assert coarse.exit_step is not None
     with xarray.open_dataset(folder / "discrete" / "00.nc") as data:
-        assert data["flow_distance"].values[-1] == coarse["final_distance"]
-        assert float(data["stability"].max()) == coarse["edge"]["largest"]
+        assert data["flow_distance"].values[-1] == coarse.final_distance
+        assert float(data["stability"].max()) == coarse.edge.largest
         assert float(data["loss"][-1]) < float(data["loss"][0])
     with xarray.open_dataset(folder / "discrete" / "03.nc") as data:
         assert "flow_distance" not in data
     assert (folder / "figures" / "descent.png").stat().st_size > 1000
     report = (folder / "report.html").read_text()
     assert "Descent against the flow" in report
-    assert f"at step {coarse['exit_step']}," in report
+    assert f"at step {coarse.exit_step}," in report
     assert any("order of the final distance" in line for line in descent_lines(found))
 
 

@@ -77,8 +77,8 @@ def test_the_old_spelling_is_still_read(tmp_path):
     experiment = load(path)
     outcome = run_experiment(experiment, source_text=EXPERIMENT, source_folder=tmp_path, folder=tmp_path / "run")
     assert outcome.ok
-    assert outcome.summary["events"]["first"]["time"] == pytest.approx(2 * 0.6279378083, rel=1e-6)  # half the speed
-    assert outcome.summary["final"]["test_norm"] > 0
+    assert outcome.summary.events["first"].time == pytest.approx(2 * 0.6279378083, rel=1e-6)  # half the speed
+    assert outcome.summary.final.scalars["test_norm"] > 0
     assert (tmp_path / "own.py").resolve() in plugin.sources()
 
     with pytest.raises(ExperimentErrors, match=r"model.use: must be one of .*test_bag.* did you mean 'test_bag'"):

@@ -10,6 +10,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from flowsim import plot, report
+from flowsim.store import StoreError, Summary
 
 EVIL = "<script>alert('x')</script>\"&'"
 SUMMARY = {
@@ -73,7 +74,7 @@ def png():
 
 
 def written(summary=SUMMARY, figures=(), experiment="name: figure1\n", resolved="precision: float64\n", meta=None):
-    return report.page(summary, figures, experiment, resolved, {} if meta is None else meta)
+    return report.page(Summary.of(summary), figures, experiment, resolved, {} if meta is None else meta)
 
 
 def test_page_holds_everything(png):
@@ -116,7 +117,15 @@ def test_page_is_self_contained(png):
 
 
 def test_no_text_of_the_users_is_markup(png):
-    events = {EVIL: {"time": 1.0, "times": [1.0], "note": EVIL}, "phase1_end": {"time": None, "times": []}}
+    events = {
+        EVIL: {"time": 1.0, "times": [1.0], "description": EVIL, EVIL: 2.0},
+        "phase1_end": {"time": None, "times": [], "fired": 0, "quantiles": {EVIL: 1.0}},
+    }
+    run = {
+        "optimizer": EVIL, "against": EVIL, "learning_rate": 0.1, "steps": 1, "time": 1.0, "largest_distance_time": 1.0,
+        "tube": 0.1, "events": {EVIL: {"flow": 1.0, "descent": 1.0, "shift": 0.5}},
+    }  # fmt: skip
+    order = {"optimizer": EVIL, "against": EVIL, "quantity": EVIL, "reason": EVIL}
     summary = {
         **SUMMARY,
         "name": EVIL,
@@ -124,13 +133,13 @@ def test_no_text_of_the_users_is_markup(png):
         "message": EVIL,
         "remedy": EVIL,
         "events": events,
-        "certificate": {EVIL: EVIL, "relative_error": 1.0, "warnings": [EVIL]},
-        "solver": {"kind": EVIL, EVIL: EVIL, "reduction": EVIL},
+        "certificate": {"method": EVIL, "relative_error": 1.0, "invariants": {EVIL: 1.0}, "warnings": [EVIL]},
+        "solver": {"kind": EVIL, "reduction": EVIL, "switches": [{"time": 1.0, "kind": EVIL}]},
         "final": {"time": 1.0, EVIL: 2.0},
-        EVIL: [{EVIL: EVIL}],
+        "descent": {"runs": [run], "orders": [order]},
     }
     figures = [report.Illustration(EVIL, EVIL, png), report.Illustration(EVIL, skipped_reason=EVIL)]
-    html = report.page(summary, figures, EVIL, EVIL, {EVIL: {EVIL: EVIL}})
+    html = report.page(Summary.of(summary), figures, EVIL, EVIL, {EVIL: {EVIL: EVIL}})
     page = Reader(html)
     assert "script" not in page.tags
     assert "<script" not in html
@@ -150,7 +159,7 @@ def test_partial_results_say_so(status, partial):
 
 
 def test_page_of_almost_nothing():
-    page = Reader(report.page({}, [], "", "", {}))
+    page = Reader(report.page(Summary(), [], "", "", {}))
     assert "This is a partial result. There is no summary" in page.text
     assert "Events" not in page.text
 
@@ -160,7 +169,7 @@ def test_page_of_almost_nothing():
     [
         (None, "No certificate was computed"),
         ({"relative_error": 0.2}, "too much to trust the details"),
-        ({"relative_error": float("nan")}, "could not measure"),
+        ({"relative_error": None}, "could not measure"),
         ({"relative_error": 1e-3}, "within 0.001 of the exact flow's, as a part of the distance that they travelled."),
     ],
 )
@@ -181,7 +190,7 @@ def test_summary_text_is_aligned_and_complete(tmp_path):
         plot.FigureRecord("balance", skipped_reason="no groups"),
         plot.FigureRecord("attention", skipped_reason="no groups"),
     ]
-    first, *lines = report.summary_text(SUMMARY, directory=tmp_path, figures=figures).split("\n")
+    first, *lines = report.summary_text(Summary.of(SUMMARY), directory=tmp_path, figures=figures).split("\n")
     assert first == "figure1"
     values = {line.split()[0]: line for line in lines}
     columns = {
@@ -198,7 +207,7 @@ def test_summary_text_is_aligned_and_complete(tmp_path):
 
 
 def test_summary_text_cannot_repaint_the_terminal():
-    text = report.summary_text({**SUMMARY, "name": "a\x1b[2Jb\nc", "status": "interrupted"})
+    text = report.summary_text(Summary.of({**SUMMARY, "name": "a\x1b[2Jb\nc", "status": "interrupted"}))
     assert "\x1b" not in text
     assert text.split("\n")[0] == "a [2Jb c"
     assert "interrupted: The run was interrupted." in text
@@ -237,7 +246,7 @@ def test_rebuild_of_a_partial_run(folder):
     (folder / "trajectory.nc").unlink()
     (folder / "meta.json").unlink()
     done = report.rebuild(folder)
-    assert done.summary["status"] == "incomplete"
+    assert done.summary.status == "incomplete"
     assert {f.name for f in done.figures} == {"loss", "attention", "alignment", "balance"}
     assert all("no trajectory" in f.skipped_reason for f in done.figures)
     assert "This is a partial result." in Reader(done.report.read_text("utf-8")).text
@@ -253,12 +262,12 @@ def test_rebuild_refuses_what_is_no_run(folder, tmp_path_factory):
         report.rebuild(empty)
     assert not list(empty.iterdir())
     (folder / "summary.json").write_text("{", "utf-8")
-    with pytest.raises(ValueError, match=r"summary\.json is not JSON"):
+    with pytest.raises(StoreError, match=r"summary\.json: cannot be read as JSON"):
         report.rebuild(folder)
     (folder / "summary.json").write_text("[]", "utf-8")
-    with pytest.raises(ValueError, match="must hold a JSON object, got list"):
+    with pytest.raises(StoreError, match=r"summary\.json: is not a run's summary"):
         report.rebuild(folder)
     (folder / "summary.json").unlink()
     (folder / "trajectory.nc").write_bytes(b"no netCDF")
-    with pytest.raises(ValueError, match="cannot be read as netCDF"):
+    with pytest.raises(StoreError, match="cannot be read as netCDF"):
         report.rebuild(folder)

@@ -5,7 +5,10 @@ import json
 import os
 import pathlib
 import re
-import socket
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
@@ -81,7 +84,7 @@ def test_a_fault_at_any_write(tmp_path, reference, name, after, kind):
 def stopped(folder, segments=2):
     """A run that was killed after its first chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        Fault(patch, "replace", at=3 + 2 * segments, error=Killed())
+        Fault(patch, "replace", at=4 + 2 * segments, error=Killed())
         with pytest.raises(Killed):
             killing.run(folder, source=SOURCE)
     return folder
@@ -100,7 +103,7 @@ def test_a_damaged_or_missing_segment_is_named_and_the_rest_is_read(tmp_path):
         assert str(second) in seen.problems[0]
         assert 0 < seen.dataset.sizes["time"] < whole.dataset.sizes["time"]
         assert (seen.dataset["loss"].values == whole.dataset["loss"].values[: seen.dataset.sizes["time"]]).all()
-        with pytest.raises(StoreError, match=r"000001\.safetensors"):
+        with pytest.raises(StoreError, match=r"000001\.safetensors.*"):
             killing.run(folder, resume=True, source=SOURCE)
 
 
@@ -156,19 +159,68 @@ def test_a_replaced_run_leaves_nothing_of_the_old_and_touches_nothing_else(tmp_p
     assert not (folder / "discrete").exists()
 
 
-def test_two_writers_are_refused_and_a_stale_lock_is_taken_over(tmp_path):
-    lock = tmp_path / "lock.json"
-    lock.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getppid()}))
-    with pytest.raises(StoreError, match=f"process {os.getppid()} on .* is writing"), Lock(tmp_path):
+def test_two_writers_are_refused(tmp_path):
+    with Lock(tmp_path):
+        assert json.loads((tmp_path / "lock.json").read_text())["pid"] == os.getpid()
+        with pytest.raises(StoreError, match=f"process {os.getpid()} on .* is writing"), Lock(tmp_path):
+            pass
+    assert not (tmp_path / "lock.json").exists()
+    with Lock(tmp_path):
         pass
-    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
-    with pytest.raises(StoreError, match="on elsewhere"), Lock(tmp_path):
+
+
+HOLDER = """
+import pathlib, sys, time
+from flowsim.store import Lock
+with Lock(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(StoreError, match=f"process {holder.pid} on "), Lock(tmp_path):
         pass
-    for stale in (json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}), "{torn"):
-        lock.write_text(stale)
-        with Lock(tmp_path):
-            assert json.loads(lock.read_text())["pid"] == os.getpid()
-        assert not lock.exists()
+    holder.kill()
+    holder.communicate()
+    assert (tmp_path / "lock.json").exists()
+    with Lock(tmp_path):
+        assert json.loads((tmp_path / "lock.json").read_text())["pid"] == os.getpid()
+
+
+def test_of_many_takers_one_is_in_at_a_time(tmp_path):
+    """With whatever was left behind: nothing, an empty lock, one of a process that is gone."""
+    inside, most, entered, faults = [], [], [], []
+
+    def take(barrier):
+        barrier.wait()
+        try:
+            with Lock(tmp_path):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+                entered.append(1)
+        except StoreError:
+            pass
+        except Exception as error:
+            faults.append(error)
+
+    for round in range(60):
+        for name, left in (("lock.json", "{torn"), (".lock", "")):
+            if round % 3:
+                (tmp_path / name).write_text(left)
+        barrier = threading.Barrier(4)
+        takers = [threading.Thread(target=take, args=(barrier,)) for _ in range(4)]
+        for taker in takers:
+            taker.start()
+        for taker in takers:
+            taker.join()
+    assert not faults
+    assert max(most) == 1
+    assert len(entered) >= 60
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from .._files import RefusedError, StoreError
 from ..config import ExperimentErrors
 from ..config.problems import printable
 from ..plugin import PluginError
@@ -48,12 +49,12 @@ class Output:
     def data(self, text: str) -> None:
         """Data for a person or a script, unless a JSON document is asked for."""
         if not self.json:
-            print(text)
+            _print(text)
 
     def document(self, content: Mapping[str, Any]) -> None:
         """The command's one JSON document, if it is asked for."""
         if self.json:
-            print(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, allow_nan=False))
+            _print(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, allow_nan=False))
 
     def say(self, text: str) -> None:
         """A message to the person who waits."""
@@ -75,6 +76,10 @@ class Output:
             yield
         except ExperimentErrors as errors:
             self._refuse(errors)
+        except RefusedError as error:
+            self._fail(str(error), REFUSED, "refused")
+        except StoreError as error:
+            self._fail(str(error), UNEXPECTED, "failed")
         except PluginError as error:
             self._fail(f"{error}.", REFUSED, "refused")
         except KeyboardInterrupt:
@@ -120,3 +125,17 @@ class Output:
         self.error(f"flowsim: {printable(message)}")
         self.document({"status": status, "message": message})
         raise typer.Exit(code)
+
+
+def _print(text: str) -> None:
+    """To stdout, now: what stays in a buffer could fail after the exit code has been decided."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # Python flushes once more at its end
+        os.close(nowhere)
+        print(f"flowsim: stdout cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+        raise typer.Exit(UNEXPECTED) from None

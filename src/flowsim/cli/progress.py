@@ -1,11 +1,15 @@
 """One live line on a terminal; plain lines, ten seconds apart, anywhere else."""
 
+import contextlib
+import logging
 import math
 import os
 import sys
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from ..config.problems import printable
 
 _EVERY = 10.0  # seconds between plain lines
 
@@ -50,11 +54,28 @@ class Progress:
         else:
             print(text, file=sys.stderr, flush=True)
 
+    @contextlib.contextmanager
+    def telling(self, *, verbose: bool) -> Iterator[None]:
+        """While the block runs, warnings of the log are shown too, and with `verbose` all that `log.txt` gets."""
+        log, handler = logging.getLogger("flowsim"), _Told(self, logging.INFO if verbose else logging.WARNING)
+        log.addHandler(handler)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+
+    def members(self, done: int, number: int) -> None:
+        """Of an ensemble, `done` members of `number` have ended."""
+
+        def line(seconds: float) -> str:
+            left = seconds * (number - done) / done if done else math.inf
+            return f"{done} of {number} seeds  {100 * done / number:3.0f} %  {_left(left)}"
+
+        self.show(line)
+
     def update(self, time: float, t1: float, loss: float, steps: int, fraction: float) -> None:
         """The run has reached `time` of `t1`; `fraction` of the work is done. A `loss` of NaN was not measured."""
         self._loss = self._loss if math.isnan(loss) else loss
-        if self._quiet:
-            return
         self.show(lambda seconds: self.line(time, t1, self._loss, steps, fraction, seconds))
 
     def show(self, line_after: Callable[[float], str]) -> None:
@@ -76,6 +97,15 @@ class Progress:
         left = seconds * (1 - fraction) / fraction if 0 < fraction <= 1 else math.inf
         shown = "—" if math.isnan(loss) else f"{loss:.3e}"
         return f"t = {time:.4g} of {t1:.4g}  loss {shown}  {steps} steps  {100 * fraction:3.0f} %  {_left(left)}"
+
+
+class _Told(logging.Handler):
+    def __init__(self, progress: Progress, level: int):
+        logging.Handler.__init__(self, level)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.say(printable(record.getMessage()))
 
 
 def _left(seconds: float) -> str:

@@ -26,15 +26,12 @@ def report(
     """
     output = Output(json=json, quiet=quiet, debug=debug)
     with output.ending():
-        if not (folder / "meta.json").is_file():
+        if not (folder / "meta.json").exists():
             output.refuse(f"{folder} is not a run folder: it holds no meta.json.")
         from ..report import rebuild  # these load the plotting stack and JAX
-        from ..store import StoreError, load
+        from ..store import load
 
-        try:
-            run = load(folder)
-        except StoreError as error:
-            output.refuse(f"{error}.")
+        run = load(folder)
         for problem in run.problems:
             output.say(f"left out: {problem}")
         if run.summary is None:

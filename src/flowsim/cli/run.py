@@ -2,19 +2,22 @@
 
 import dataclasses
 import datetime
-import json as json_module
 import pathlib
 import secrets
-from typing import Annotated, Any
+import time as clock
+from typing import Annotated
 
 import typer
 
+from .._files import RefusedError, explain
 from ..config import Experiment, Place, load_text, resolved_yaml
 from ..config.problems import refusal
 from ..config.yaml_text import read_text
 from ..plugin import load as load_plugins
 from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 from .progress import Progress
+
+STARTED = clock.monotonic()  # when the command was loaded: what a person waits for begins here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +94,19 @@ def _new_folder(experiment: Experiment) -> pathlib.Path:
 
 def _resumed(folder: pathlib.Path) -> Request:
     """The request that made a run folder. Overrides are in its `resolved.yaml`, not in its `experiment.yaml`."""
-    try:
-        meta = json_module.loads((folder / "meta.json").read_text(encoding="utf8"))
-        source_folder = pathlib.Path(meta["source_folder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise refusal(Place(str(folder)), f"is not a run folder that can be resumed: {error}.") from None
-    experiment = load_text(
-        read_text(folder / "resolved.yaml"), origin=str(folder / "resolved.yaml"), folder=source_folder
-    )
-    return Request(experiment, read_text(folder / "experiment.yaml"), source_folder, folder, resume=True)
+    if not folder.is_dir():
+        raise refusal(Place(str(folder)), "is not a folder; --resume takes a run folder.")
+    from ..experiment import folders  # loads JAX
+    from ..store import Meta, resumable
+
+    current = resumable(folder)
+    meta = Meta.read(current)
+    if meta.command != "run":
+        raise refusal(Place(str(folder)), f"was made by {meta.command}: `flowsim {meta.command} --resume {folder}`.")
+    source = folders.read(meta.source_folder, folder)
+    resolved, given = current / "resolved.yaml", current / "experiment.yaml"
+    experiment = load_text(read_text(resolved), origin=str(resolved), folder=source)
+    return Request(experiment, read_text(given) if given.exists() else "", source, folder, resume=True)
 
 
 def _plan(request: Request, output: Output) -> None:
@@ -121,7 +128,8 @@ def _plan(request: Request, output: Output) -> None:
         **{f"{name}_bytes": size for name, size in dataclasses.asdict(measured).items()},
     }
     for key, value in plan.items():
-        output.say(f"{key.replace('_', ' ')}: {value}")
+        shown = size_text(value) if key.endswith("_bytes") else value
+        output.say(f"{key.removesuffix('_bytes').replace('_', ' ')}: {shown}")
     output.data(resolved_yaml(request.experiment).rstrip("\n"))
     output.document({"status": "planned", **plan, "experiment": request.experiment.model_dump(mode="json")})
 
@@ -132,10 +140,9 @@ def _execute(request: Request, output: Output, force: bool) -> None:
         refuse_used(folder, output)
     from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted, run_experiment
-    from ..store import StoreError
 
     try:
-        with Progress(quiet=output.quiet) as progress:
+        with Progress(quiet=output.quiet) as progress, progress.telling(verbose=output.verbose):
             outcome = run_experiment(
                 request.experiment,
                 source_text=request.source_text,
@@ -144,44 +151,36 @@ def _execute(request: Request, output: Output, force: bool) -> None:
                 resume=request.resume,
                 force=force,
                 progress=progress.update,
+                members=progress.members,
                 say=progress.say,
             )
     except Interrupted as stop:
         output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
     except ArrayErrors as error:
         output.refuse(f"{error}.")
-    except StoreError as error:
-        output.fail(str(error))
-    for line in _told(outcome.summary):
-        output.say(line)
+    from ..report import summary_text  # loads Matplotlib, which a run has loaded by now
+
+    account = {**outcome.seconds, "total": clock.monotonic() - STARTED} if outcome.seconds else None
+    output.say(summary_text(outcome.summary, directory=outcome.folder, account=account))
     output.data(str(outcome.folder))
-    output.document({**outcome.summary, "folder": str(outcome.folder)})
+    output.document({**outcome.summary.record(), "folder": str(outcome.folder)})
     if not outcome.ok:
         raise typer.Exit(NUMERICAL)
 
 
 def refuse_used(folder: pathlib.Path, output: Output) -> None:
     """A folder that holds something is not written into unasked."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    try:
+        used = folder.exists() and (not folder.is_dir() or any(path.name != ".lock" for path in folder.iterdir()))
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise RefusedError(explain(folder, error)) from None
+    if used:
         output.refuse(f"{folder} is there already: choose another --out, or replace it with --force.")
 
 
-def _told(summary: dict[str, Any]) -> list[str]:
-    """A run in a few lines."""
-    from ..report import descent_lines, solvers  # loads Matplotlib, which a run has loaded by now
-
-    final, solver, certificate = summary["final"], summary["solver"], summary["certificate"]
-    lines = [f"{summary['status']}: {summary['message']} {summary['remedy']}".strip()]
-    measured = ", ".join(f"{key} {value:.6g}" for key, value in final.items() if value is not None)
-    lines.append(f"final: {measured}")
-    for name, event in summary["events"].items():
-        lines.append(f"{name}: " + ("never" if event["time"] is None else f"t = {event['time']:.10g}"))
-    if certificate is not None and certificate["relative_error"] is not None:
-        lines.append(f"certified relative error: {certificate['relative_error']:.1e}")
-    lines += descent_lines(summary.get("descent") or {})
-    lines.append(
-        f"{solvers(solver)}, reduction {solver['reduction']}: {solver['steps']} steps, {solver['rejected']} rejected, "
-        f"{solver['vector_field_evaluations']} evaluations; {solver['seconds_compile']:.1f} s compiling, "
-        f"{solver['seconds_run']:.1f} s running"
-    )
-    return lines
+def size_text(size: int) -> str:
+    """A number of bytes with its unit: `1.2 MB`."""
+    value, units = float(size), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}"

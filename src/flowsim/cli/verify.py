@@ -50,7 +50,6 @@ def _execute(request: Request, output: Output, force: bool) -> None:
     from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted
     from ..experiment.verify import verify_experiment
-    from ..store import StoreError
 
     try:
         with Progress(quiet=output.quiet) as progress:
@@ -67,8 +66,6 @@ def _execute(request: Request, output: Output, force: bool) -> None:
         output.interrupted(str(stop), stop.signal)
     except ArrayErrors as error:
         output.refuse(f"{error}.")
-    except StoreError as error:
-        output.fail(str(error))
     output.data(_table(verified.claims["claims"]))
     output.say(f"report: {verified.folder / 'report.html'}")
     output.document({**verified.claims, "folder": str(verified.folder)})

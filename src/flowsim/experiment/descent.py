@@ -2,12 +2,12 @@
 
 import logging
 import math
-from typing import Any
 
 from ..compare import Drift, against_flow, fitted_orders
 from ..config.schema import DescentConfig, Experiment
 from ..problem import Problem
 from ..records import Status
+from ..store import DescentSummary
 from . import build
 
 _EDGE_POINTS = 25  # steps at which the sharpness is measured
@@ -75,8 +75,10 @@ def _flow_name(experiment: Experiment) -> str:
     return f"adjusted {name}" if experiment.flow.adjusted else name
 
 
-def section(found: list[Drift | None]) -> dict[str, Any]:
-    """What `summary.json` gets: nothing, or its part `descent`."""
-    compared = [drift for drift in found if drift is not None]
+def section(drifts: list[Drift | None]) -> dict[str, DescentSummary]:
+    """What the summary gets: nothing, or its part `descent`."""
+    compared = [drift for drift in drifts if drift is not None]
     orders = [fit.record() for fit in fitted_orders(compared)]
-    return {"descent": {"runs": [drift.record() for drift in compared], "orders": orders}} if compared else {}
+    runs = [drift.record() for drift in compared]
+    found = DescentSummary.model_validate({"runs": runs, "orders": orders}, strict=False)
+    return {"descent": found} if compared else {}

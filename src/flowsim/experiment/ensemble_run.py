@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ..descent import Descent
 from ..ensemble import EnsembleResult, Member
 from ..problem import Problem
 from ..simulation import Prepared
+from ..store.summary import number
 from . import build, descent
 from .members import FolderShelf
 
@@ -35,6 +35,7 @@ def integrate(
     seeds: tuple[int, ...],
     folder: pathlib.Path,
     run: store.RunFolder,
+    who: store.Identity,
     progress: Callable[[int, int], None] | None,
 ) -> EnsembleResult:
     """Every member that is not in the run folder yet, each put there as it ends.
@@ -47,7 +48,7 @@ def integrate(
         return build.prepared(one, build.problem(one, folder), folder)
 
     certified = first.certificate.method != "none"
-    result = ensemble.run(prepared, seeds, certified=certified, shelf=FolderShelf(run), progress=progress)
+    result = ensemble.run(prepared, seeds, certified=certified, shelf=FolderShelf(run, who), progress=progress)
     for one in result.members:
         if not one.status.ok:
             logging.getLogger("flowsim").warning("seed %d: %s", one.seed, one.status.message)
@@ -56,15 +57,15 @@ def integrate(
 
 def write(
     experiment: Experiment, first: Experiment, folder: pathlib.Path, result: EnsembleResult, run: store.RunFolder
-) -> dict[str, Any]:
+) -> store.Summary:
     """Trajectory, summary, figures and report."""
     content = summary(experiment.name, result)
-    run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content["status"]))
+    run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content.status))
     if first.discrete:
         problem = build.problem(first, folder)
         drifts = descent.drifts(first, problem, result.members[0].status)
         run.write_descents(descents(first, problem), [drift and drift.dataset() for drift in drifts])
-        content |= descent.section(drifts)
+        content = content.model_copy(update=descent.section(drifts))
     run.write_summary(content)
     report.rebuild(run.path)
     run.finish()
@@ -77,79 +78,80 @@ def descents(first: Experiment, problem: Problem) -> list[Descent]:
     return [dataclasses.replace(one, label=f"{one.label} (seed {first.seed} only)") for one in found]
 
 
-def summary(name: str, result: EnsembleResult) -> dict[str, Any]:
-    """`summary.json` of an ensemble: medians where a single run has numbers, and the quantiles of event times."""
+def summary(name: str, result: EnsembleResult) -> store.Summary:
+    """Of an ensemble: medians where a single run has numbers, and the quantiles of event times."""
     worst = next((one.status for one in result.members if not one.status.ok), result.members[0].status)
-    failed = [one.seed for one in result.members if not one.status.ok]
-    solver = result.members[0].solver
-    return {
-        "schema_version": store.SCHEMA_VERSION,
-        "name": name,
-        "status": worst.kind,
-        "message": f"{len(result.members) - len(failed)} of {len(result.members)} seeds: {worst.message}",
-        "remedy": worst.remedy,
-        "complete": result.ok,
-        "seeds": list(result.seeds),
-        "failed_seeds": failed,
-        "events": {key: _event(event, result) for key, event in result.events.items()},
-        "final": _final(result),
-        "certificate": _certificate(result.members) if result.certified else None,
-        "energy_identity": max(one.energy_identity for one in result.members),
-        "solver": {
-            "kind": solver.kind,
-            "rtol": solver.rtol,
-            "atol": solver.atol,
-            "steps": sum(one.solver.steps for one in result.members),
-            "rejected": sum(one.solver.rejected for one in result.members),
-            "vector_field_evaluations": sum(one.solver.vector_field_evaluations for one in result.members),
-            "event_evaluations": sum(one.solver.event_evaluations for one in result.members),
-            "reduction": solver.reduction,
-            "reduction_reason": solver.reduction_reason,
-            "seconds_compile": solver.seconds_compile,
-            "seconds_run": sum(one.solver.seconds_run for one in result.members),
-        },
-    }
+    failed = tuple(one.seed for one in result.members if not one.status.ok)
+    return store.Summary(
+        schema_version=store.SCHEMA_VERSION,
+        name=name,
+        status=worst.kind,
+        message=f"{len(result.members) - len(failed)} of {len(result.members)} seeds: {worst.message}",
+        remedy=worst.remedy,
+        complete=result.ok,
+        seeds=tuple(result.seeds),
+        failed_seeds=failed,
+        events={key: _event(event, result) for key, event in result.events.items()},
+        final=_final(result),
+        certificate=_certificate(result.members) if result.certified else None,
+        energy_identity=number(max(one.energy_identity for one in result.members)),
+        solver=_solver(result.members),
+    )
 
 
-def _event(event: ensemble.EventTimes, result: EnsembleResult) -> dict[str, Any]:
+def _solver(members: Sequence[Member]) -> store.SolverSummary:
+    """Method and tolerances of the first, and what all of them cost."""
+    first, own = members[0].solver, [one.solver for one in members]
+    return store.SolverSummary(
+        kind=first.kind,
+        rtol=first.rtol,
+        atol=first.atol,
+        steps=sum(one.steps for one in own),
+        rejected=sum(one.rejected for one in own),
+        vector_field_evaluations=sum(one.vector_field_evaluations for one in own),
+        event_evaluations=sum(one.event_evaluations for one in own),
+        reduction=first.reduction,
+        reduction_reason=first.reduction_reason,
+        seconds_compile=first.seconds_compile,
+        seconds_run=sum(one.seconds_run for one in own),
+    )
+
+
+def _event(event: ensemble.EventTimes, result: EnsembleResult) -> store.EventSummary:
     bounds = [one.events[event.name].uncertainty for one in result.members if one.events[event.name].crossings]
     known = [bound for bound in bounds if bound is not None]
-    return {
-        "description": f"{event.description}; median over the seeds",
-        "time": event.quantile(0.5),
-        "times": [],
-        "uncertainty": max(known) if known and len(known) == len(bounds) else None,  # then a median's too
-        "fired": event.fired,
-        "quantiles": event.quantiles,
-    }
+    return store.EventSummary(
+        description=f"{event.description}; median over the seeds",
+        time=event.quantile(0.5),
+        times=(),
+        uncertainty=number(max(known)) if known and len(known) == len(bounds) else None,  # then a median's too
+        fired=event.fired,
+        quantiles=event.quantiles,
+    )
 
 
-def _certificate(members: Sequence[Member]) -> dict[str, Any]:
+def _certificate(members: Sequence[Member]) -> store.CertificateSummary:
     """The worst of the seeds' own certificates, and the median of their error bounds."""
     found = [(one.seed, one.certificate) for one in members if one.certificate is not None]
     own = [certificate for _, certificate in found]
     errors = np.array([one.relative_error for one in own])
     names = dict.fromkeys(name for one in own for name in one.invariants)
-    worst = {name: max(one.invariants.get(name, 0.0) for one in own) for name in names}
-    return {
-        "relative_error": _number(errors.max()),
-        "relative_error_median": _number(np.median(errors)),
-        "energy_identity": _number(max(one.energy_identity for one in own)),
-        "invariants": {name: _number(value) for name, value in worst.items()},
-        "rounding_floor": _number(max(one.rounding_floor for one in own)),
-        "method": f"the worst of {len(own)} seeds, each by its own {own[0].method}",
-        "vector_field_evaluations": sum(one.evaluations for one in own),
-        "warnings": [f"seed {seed}: {text}" for seed, one in found for text in one.warnings],
-    }
+    return store.CertificateSummary(
+        relative_error=number(errors.max()),
+        relative_error_median=number(np.median(errors)),
+        energy_identity=number(max(one.energy_identity for one in own)),
+        invariants={name: number(max(one.invariants.get(name, 0.0) for one in own)) for name in names},
+        rounding_floor=number(max(one.rounding_floor for one in own)),
+        method=f"the worst of {len(own)} seeds, each by its own {own[0].method}",
+        vector_field_evaluations=sum(one.evaluations for one in own),
+        warnings=tuple(f"seed {seed}: {text}" for seed, one in found for text in one.warnings),
+    )
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _final(result: EnsembleResult) -> dict[str, float]:
-    """Medians over the seeds of time and scalar probes at each member's end."""
+def _final(result: EnsembleResult) -> store.FinalState:
+    """Medians over the seeds of time and scalar probes at each member's end, in the order in which probes are named:
+    that of the arrays depends on whether a member was integrated here or read."""
     ends = [one.trajectory for one in result.members]
-    scalars = [name for name, values in ends[0].values.items() if values.ndim == 1]
-    medians = {name: float(np.median([end.values[name][-1] for end in ends])) for name in scalars}
-    return {"time": float(np.median([end.time[-1] for end in ends])), **medians}
+    scalars = [name for name in ends[0].variables if ends[0].values[name].ndim == 1]
+    medians = {name: number(np.median([end.values[name][-1] for end in ends])) for name in scalars}
+    return store.FinalState(**{"time": number(np.median([end.time[-1] for end in ends])), **medians})

@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import pathlib
 import platform
-import subprocess
 from typing import Any
 
 import jax
@@ -23,13 +22,16 @@ _ENVIRONMENT = ("JAX_PLATFORMS", "JAX_ENABLE_X64", "XLA_FLAGS", "CUDA_VISIBLE_DE
 def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
     """All that the numbers of a run depend on."""
     values = experiment.model_dump(mode="json", exclude={"figures", "notes", "name"})
-    files = {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in referenced_files(experiment)}
-    files |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in plugin.sources()}
+    files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs(experiment, folder).items()}
     return Identity(values, files, {"flowsim": __version__, **versions()}, jax.devices()[0].device_kind)
 
 
-def referenced_files(experiment: Experiment) -> list[str]:
-    """Paths that the experiment names, as it names them."""
+def inputs(experiment: Experiment, folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The files that a run reads, by the name under which the experiment or the command line knows them."""
+    return {name: folder / name for name in _referenced(experiment)} | {path.name: path for path in plugin.sources()}
+
+
+def _referenced(experiment: Experiment) -> list[str]:
     sections = (getattr(experiment.task, "path", None), getattr(experiment.task, "embedding", None))
     return [path for path in (*sections, getattr(experiment.init, "path", None)) if path is not None]
 
@@ -51,19 +53,3 @@ def environment() -> dict[str, Any]:
         "versions": versions(),
         "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
     }
-
-
-def git_state(folder: pathlib.Path) -> dict[str, Any] | None:
-    """Commit of the experiment's folder and whether it has changes; None outside git."""
-
-    def ask(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = ask("rev-parse", "HEAD")
-    return None if commit is None else {"commit": commit, "changed": bool(ask("status", "--porcelain"))}

@@ -8,21 +8,21 @@ import numpy as np
 from ..certificate import Certificate
 from ..ensemble import Member, Shelf
 from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
-from ..store import RunFolder
+from ..store import Identity, RunFolder
 
 
 class FolderShelf(Shelf):
     """The members of one run folder, a file for each."""
 
-    def __init__(self, run: RunFolder):
-        self._run = run
+    def __init__(self, run: RunFolder, identity: Identity):
+        self._run, self._identity = run, identity
 
     def get(self, seed: int) -> Member | None:
-        stored = self._run.segments.member(seed)
+        stored = self._run.segments.piece("seed", seed, self._identity)
         return None if stored is None else unpacked(seed, *stored)
 
     def put(self, member: Member) -> None:
-        self._run.segments.write_member(member.seed, *packed(member))
+        self._run.segments.write_piece("seed", member.seed, *packed(member), self._identity)
 
 
 def packed(member: Member) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -1,9 +1,11 @@
 """One experiment from its file to a full run folder."""
 
+import contextlib
 import dataclasses
 import datetime
+import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import report, store
@@ -16,10 +18,12 @@ from ..records import Status
 from ..result import Result, assemble
 from ..simulation import AbstractConsumer, Chunk, ForEach, History, Prepared
 from ..simulation import run as integrate
-from . import build, descent, ensemble_run, sizes
-from .identity import environment, git_state, identity
+from . import build, descent, ensemble_run, folders, sizes
+from .account import Account
+from .git import git_state
+from .identity import environment, identity, inputs
 from .log import logging_to
-from .signals import Interrupted, stopping
+from .signals import Interrupted, Stop, stopping
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""
@@ -36,12 +40,14 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run left behind. `run`: None of an ensemble, and of a run that had been finished before."""
+    """What a run left behind. `run`: None of an ensemble, and of a run that had been finished before; `seconds`: wall
+    time by stage."""
 
     folder: pathlib.Path
-    summary: dict[str, Any]
+    summary: store.Summary
     ok: bool
     run: "Run | None" = None
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def run_experiment(
@@ -53,66 +59,102 @@ def run_experiment(
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
+    members: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
     instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
-    **Arguments:** `source_folder`: where paths in the experiment start. `say`: told of each stage.
-    `instrument`: adds probes and events to the run before it starts.
+    **Arguments:** `source_folder`: where paths in the experiment start. `say`: told of each stage. `members`: told how
+    many members of an ensemble, of how many, have ended. `instrument`: adds probes and events before it starts.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
+    account = Account()
     build.configure(experiment.precision)
-    member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
-    sizes.refuse_weights_that_cannot_fit(member)
-    problem = build.problem(member, source_folder)
-    prepared = instrument(problem, build.prepared(member, problem, source_folder))
+    with account.stage("building"):
+        member, problem, prepared, who = _built(experiment, source_folder, instrument)
     run = store.RunFolder(folder)
     if not resume:
-        run.create(replace=force)
-    with store.Lock(folder), logging_to(folder, fresh=not resume) as log, stopping(folder) as stop:
+        run.create(replace=force, inputs=inputs(experiment, source_folder).values())
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(store.Lock(folder))
         run.prepare(fresh=not resume)
+        log = stack.enter_context(logging_to(run.path, fresh=not resume))
+        stop = stack.enter_context(stopping(folder))
         if not resume:
-            run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, prepared, source_folder))
+            run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, prepared, source_folder, run))
         elif run.finished():
             log.info("asked to go on, but the run has ended")
             run.finish()
             return _done(run)
+        else:
+            run.check_inputs()
+            run.update_meta(_shown(experiment))
         log.info("reduction %s: %s", prepared.reduction.name, prepared.reduction.reason)
+        log.info("solver %s, rtol %g, atol %g", prepared.plan.method.kind, *_tolerances(prepared))
         if experiment.seeds:
-            run.segments.open_members(identity(experiment, source_folder))
-            return _run_ensemble(experiment, member, prepared, source_folder, run, progress, say)
-        consumers: list[AbstractConsumer] = [Recorder(run, identity(experiment, source_folder))]
+            run.segments.open_members(who)
+            return _run_ensemble(experiment, member, source_folder, run, who, members, _heeding(stop, say), account)
+        consumers: list[AbstractConsumer] = [Recorder(run, who)]
         if progress is not None:
             consumers.append(ForEach(lambda chunk: _tell(progress, prepared, chunk)))
-        consumers.append(ForEach(lambda _: stop.obey()))
-        with stop.patience():
+        consumers.append(ForEach(lambda _: stop.check()))
+        with stop.deferred():
             history = stop.run(lambda: integrate(prepared, *consumers))
         result = assemble(prepared, history)
-        log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
-        summary = _write(experiment, problem, result, run, say)
-        return Outcome(run.path, summary, result.status.ok, Run(problem, prepared, result))
+        account.add("compiling", result.solver.seconds_compile)
+        account.add("integration", result.solver.seconds_run)
+        _log(log, result)
+        summary = _write(experiment, problem, result, run, _heeding(stop, say), account)
+        return Outcome(run.home, summary, result.status.ok, Run(problem, prepared, result), account.seconds)
+
+
+def _built(experiment: Experiment, source_folder: pathlib.Path, instrument):
+    """All that is read and made before the run folder is touched."""
+    member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
+    sizes.refuse_weights_that_cannot_fit(member)
+    problem = build.problem(member, source_folder)
+    prepared = instrument(problem, build.prepared(member, problem, source_folder))
+    return member, problem, prepared, identity(experiment, source_folder)
+
+
+def _tolerances(prepared: Prepared) -> tuple[float, float]:
+    return prepared.settings.rtol, prepared.settings.atol
+
+
+def _heeding(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, but a signal whose exception got lost ends the run at the next stage."""
+
+    def tell(text: str) -> None:
+        stop.check()
+        say(text)
+
+    return tell
+
+
+def _log(log: logging.Logger, result: Result) -> None:
+    for switch in result.solver.switches:
+        log.info("from t = %g on the solver is %s", switch.time, switch.kind)
+    for name, record in result.crossings.items():
+        log.info("event %s: %s", name, ", ".join(f"{time:.10g}" for time in record.times[:20]) or "never")
+    log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
 
 
 def _run_ensemble(
-    experiment: Experiment, member: Experiment, prepared: Prepared, source_folder, run, progress: Progress | None, say
+    experiment: Experiment, member: Experiment, source_folder, run, who, members, say, account: Account
 ) -> Outcome:
     """Every seed; those that an interrupted run has finished are taken from its folder."""
-    t1 = prepared.settings.t1
-
-    def tell(done: int, members: int) -> None:
-        if progress is not None:
-            progress(t1, t1, float("nan"), done, done / members)
-
     if experiment.certificate.method != "none":
         say("certificate: every seed is integrated again with another solver, about as much work once more")
-    result = ensemble_run.integrate(member, experiment.seeds, source_folder, run, tell)
+    with account.stage("integration and certificates"):
+        result = ensemble_run.integrate(member, experiment.seeds, source_folder, run, who, members)
     if experiment.discrete:
-        say(f"discrete: the optimiser's run of seed {member.seed} only, beside the medians of all")
+        say(f"discrete: the optimizer's run of seed {member.seed} only, beside the medians of all")
     say("figures and report")
-    summary = ensemble_run.write(experiment, member, source_folder, result, run)
-    return Outcome(run.path, summary, result.ok)
+    with account.stage("descent, figures and report"):
+        summary = ensemble_run.write(experiment, member, source_folder, result, run)
+    return Outcome(run.home, summary, result.ok, seconds=account.seconds)
 
 
 class Recorder(AbstractConsumer):
@@ -129,8 +171,9 @@ class Recorder(AbstractConsumer):
 
 
 def _done(run: store.RunFolder) -> Outcome:
-    summary = store.load(run.path).summary or {}
-    return Outcome(run.path, summary, bool(summary.get("complete")))
+    summary = store.Summary.read(run.home)
+    assert summary is not None
+    return Outcome(run.home, summary, summary.complete)
 
 
 def _tell(progress: Progress, prepared: Prepared, chunk: Chunk) -> None:
@@ -140,24 +183,31 @@ def _tell(progress: Progress, prepared: Prepared, chunk: Chunk) -> None:
     progress(now, t1, loss, int(chunk.carry.steps), max(saved, now / t1))
 
 
-def _write(experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say) -> dict[str, Any]:
+def _write(
+    experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say, account: Account
+) -> store.Summary:
     certified = experiment.certificate.method != "none"
     if certified:
         say("certificate: integrating again with another solver")
-        result = result.certified(result.certificate)
+    with account.stage("certificate"):
+        result = result.certified(result.certificate) if certified else result
     if experiment.discrete:
         say("discrete: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.discrete))
-    descents = build.descents(experiment, problem)
-    drifts = descent.drifts(experiment, problem, result.status)
-    summary = store.summary(experiment.name, result, certified=certified) | descent.section(drifts)
+    with account.stage("descent"):
+        descents = build.descents(experiment, problem)
+        drifts = descent.drifts(experiment, problem, result.status)
+    seconds = {f"seconds_{name}": account.seconds[name] for name in ("certificate", "descent")}
+    summary = store.Summary.of_result(experiment.name, result, seconds)
+    summary = summary.model_copy(update=descent.section(drifts))
     dataset = result.dataset.assign_attrs(name=experiment.name, status=result.status.kind)
-    run.write_trajectory(dataset)
-    run.write_parameters(result.model)
-    run.write_descents(descents, [drift and drift.dataset() for drift in drifts])
-    run.write_summary(summary)
     say("figures and report")
-    report.rebuild(run.path, dataset=dataset)
-    run.finish()
+    with account.stage("figures and report"):
+        run.write_trajectory(dataset)
+        run.write_parameters(result.model)
+        run.write_descents(descents, [drift and drift.dataset() for drift in drifts])
+        run.write_summary(summary)
+        report.rebuild(run.path, dataset=dataset)
+        run.finish()
     return summary
 
 
@@ -168,7 +218,12 @@ def _figures(experiment: Experiment) -> list[str]:
     return [*names, *more]
 
 
-def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path) -> dict[str, Any]:
+def _shown(experiment: Experiment) -> dict[str, Any]:
+    """What may change between an interruption and the resumed run, because no number depends on it."""
+    return {"name": experiment.name, "notes": experiment.notes, "figures": _figures(experiment)}
+
+
+def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path, run) -> dict[str, Any]:
     """`meta.json`: what the run ran on, and what a reader of its segments needs."""
     variables = {
         probe.name: {"dims": list(probe.dims or ()), "attributes": {"long_name": probe.long_name, "units": probe.units}}
@@ -176,13 +231,11 @@ def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Pat
     }
     return {
         "schema_version": store.SCHEMA_VERSION,
-        "name": experiment.name,
-        "notes": experiment.notes,
+        **_shown(experiment),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": experiment.seed,
         "precision": experiment.precision,
-        "source_folder": str(source_folder.resolve()),
-        "figures": _figures(experiment),
+        "source_folder": folders.written(source_folder, run.home),
         "git": git_state(source_folder),
         "variables": variables,
         "coordinates": coordinates(prepared.plan.problem),

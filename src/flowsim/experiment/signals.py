@@ -8,40 +8,47 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):
     """A signal ended the run; everything until the last whole chunk is on disk.
 
-    **Fields:** `signal`: its number; `folder`: where to go on; `abandoned`: a chunk is still being computed in the
+    Not an `Exception`: the handler raises it wherever the process happens to be, in libraries too, and an
+    `except Exception` there must not swallow it.
+
+    **Fields:** `signal`: its number; `folder`: where to resume; `abandoned`: a chunk is still being computed in the
     background, so the process must end without waiting for it.
     """
 
-    def __init__(self, number: int, folder: pathlib.Path, *, abandoned: bool = False):
-        super().__init__(f"interrupted; go on with: flowsim run --resume {folder}")
+    def __init__(self, number: int, folder: pathlib.Path, command: str = "run", *, abandoned: bool = False):
+        super().__init__(f"interrupted; resume with: flowsim {command} --resume {folder}")
         self.signal, self.folder, self.abandoned = number, folder, abandoned
 
 
 class Stop:
-    """What a signal asked for. It ends the run at once, but in a section of patience only where the run obeys.
+    """What a signal asked for. It ends the run at once, but in a deferred section only where the run checks.
 
-    A second one ends the run at once anywhere.
+    A second one ends the run at once anywhere. A signal is always recorded as well: one whose exception got lost
+    (Python drops those that are raised inside a finalizer) ends the run at its next `check`.
+
+    **Arguments:** `command`: the one that resumes.
     """
 
-    def __init__(self, folder: pathlib.Path):
-        self._folder, self._number, self._patient, self._busy = folder, 0, False, False
+    def __init__(self, folder: pathlib.Path, command: str = "run"):
+        self._folder, self._command = folder, command
+        self._number, self._deferred, self._busy = 0, False, False
 
     def handle(self, number: int, frame: object) -> None:
-        if self._number or not self._patient:
-            raise Interrupted(number, self._folder, abandoned=self._busy)
-        self._number = number
+        first, self._number = not self._number, number
+        if not (first and self._deferred):
+            raise self._interrupted(abandoned=self._busy)
 
     @contextmanager
-    def patience(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """A section that one signal does not cut short."""
-        self._patient = True
+        self._deferred = True
         try:
             yield
         finally:
-            self._patient = False
+            self._deferred = False
 
     def run(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, computed in another thread: Python calls signal handlers only in this one, and not
@@ -60,10 +67,13 @@ class Stop:
             raise error
         return result
 
-    def obey(self) -> None:
-        """**Raises:** `Interrupted` if a signal came while work was going on."""
+    def check(self) -> None:
+        """**Raises:** `Interrupted` if a signal came since the block began."""
         if self._number:
-            raise Interrupted(self._number, self._folder)
+            raise self._interrupted()
+
+    def _interrupted(self, *, abandoned: bool = False) -> Interrupted:
+        return Interrupted(self._number, self._folder, self._command, abandoned=abandoned)
 
 
 def _keep(work: Callable[[], Any], outcome: list[Any]) -> None:
@@ -74,15 +84,16 @@ def _keep(work: Callable[[], Any], outcome: list[Any]) -> None:
 
 
 @contextmanager
-def stopping(folder: pathlib.Path) -> Iterator[Stop]:
+def stopping(folder: pathlib.Path, command: str = "run") -> Iterator[Stop]:
     """SIGINT and SIGTERM go to a `Stop` while the block runs."""
-    stop = Stop(folder)
+    stop = Stop(folder, command)
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers; a caller in a thread stops its own way
         return
     before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
+        stop.check()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

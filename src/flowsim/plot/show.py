@@ -10,8 +10,7 @@ import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._files import StoreError
-from ..store import load
+from ..store import load, read_dataset
 from . import values
 from .drawing import Drawing, FigureStyle
 from .registry import FIGURES, Kind
@@ -74,13 +73,7 @@ def descents(folder: Path) -> list[xarray.Dataset]:
 
     **Raises:** `StoreError` if one cannot be read.
     """
-    found = []
-    for path in sorted((folder / "discrete").glob("*.nc")):
-        try:
-            found.append(xarray.load_dataset(path, engine="h5netcdf"))
-        except (OSError, ValueError) as problem:
-            raise StoreError(f"{path}: cannot be read as netCDF ({problem}); it is damaged") from problem
-    return found
+    return [read_dataset(path) for path in sorted((folder / "discrete").glob("*.nc"))]
 
 
 def kind_of(figure: str, dataset: xarray.Dataset) -> Kind:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..store import SolverSummary
+
 
 def number(value: Any, digits: int = 6) -> str:
     """A value for a table: floats to `digits` figures, nothing as a dash, everything else as it is."""
@@ -32,10 +34,10 @@ def seconds(value: Any) -> str:
     return f"{value:.3g} s" if isinstance(value, int | float) else number(value)
 
 
-def solvers(record: Mapping[str, Any]) -> str:
+def solvers(record: SolverSummary) -> str:
     """The solver of a summary, and those that took over from it: `dopri8 (stabilized4 from t = 1.3)`."""
-    switches = [f"{s['kind']} from t = {number(s['time'], 4)}" for s in record.get("switches") or ()]
-    return f"{record['kind']} ({', '.join(switches)})" if switches else str(record["kind"])
+    switches = [f"{switch.kind} from t = {number(switch.time, 4)}" for switch in record.switches]
+    return f"{record.kind} ({', '.join(switches)})" if switches else record.kind
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..store import FinalState, SolverSummary, Summary
 from . import descent
 from . import sentences as _sentences
 from .html import Markup, element, film, paragraph, picture, safe, section, table
@@ -11,19 +12,6 @@ from .numbers import error, flat, measured, number, seconds
 from .style import CSS
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser will load and run nothing else
-_KNOWN = (
-    "schema_version",
-    "name",
-    "status",
-    "message",
-    "remedy",
-    "events",
-    "final",
-    "certificate",
-    "solver",
-    "descent",
-)
-_FINAL = {"time": "time reached, t", "loss": "final loss", "min_margin": "smallest margin"}
 _CERTIFICATE = {
     "relative_error": "distance of the final parameters from the exact flow's, over the distance travelled (estimate)",
     "relative_error_median": "the median of that over the seeds, whose largest is above",
@@ -48,6 +36,8 @@ _SOLVER = {
     "reduction_reason": "why this reduction",
     "seconds_compile": "compilation",
     "seconds_run": "integration",
+    "seconds_certificate": "certificate",
+    "seconds_descent": "descent and its distance to the flow",
 }
 
 
@@ -63,7 +53,7 @@ class Illustration:
 
 
 def page(
-    summary: Mapping[str, Any],
+    summary: Summary,
     figures: Sequence[Illustration],
     experiment_text: str,
     resolved_text: str,
@@ -72,25 +62,25 @@ def page(
 ) -> str:
     """The report as HTML: no link to anything outside, every text of the user's escaped, the same for the same input.
 
-    **Arguments:** `summary` as `summary.json`, possibly without some of it (then the page says that it is partial);
-    `figures` in order; `experiment_text` and `resolved_text`: YAML, shown as it is; `meta` as `meta.json`;
+    **Arguments:** `summary`: if it is not complete the page says so; `figures` in order;
+    `experiment_text` and `resolved_text`: YAML, shown as it is; `meta`: what to show of `meta.json`;
     `claims`: the section made from `claims.json`, if there is one.
     """
-    name = summary.get("name") or "unnamed run"
+    name = summary.name or "unnamed run"
     body = [
         element("p", "flowsim: gradient flow, simulated and checked", class_="kind"),
         element("h1", name),
-        Markup("") if _sentences.is_complete(summary) else _partial(summary),
+        Markup("") if summary.ok else _partial(summary),
         _highlights(summary),
         *map(paragraph, _story(summary)),
         section("The paper's claims", claims or ""),
         section("Figures", _figures(figures)),
-        section("Events", _events(summary.get("events") or {})),
-        section("Descent against the flow", descent.section(summary.get("descent") or {})),
+        section("Events", _events(summary)),
+        section("Descent against the flow", descent.section(summary.descent)),
         section("Certificate: how exact this is", _certificate(summary)),
-        section("Solver", _solver(summary.get("solver") or {})),
-        section("State at the end", _plain(summary.get("final") or {})),
-        section("Further results", _plain({k: v for k, v in summary.items() if k not in _KNOWN})),
+        section("Solver", _solver(summary.solver)),
+        section("State at the end" + (", medians over the seeds" if summary.seeds else ""), _final(summary)),
+        section("Seeds", _seeds(summary)),
         section("Configuration", _configuration(experiment_text, resolved_text)),
         section("Versions and machine", _plain(meta)),
     ]
@@ -103,30 +93,30 @@ def page(
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{lines}\n</body>\n</html>\n'
 
 
-def _story(summary: Mapping[str, Any]) -> list[str | None]:
-    complete = _sentences.is_complete(summary)
+def _story(summary: Summary) -> list[str | None]:
     return [
-        _sentences.ending(summary) if complete and summary.get("status") != "done" else None,
+        _sentences.ending(summary) if summary.ok and summary.status != "done" else None,
         " ".join(filter(None, (_sentences.final(summary), _sentences.phase1(summary)))),
-        _sentences.certificate(summary) if summary.get("final") or summary.get("certificate") else None,
+        _sentences.certificate(summary) if summary.final or summary.certificate else None,
         _sentences.solver(summary),
     ]
 
 
-def _partial(summary: Mapping[str, Any]) -> Markup:
+def _partial(summary: Summary) -> Markup:
     text = [element("strong", "This is a partial result. "), _sentences.ending(summary)]
     return element("p", *text, class_="partial", role="status")
 
 
-def _highlights(summary: Mapping[str, Any]) -> Markup:
+def _highlights(summary: Summary) -> Markup:
     """The few numbers that are looked for first."""
-    end, phase1 = summary.get("final") or {}, (summary.get("events") or {}).get("phase1_end")
-    size = (summary.get("certificate") or {}).get("relative_error")
+    end = summary.final or FinalState()
+    size = None if summary.certificate is None else summary.certificate.relative_error
     numbers = []
-    if phase1 is not None:
-        time = phase1.get("time")
+    if "phase1_end" in summary.events:
+        time = summary.events["phase1_end"].time
         numbers.append(("end of phase 1, t", "not reached" if time is None else number(time, 5)))
-    numbers += [(label, number(end[key], 4)) for key, label in _FINAL.items() if end.get(key) is not None]
+    found = {"time reached, t": end.time, "final loss": end.loss, "smallest margin": end.min_margin}
+    numbers += [(label, number(value, 4)) for label, value in found.items() if value is not None]
     numbers += [("certified relative error", error(size))] if size is not None else []
     items = [element("div", element("dt", label), element("dd", value)) for label, value in numbers]
     return element("dl", *items, class_="numbers") if items else Markup("")
@@ -150,27 +140,29 @@ def _figures(figures: Sequence[Illustration]) -> Markup:
     return Markup((element("div", *drawn, class_="figures") if drawn else "") + "".join(skipped))
 
 
-def _events(events: Mapping[str, Any]) -> Markup:
-    if not events:
+def _events(summary: Summary) -> Markup:
+    if not summary.events:
         return Markup("")
     rows = []
-    for name, record in events.items():
-        time, times = record.get("time"), record.get("times") or []
-        when = "never" if time is None else measured(time, record.get("uncertainty"))
-        later = ", ".join(number(t) for t in times[1:11]) + (" …" if len(times) > 11 else "")
-        rest = {k: v for k, v in record.items() if k not in ("time", "times", "uncertainty", "description")}
-        found = [f"{key.replace('_', ' ')} {number(value)}" for key, value in flat(rest) if value not in (None, "")]
-        said = "; ".join(filter(None, [str(record.get("description") or ""), *found]))
+    for name, record in summary.events.items():
+        when = "never" if record.time is None else measured(record.time, record.uncertainty)
+        later = ", ".join(number(t) for t in record.times[1:11]) + (" …" if len(record.times) > 11 else "")
+        values = dict(flat(record.measured))
+        if record.fired is not None:
+            values |= {f"quantile {q}": value for q, value in (record.quantiles or {}).items()}
+        found = [f"{key.replace('_', ' ')} {number(value)}" for key, value in values.items() if value is not None]
+        fired = "" if record.fired is None else f"happened in {record.fired} of {len(summary.seeds)} seeds"
+        said = "; ".join(filter(None, [record.description, fired, *found]))
         rows.append((name, element("span", when, class_="number"), later or "–", said or "–"))
     return table(("event", "first time t", "later times", "what it is, and values there"), rows)
 
 
-def _certificate(summary: Mapping[str, Any]) -> Markup:
-    record = summary.get("certificate")
-    if not record:
-        return paragraph("No certificate was computed for this run." if summary.get("final") else None)
+def _certificate(summary: Summary) -> Markup:
+    record = summary.certificate
+    if record is None:
+        return paragraph("No certificate was computed for this run." if summary.final else None)
     rows = []
-    for name, value in flat(record):
+    for name, value in flat(record.model_dump(exclude_unset=True)):
         note = _CERTIFICATE.get(
             name, "relative drift of a conserved quantity" if name.startswith("invariants.") else ""
         )
@@ -178,14 +170,25 @@ def _certificate(summary: Mapping[str, Any]) -> Markup:
     return table(("quantity", "value", "meaning"), rows)
 
 
-def _solver(record: Mapping[str, Any]) -> Markup:
-    if not record:
+def _solver(record: SolverSummary | None) -> Markup:
+    if record is None:
         return Markup("")
     rows = [
         (_SOLVER.get(name, name), seconds(value) if name.startswith("seconds_") else number(value))
-        for name, value in flat(record)
+        for name, value in flat(record.model_dump(exclude_unset=True))
     ]
     return table(("quantity", "value"), rows)
+
+
+def _final(summary: Summary) -> Markup:
+    return Markup("") if summary.final is None else _plain(summary.final.model_dump(exclude_unset=True))
+
+
+def _seeds(summary: Summary) -> Markup:
+    if not summary.seeds:
+        return Markup("")
+    failed = ", ".join(map(str, summary.failed_seeds)) or "none"
+    return _plain({"seeds": ", ".join(map(str, summary.seeds)), "did not reach the end": failed})
 
 
 def _plain(record: Mapping[str, Any]) -> Markup:

@@ -1,9 +1,6 @@
 """What a run found, in sentences."""
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
+from ..store import Summary
 from .numbers import error, number, seconds, solvers
 
 _ENDINGS = {
@@ -15,60 +12,55 @@ _ENDINGS = {
     "not_finite": "The run stopped early because the loss or a parameter was no longer finite.",
     "implicit_failed": "The run stopped early because the solver's implicit equations could not be solved.",
     "beyond_reach": "The run stopped early because a step asked for more work than the solver takes for one.",
+    "incomplete": "There is no summary: the run is unfinished, or still going on.",
 }
-INCOMPLETE = "incomplete"
 
 
-def is_complete(summary: Mapping[str, Any]) -> bool:
-    """Did the run end where the experiment said it should?"""
-    return summary.get("status") in ("done", "event")
-
-
-def ending(summary: Mapping[str, Any]) -> str:
+def ending(summary: Summary) -> str:
     """How the run ended, with the cause and the remedy where the run recorded them."""
-    status = summary.get("status", INCOMPLETE)
-    known = "There is no summary: the run is unfinished, or still going on." if status == INCOMPLETE else None
-    parts = [_ENDINGS.get(status) or known or f"The run ended early (status: {status})."]
-    if not is_complete(summary):
-        parts += [str(summary[key]) for key in ("message", "remedy") if summary.get(key)]
+    parts = [_ENDINGS.get(summary.status, f"The run ended early (status: {summary.status}).")]
+    if not summary.ok:
+        parts += [text for text in (summary.message, summary.remedy) if text]
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts)
 
 
-def phase1(summary: Mapping[str, Any]) -> str | None:
+def phase1(summary: Summary) -> str | None:
     """The end of phase 1; None if it was not watched for."""
-    record = (summary.get("events") or {}).get("phase1_end")
-    if record is None:
+    if "phase1_end" not in summary.events:
         return None
-    if record.get("time") is None:
-        end = (summary.get("final") or {}).get("time")
-        until = f" by t = {number(end)}" if end is not None else ""
+    record = summary.events["phase1_end"]
+    if record.time is None:
+        until = f" by t = {number(summary.final.time)}" if summary.final is not None else ""
         return f"Phase 1 did not end{until}: some training sample is still classified wrongly."
-    loss = f" The loss there is {number(record['loss'], 3)}." if record.get("loss") is not None else ""
+    loss = f" The loss there is {number(record.loss, 3)}." if record.loss is not None else ""
+    if summary.seeds:
+        return f"Over {len(summary.seeds)} seeds, the median end of phase 1 is t = {number(record.time)}."
     return (
-        f"Phase 1 ended at t = {number(record['time'])}, "
-        f"when every training sample was first classified correctly.{loss}"
+        f"Phase 1 ended at t = {number(record.time)}, when every training sample was first classified correctly.{loss}"
     )
 
 
-def final(summary: Mapping[str, Any]) -> str | None:
+def final(summary: Summary) -> str | None:
     """Where the flow got to."""
-    values = summary.get("final") or {}
-    if values.get("time") is None:
+    end = summary.final
+    if end is None or end.time is None:
         return None
-    said = [f"the training loss is {number(values['loss'], 4)}"] if values.get("loss") is not None else []
-    if values.get("min_margin") is not None:
-        said.append(f"the smallest margin is {number(values['min_margin'], 4)}")
-    end = f"The flow was followed from t = 0 to t = {number(values['time'])}"
-    return f"{end}, where {' and '.join(said)}." if said else f"{end}."
+    median = "median " if summary.seeds else ""
+    said = [f"the {median}training loss is {number(end.loss, 4)}"] if end.loss is not None else []
+    if end.min_margin is not None:
+        said.append(f"the {median or 'smallest '}margin is {number(end.min_margin, 4)}")
+    over = f" over {len(summary.seeds)} seeds" if summary.seeds else ""
+    reached = f"The flow was followed{over} from t = 0 to t = {number(end.time)}"
+    return f"{reached}, where {' and '.join(said)}." if said else f"{reached}."
 
 
-def certificate(summary: Mapping[str, Any]) -> str:
+def certificate(summary: Summary) -> str:
     """How exact the result is."""
-    record = summary.get("certificate") or {}
-    if record.get("relative_error") is None:
+    record = summary.certificate
+    if record is None:
         return "No certificate was computed, so the numerical error of this run was not measured."
-    size = record["relative_error"]
-    if not math.isfinite(size):
+    size = record.relative_error
+    if size is None:
         return "The certificate could not measure the numerical error of this run: do not rely on its details."
     if size <= 0:
         return "The certificate found no numerical error."
@@ -81,21 +73,21 @@ def certificate(summary: Mapping[str, Any]) -> str:
     return f"{sentence}: far below what a figure here can show." if size < 1e-4 else f"{sentence}."
 
 
-def solver(summary: Mapping[str, Any]) -> str | None:
+def solver(summary: Summary) -> str | None:
     """What the integration cost."""
-    record = summary.get("solver") or {}
-    if not record.get("kind"):
+    record = summary.solver
+    if record is None or not record.kind:
         return None
-    parts = [f"The solver {solvers(record)} took {number(record.get('steps'))} steps"]
-    if record.get("rejected") is not None:
-        parts[0] += f" ({number(record['rejected'])} more were rejected)"
-    if record.get("vector_field_evaluations") is not None:
-        parts.append(f"{number(record['vector_field_evaluations'])} evaluations of the gradient")
+    parts = [f"The solver {solvers(record)} took {number(record.steps)} steps"]
+    if record.rejected is not None:
+        parts[0] += f" ({number(record.rejected)} more were rejected)"
+    if record.vector_field_evaluations is not None:
+        parts.append(f"{number(record.vector_field_evaluations)} evaluations of the gradient")
     sentence = " and ".join(parts)
-    if record.get("seconds_run") is not None:
-        sentence += f" in {seconds(record['seconds_run'])}"
-    if record.get("seconds_compile") is not None:
-        sentence += f", after {seconds(record['seconds_compile'])} of compilation"
-    if record.get("reduction") not in (None, "none"):
-        sentence += f", on a smaller problem with the same flow (reduction: {record['reduction']})"
+    if record.seconds_run is not None:
+        sentence += f" in {seconds(record.seconds_run)}"
+    if record.seconds_compile is not None:
+        sentence += f", after {seconds(record.seconds_compile)} of compilation"
+    if record.reduction not in ("", "none"):
+        sentence += f", on a smaller problem with the same flow (reduction: {record.reduction})"
     return f"{sentence}."

@@ -1,23 +1,50 @@
 """The run folder on disk: whole files or none, segments, checkpoints, one writer."""
 
-from .._files import StoreError, write_dataset, write_json, write_text
+from .._files import RefusedError, StoreError, write_dataset, write_json, write_text
 from .claims import claims, write_claims
-from .folder import SCHEMA_VERSION, RunFolder, named_parameters, summary
+from .folder import RunFolder, named_parameters
 from .load import Run, load
 from .lock import Lock
+from .meta import Meta
+from .netcdf import read_dataset
+from .replacement import resumable
 from .segments import Identity
+from .summary import (
+    SCHEMA_VERSION,
+    CertificateSummary,
+    DescentOrder,
+    DescentRun,
+    DescentSummary,
+    EventSummary,
+    FinalState,
+    SolverSummary,
+    Summary,
+    read_json,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
+    "CertificateSummary",
+    "DescentOrder",
+    "DescentRun",
+    "DescentSummary",
+    "EventSummary",
+    "FinalState",
     "Identity",
     "Lock",
+    "Meta",
+    "RefusedError",
     "Run",
     "RunFolder",
+    "SolverSummary",
     "StoreError",
+    "Summary",
     "claims",
     "load",
     "named_parameters",
-    "summary",
+    "read_dataset",
+    "read_json",
+    "resumable",
     "write_claims",
     "write_dataset",
     "write_json",

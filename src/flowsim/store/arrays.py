@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_bytes
 
-from .._files import StoreError, write
+from .._files import RefusedError, refuse_irregular, write_bytes
 
 
 def save(path: pathlib.Path, arrays: Mapping[str, np.ndarray], about: Any) -> None:
@@ -21,23 +21,25 @@ def save(path: pathlib.Path, arrays: Mapping[str, np.ndarray], about: Any) -> No
     solid = {name: np.require(array, requirements="C") for name, array in arrays.items()}
     text = json.dumps(about, allow_nan=False)
     metadata = {"about": text, "sha256": _digest(solid, text)}
-    write(path, lambda temporary: save_file(solid, temporary, metadata=metadata))
+    write_bytes(path, to_bytes(solid, metadata=metadata))
 
 
-def load(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Any]:
+def load(path: pathlib.Path, remedy: str) -> tuple[dict[str, np.ndarray], Any]:
     """The arrays and the document of `save`.
 
-    **Raises:** `StoreError` if the file is missing, torn, or not what was written.
+    **Raises:** `StoreError`, with the remedy, if the file is missing, torn, or not what was written.
     """
+    refuse_irregular(path)
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             metadata = file.metadata() or {}
-    except (OSError, SafetensorError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); it is missing or damaged") from error
-    if _digest(arrays, metadata.get("about", "")) != metadata.get("sha256"):
-        raise StoreError(f"{path}: its checksum does not match; it was damaged after it was written")
-    return arrays, json.loads(metadata["about"])
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise RefusedError(f"{path}: cannot be read ({error}); it is damaged: {remedy}") from error
+    text = metadata.get("about", "")
+    if _digest(arrays, text) != metadata.get("sha256"):
+        raise RefusedError(f"{path}: its checksum does not match; it was damaged after it was written: {remedy}")
+    return arrays, json.loads(text)
 
 
 def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
@@ -67,7 +69,7 @@ def unflatten(arrays: Mapping[str, np.ndarray], like: PyTree, path: pathlib.Path
         a.shape == leaves[i].shape and a.dtype == leaves[i].dtype for a, i in zip(stored, where, strict=True)
     )
     if not same:
-        raise StoreError(f"{path}: holds the state of another experiment or of another version of flowsim")
+        raise RefusedError(f"{path}: holds the state of another experiment or of another version of flowsim")
     for array, i in zip(stored, where, strict=True):
         leaves[i] = jnp.asarray(array)
     return jax.tree.unflatten(structure, leaves)

@@ -1,68 +1,72 @@
 """The run folder: what it holds, and how a finished run is written into it."""
 
-import dataclasses
-import math
 import pathlib
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save as safetensors
 
 from .. import _tree
-from .._files import StoreError, write, write_dataset, write_json, write_text
+from .._files import RefusedError, StoreError, explain, make_folder, write_bytes, write_dataset, write_json, write_text
 from ..descent import Descent
 from ..models import CooccurrenceTransformer
-from ..records import EventRecord
-from ..result import Result
-from .segments import CHECKPOINT, SEGMENTS, Segments
+from .lock import NAME as LOCK
+from .meta import NAME as META
+from .meta import Meta
+from .replacement import Replacement, refuse_inputs
+from .segments import SEGMENTS, Segments
+from .summary import Summary
 
-SCHEMA_VERSION = 1
-_LEFTOVERS = (".*.tmp", "*/.*.tmp")  # of a process that was killed while it wrote
-_WRITTEN = (
-    "meta.json", CHECKPOINT, SEGMENTS, "summary.json", "trajectory.nc", "parameters.safetensors", "report.html",
-    "claims.json", "experiment.yaml", "resolved.yaml", "discrete", "figures", *_LEFTOVERS,
-)  # fmt: skip
+_GIVEN = f"{SEGMENTS}/experiment.yaml"  # as the run began, until it has ended
 
 
 class RunFolder:
-    """Paths and writers of one run folder."""
+    """Paths and writers of one run folder.
 
-    def __init__(self, path: pathlib.Path):
-        self.path = path
-        self.segments = Segments(path)
+    A run that replaces another is written into a folder inside, and takes its place when it is complete; `path` is
+    where the files of this run are at the moment.
+    """
 
-    def create(self, *, replace: bool = False) -> None:
-        """Make the folder; one that holds a run is not touched unless `replace`.
+    def __init__(self, home: pathlib.Path):
+        self.home = home
+        self._replacement = Replacement(home)
+        self.path = self._replacement.current()
+        self.segments = Segments(self.path)
 
-        **Raises:** `StoreError` if it holds something, or cannot be made.
+    def create(self, *, replace: bool = False, inputs: Iterable[pathlib.Path] = ()) -> None:
+        """Make the folder; one that holds something is not touched unless `replace`.
+
+        **Arguments:** `inputs`: files that the experiment reads.
+
+        **Raises:** `StoreError` if it holds something, if it cannot be made, or if an input lies where the run's files
+        go.
         """
         try:
-            if self.path.exists() and any(self.path.iterdir()) and not replace:
-                raise StoreError(
-                    f"{self.path}: already exists and is not empty; choose another --out, continue it with "
-                    "`flowsim run --resume`, or replace it with --force"
+            held = self.home.exists() and any(path.name != LOCK for path in self.home.iterdir())
+            if held and not replace:
+                raise RefusedError(
+                    f"{self.home}: already exists and is not empty; choose another --out, resume it with --resume, or "
+                    "replace it with --force"
                 )
-            self.path.mkdir(parents=True, exist_ok=True)
+            refuse_inputs(self.home, inputs)
+            self.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be made: {error.strerror}; choose another --out") from error
+            raise RefusedError(explain(self.home, error)) from error
 
     def prepare(self, *, fresh: bool) -> None:
-        """Make room for segments. A fresh run first removes what an earlier one wrote, and nothing else.
-
-        `meta.json` goes first: without it nobody takes the rest for a run.
+        """Make room for segments. What an earlier run left stays until a fresh one is complete.
 
         **Raises:** `StoreError` if that is not allowed.
         """
         try:
-            for pattern in _WRITTEN if fresh else _LEFTOVERS:
-                for path in self.path.glob(pattern):
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-            self.segments.create()
+            self._replacement.tidy()
+            self.path = self._replacement.begin() if fresh else self._replacement.current()
         except OSError as error:
-            raise StoreError(f"{error.filename}: cannot be changed: {error.strerror}; choose another --out") from error
+            raise StoreError(explain(pathlib.Path(error.filename or self.home), error)) from error
+        self.segments = Segments(self.path)
+        self.segments.create()
 
     def finished(self) -> bool:
         """Has everything been written? Only the pieces of the run may still be there."""
@@ -70,23 +74,44 @@ class RunFolder:
 
     def write_inputs(self, experiment: str, resolved: str, meta: Mapping[str, Any]) -> None:
         """The experiment as given, with every default, and what it ran on."""
+        write_text(self.path / _GIVEN, experiment)
         write_text(self.path / "experiment.yaml", experiment)
         write_text(self.path / "resolved.yaml", resolved)
-        write_json(self.path / "meta.json", meta)
+        write_json(self.path / META, meta)
+
+    def check_inputs(self) -> None:
+        """`experiment.yaml` says what the run began with; one that was deleted is written again.
+
+        **Raises:** `StoreError` if it was edited: the edits would have no effect, and the file would be untrue.
+        """
+        given, shown = self.path / _GIVEN, self.path / "experiment.yaml"
+        if not given.is_file():
+            return
+        if not shown.exists():
+            write_bytes(shown, given.read_bytes())
+        elif shown.read_bytes() != given.read_bytes():
+            raise RefusedError(
+                f"{shown}: was edited after the run began, and a resumed run goes on as it began: undo the edit, or "
+                "delete the file (--resume writes it again); figures may be changed in resolved.yaml"
+            )
+
+    def update_meta(self, changes: Mapping[str, Any]) -> None:
+        """Changes to what `meta.json` says, of a run that is resumed."""
+        write_json(self.path / META, {**Meta.read(self.path).record(), **changes})
 
     def write_trajectory(self, dataset: Any, name: str = "trajectory.nc") -> None:
         """A dataset as netCDF 4."""
         path = self.path / name
-        path.parent.mkdir(exist_ok=True)
+        if path.parent != self.path:
+            make_folder(path.parent)
         write_dataset(path, dataset)
 
     def write_parameters(self, model: Any) -> None:
         """Final parameters by name, lifted back from any reduction."""
-        arrays = named_parameters(model)
-        write(self.path / "parameters.safetensors", lambda temporary: save_file(arrays, temporary))
+        write_bytes(self.path / "parameters.safetensors", safetensors(named_parameters(model)))
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        write_json(self.path / "summary.json", summary)
+    def write_summary(self, summary: Summary) -> None:
+        summary.write(self.path)
 
     def write_descents(self, descents: Sequence[Descent], drifts: Sequence[Any] = ()) -> None:
         """**Arguments:** `drifts`: for each descent a dataset of its distance to the flow, or None."""
@@ -98,8 +123,14 @@ class RunFolder:
             self.write_trajectory(dataset, f"discrete/{index:02d}.nc")
 
     def finish(self) -> None:
-        """The run is one set of whole files now; its pieces can go."""
-        self.segments.remove()
+        """The run is one set of whole files now: its pieces can go, and so can the run that it replaces."""
+        try:
+            self.segments.remove()
+            self._replacement.end()
+        except OSError as error:
+            raise StoreError(explain(pathlib.Path(error.filename or self.home), error)) from error
+        self.path = self._replacement.current()
+        self.segments = Segments(self.path)
 
 
 def named_parameters(model: Any) -> dict[str, np.ndarray]:
@@ -111,53 +142,3 @@ def named_parameters(model: Any) -> dict[str, np.ndarray]:
     if isinstance(model, CooccurrenceTransformer):
         arrays.pop("embedding", None)  # given by the task, not a parameter
     return arrays
-
-
-def summary(name: str, result: Result, *, certified: bool) -> dict[str, Any]:
-    """`summary.json`: what happened, as plain data.
-
-    **Arguments:** `certified`: include the certificate (computing it if it has not been).
-    """
-    certificate = result.certificate if certified else None
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "name": name,
-        "status": result.status.kind,
-        "message": result.status.message,
-        "remedy": result.status.remedy,
-        "complete": result.status.ok,
-        "events": {key: _event(record) for key, record in result.events.items()},
-        "final": {key: _number(value) for key, value in result.final.items()},
-        "certificate": None if certificate is None else _certificate(certificate),
-        "solver": dataclasses.asdict(result.solver),
-    }
-
-
-def _event(record: EventRecord) -> dict[str, Any]:
-    first = record.crossings[0] if record.crossings else None
-    values = {} if first is None else {key: _number(value) for key, value in first.values.items()}
-    return {
-        "description": record.description,
-        "time": record.time,
-        "times": record.times,
-        "directions": [crossing.direction for crossing in record.crossings],
-        "uncertainty": record.uncertainty,
-        **values,
-    }
-
-
-def _certificate(certificate: Any) -> dict[str, Any]:
-    return {
-        "relative_error": _number(certificate.relative_error),
-        "energy_identity": _number(certificate.energy_identity),
-        "invariants": {key: _number(value) for key, value in certificate.invariants.items()},
-        "rounding_floor": _number(certificate.rounding_floor),
-        "method": certificate.method,
-        "vector_field_evaluations": certificate.evaluations,
-        "warnings": list(certificate.warnings),
-    }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no infinity and no NaN: what is not finite is null."""
-    return float(value) if math.isfinite(value) else None

@@ -1,88 +1,96 @@
 """Reading a run folder, finished or not."""
 
 import dataclasses
-import json
 import pathlib
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
-from .._files import StoreError
+from .._files import RefusedError, refuse_irregular
+from .meta import NAME as META
+from .meta import Meta
+from .netcdf import read_dataset
 from .segments import Segments
+from .summary import EventSummary, Summary
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
     """What a run folder holds at this moment.
 
-    **Fields:** `summary`: None until the run has ended; `complete`; `problems`: files that could not be read; `events`:
-    all crossings by event, in order of time; `dataset`: the saved probes as an `xarray.Dataset`. Of a partial run
+    **Fields:** `meta`; `summary`: None until the run has ended; `problems`: files that could not be read; `events`:
+    name -> crossings, with `time` and `times`; `dataset`: the saved probes as an `xarray.Dataset`. Of a partial run
     `events` and `dataset` are what was written so far.
     """
 
     path: pathlib.Path
-    meta: dict[str, Any]
-    summary: dict[str, Any] | None
-    complete: bool
+    meta: Meta
+    summary: Summary | None
     problems: tuple[str, ...]
-    events: dict[str, list[float]]
-    dataset: Any
+    events: dict[str, EventSummary]
+    dataset: Any = dataclasses.field(repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Did the run reach its end?"""
+        return self.summary is not None and self.summary.complete
+
+    @cached_property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The final parameters by name, read when they are first asked for.
+
+        **Raises:** `StoreError` if the run has not ended, or keeps none (an ensemble).
+        """
+        return dict(_tensors(self.path / "parameters.safetensors"))
 
 
 def load(path: str | pathlib.Path) -> Run:
     """Read a run folder at any moment, also while it is being written.
 
-    **Raises:** `StoreError` if the folder is not a run folder, or if its trajectory is damaged.
+    **Raises:** `StoreError` if the folder is not a run folder, or if its files are damaged.
     """
     path = pathlib.Path(path)
-    if not (path / "meta.json").is_file():
-        raise StoreError(f"{path}: is not a run folder (it has no meta.json)")
-    meta, summary = _json(path / "meta.json"), _json(path / "summary.json")
+    if not (path / META).exists():
+        raise RefusedError(f"{path}: is not a run folder (it has no {META})")
+    meta, summary = Meta.read(path), Summary.read(path)
     if summary is not None:
-        events = {name: record["times"] for name, record in summary["events"].items()}
-        dataset = _dataset(path / "trajectory.nc")
-        return Run(path, meta or {}, summary, bool(summary["complete"]), (), events, dataset)
+        return Run(path, meta, summary, (), dict(summary.events), read_dataset(path / "trajectory.nc"))
     chunks, problems = Segments(path).readable()
-    return Run(path, meta or {}, None, False, tuple(problems), _crossings(chunks), _partial(chunks, meta or {}))
+    return Run(path, meta, None, tuple(problems), _crossings(chunks), _partial(chunks, meta, path))
 
 
-def _crossings(chunks) -> dict[str, list[float]]:
-    events: dict[str, list[float]] = {}
+def _tensors(path: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
+    refuse_irregular(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield from ((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise RefusedError(f"{path}: cannot be read ({error}); it is damaged") from error
+
+
+def _crossings(chunks) -> dict[str, EventSummary]:
+    times: dict[str, list[float]] = {}
     for chunk in chunks:
         for crossing in chunk.crossings:
-            events.setdefault(crossing.event, []).append(crossing.time)
-    return events
+            times.setdefault(crossing.event, []).append(crossing.time)
+    return {name: EventSummary(time=found[0], times=tuple(found)) for name, found in times.items()}
 
 
-def _json(path: pathlib.Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); it is damaged") from error
-
-
-def _dataset(path: pathlib.Path):
+def _partial(chunks, meta: Meta, path: pathlib.Path):
     import xarray  # heavy, and not needed by those who only simulate
-
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); it is damaged") from error
-
-
-def _partial(chunks, meta):
-    import xarray  # as above
 
     if not chunks:
         return xarray.Dataset(coords={"time": np.zeros(0)})
-    variables, coordinates = meta["variables"], meta["coordinates"]
-    data = {
-        name: (("time", *about["dims"]), np.concatenate([chunk.rows[name] for chunk in chunks]), about["attributes"])
-        for name, about in variables.items()
-    }
-    time = np.concatenate([chunk.times for chunk in chunks])
-    used = {dim for dims, *_ in data.values() for dim in dims}
-    return xarray.Dataset(data, coords={"time": time, **{k: v for k, v in coordinates.items() if k in used}})
+    try:
+        data = {
+            name: (("time", *about.dims), np.concatenate([chunk.rows[name] for chunk in chunks]), about.attributes)
+            for name, about in meta.variables.items()
+        }
+        time = np.concatenate([chunk.times for chunk in chunks])
+        used = {dim for dims, *_ in data.values() for dim in dims}
+        return xarray.Dataset(data, coords={"time": time, **{k: v for k, v in meta.coordinates.items() if k in used}})
+    except (KeyError, ValueError) as error:
+        raise RefusedError(f"{path / META}: does not fit the segments ({error}); it was edited or damaged") from None

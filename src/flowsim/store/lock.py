@@ -1,69 +1,59 @@
 """One writer per run folder."""
 
+import contextlib
 import json
 import os
 import pathlib
 import socket
 
-from .._files import StoreError
+import filelock
 
-NAME = "lock.json"
+from .._files import StoreError, explain
+
+NAME = ".lock"
+_OWNER = "lock.json"
 
 
 class Lock:
-    """A file that names the host and process that writes a run folder. Use as a context manager.
+    """An exclusive lock of the operating system on a folder. Use as a context manager.
 
-    A lock whose process is gone on this host is stale and is taken over; one of another host is respected, because
-    nothing here can tell whether that process still lives.
+    The kernel drops it when its process ends, however it ends, so there are no stale locks to judge or to take over.
+    While it is held, `lock.json` names the host and process for whoever is refused. The empty file `.lock` stays: to
+    remove it would let two processes hold locks on two files of the same name.
     """
 
     def __init__(self, folder: pathlib.Path):
-        self._path = folder / NAME
+        self._owner = folder / _OWNER
+        self._lock = filelock.FileLock(folder / NAME, timeout=0, mode=0o666, thread_local=False)
 
     def __enter__(self) -> "Lock":
+        path = pathlib.Path(self._lock.lock_file)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise StoreError(f"{path}: is not a regular file; remove it")
         try:
-            self._create()
-        except FileExistsError:
-            self._take_over()
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise StoreError(
+                f"{path}: {self._writer()} is writing this folder; wait for it, or choose another --out"
+            ) from None
+        except NotImplementedError as error:
+            raise StoreError(f"{path}: this file system has no locks; choose another --out") from error
         except OSError as error:
-            raise StoreError(f"{self._path}: cannot be written: {error.strerror}; choose another --out") from error
+            raise StoreError(explain(path, error)) from error
+        with contextlib.suppress(OSError):  # a courtesy: the lock itself is held
+            self._owner.unlink(missing_ok=True)
+            with open(self._owner, "x", encoding="utf8") as file:
+                json.dump({"host": socket.gethostname(), "pid": os.getpid()}, file)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._owner.unlink(missing_ok=True)
+        self._lock.release()
 
-    def _create(self) -> None:
-        descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"host": socket.gethostname(), "pid": os.getpid()}, file)
-
-    def _take_over(self) -> None:
+    def _writer(self) -> str:
         try:
-            owner = json.loads(self._path.read_text())
-            host, pid = str(owner["host"]), int(owner["pid"])
+            owner = json.loads(self._owner.read_text("utf8"))
+            return f"process {int(owner['pid'])} on {str(owner['host'])[:80]}"
         except (OSError, ValueError, KeyError, TypeError):
-            host, pid = "", 0  # torn while it was written: its writer is gone
-        if host and (host != socket.gethostname() or _alive(pid)):
-            raise StoreError(
-                f"{self._path}: process {pid} on {host} is writing this folder; wait for it, choose another --out, "
-                "or delete the lock if that process is gone"
-            )
-        self._path.unlink(missing_ok=True)
-        try:
-            self._create()
-        except FileExistsError:
-            raise StoreError(
-                f"{self._path}: another process has just taken this folder; choose another --out"
-            ) from None
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            return "another process"
