@@ -141,6 +141,7 @@ def _execute(request: Request, output: Output, force: bool) -> None:
     from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted, run_experiment
 
+    loaded = clock.monotonic() - STARTED
     try:
         with Progress(quiet=output.quiet) as progress, progress.telling(verbose=output.verbose):
             outcome = run_experiment(
@@ -160,8 +161,9 @@ def _execute(request: Request, output: Output, force: bool) -> None:
         output.refuse(f"{error}.")
     from ..report import summary_text  # loads Matplotlib, which a run has loaded by now
 
-    account = {**outcome.seconds, "total": clock.monotonic() - STARTED} if outcome.seconds else None
-    output.say(summary_text(outcome.summary, directory=outcome.folder, account=account))
+    account = {"loading": loaded, **outcome.seconds, "total": clock.monotonic() - STARTED} if outcome.seconds else None
+    for line in summary_text(outcome.summary, directory=outcome.folder, account=account).splitlines():
+        output.say(line)
     output.data(str(outcome.folder))
     output.document({**outcome.summary.record(), "folder": str(outcome.folder)})
     if not outcome.ok:

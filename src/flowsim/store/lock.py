@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import socket
+import stat
 
 import filelock
 
@@ -23,14 +24,16 @@ class Lock:
     """
 
     def __init__(self, folder: pathlib.Path):
-        self._owner = folder / _OWNER
-        self._lock = filelock.FileLock(folder / NAME, timeout=0, mode=0o666, thread_local=False)
+        self._path, self._owner = folder / NAME, folder / _OWNER
 
     def __enter__(self) -> "Lock":
-        path = pathlib.Path(self._lock.lock_file)
+        path = self._path
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise StoreError(f"{path}: is not a regular file; remove it")
         try:
+            path.touch()  # `filelock` sets the mode that it is given: the umask's, then
+            mode = stat.S_IMODE(path.stat().st_mode)
+            self._lock = filelock.FileLock(path, timeout=0, mode=mode, thread_local=False)
             self._lock.acquire()
         except filelock.Timeout:
             raise StoreError(
