@@ -216,7 +216,7 @@ def test_deep_linear_experiment_runs(tmp_path):
         experiment, source_text=path.read_text(), source_folder=EXPERIMENTS, folder=tmp_path / "run"
     )
     assert outcome.ok
-    assert outcome.summary["events"]["loss_below"]["time"] == pytest.approx(3.94, abs=0.01)
+    assert outcome.summary.events["loss_below"].time == pytest.approx(3.94, abs=0.01)
     assert (tmp_path / "run" / "figures" / "structure.png").exists()
     import xarray
 
