@@ -9,6 +9,7 @@ import pathlib
 import re
 import stat
 import threading
+from collections.abc import Callable
 from typing import Any
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.\d+\.tmp")  # as `write_bytes` names them
@@ -23,7 +24,7 @@ class RefusedError(StoreError):
 
 
 def write_bytes(path: pathlib.Path, data: bytes) -> None:
-    """`data` as a whole file; the only way in which flowsim writes one.
+    """`data` as a whole file.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder: after a crash at any point the old file or
     the new one is there, never a part. Every kind of file is made in memory first, because the libraries that write
@@ -31,15 +32,18 @@ def write_bytes(path: pathlib.Path, data: bytes) -> None:
 
     **Raises:** `StoreError` if the disk is full, the folder has vanished, or writing is not allowed.
     """
+    write(path, lambda temporary: _dump(temporary, data))
+
+
+def write(path: pathlib.Path, fill: Callable[[pathlib.Path], None]) -> None:
+    """As `write_bytes`, of a file that is too large for memory: `fill` makes it at the path that it is given."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         temporary.unlink(missing_ok=True)
-        with open(temporary, "xb") as file:  # follows no link; its mode follows the umask
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        fill(temporary)
+        _sync(temporary, os.O_RDWR)
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        _sync(path.parent, os.O_RDONLY)
     except OSError as error:
         raise StoreError(explain(path, error)) from error
     finally:
@@ -107,8 +111,13 @@ def explain(path: pathlib.Path, error: OSError) -> str:
     return f"{path}: cannot be written: {reason}"
 
 
-def _sync_folder(path: pathlib.Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _dump(path: pathlib.Path, data: bytes) -> None:
+    with open(path, "xb") as file:  # follows no link; its mode follows the umask
+        file.write(data)
+
+
+def _sync(path: pathlib.Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

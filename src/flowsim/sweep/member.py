@@ -51,7 +51,7 @@ def _run(sweep: Sweep, name: str, folder: pathlib.Path) -> Ended:
         force=not resume,
     )
     sweep.failure(name).unlink(missing_ok=True)
-    return _ended(name, outcome.summary)
+    return _ended(name, outcome.summary.record())
 
 
 def _ended(name: str, summary: Mapping[str, Any]) -> Ended:
