@@ -185,6 +185,8 @@ class _Reader:
             here = (*path, key.value)
             if key.anchor is not None or key.tag is not None:
                 self._note(self.place(key.start_mark), here, "a key must be a plain word, without tag or anchor.")
+            if not key.value.isprintable() and any("\ud800" <= c <= "\udfff" for c in key.value):
+                self._stop(key, "a key must be valid Unicode text.")  # pydantic cannot report it
             if key.value in entries:
                 first = self.out.keys[here]
                 where = "" if first.line is None else f" (the first is at line {first.line})"
