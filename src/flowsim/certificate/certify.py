@@ -95,7 +95,7 @@ def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
 
 
 def _verifying_method(kind: str, settings: Settings, dtype: Any) -> Method:
-    info = BY_KIND[kind]
+    info = BY_KIND.get(kind, BY_KIND["tsit5"])  # a solver of a user's own is verified as tsit5 is
     other, factor = info.certified_by, info.certified_tighter
     if other in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
         other, factor = "dop853", 4.0

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ..config import load
-from .output import Debug, Json, Output, Overrides, Quiet, Verbose
+from ..plugin import load as load_plugins
+from .output import Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +22,7 @@ def compare(
     out: Annotated[
         pathlib.Path | None, typer.Option("--out", help="The folder; runs/NAME/compare-ID if not given.")
     ] = None,
+    plugin: Plugins = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -41,6 +43,7 @@ def compare(
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
+        load_plugins(plugin or [])
         checked = load(experiment, overrides or ())
         folder = _new_folder(checked.name) if out is None else out
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

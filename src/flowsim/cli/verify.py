@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import NUMERICAL, Debug, Json, Output, Overrides, Quiet, Verbose
+from ..plugin import load as load_plugins
+from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 from .progress import Progress
 from .run import Request, refuse_used, requested
 
@@ -24,6 +25,7 @@ def verify(
         pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
+    plugin: Plugins = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -40,6 +42,7 @@ def verify(
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
+        load_plugins(plugin or [])
         request = requested(experiment, overrides or [], out)
         if not force:
             refuse_used(request.folder, output)

@@ -35,9 +35,10 @@ SECTIONS: dict[str, str] = {
     "probe": "a flowsim.probes.Probe, a function of the model, or several in a dict or list",
     "event": "a flowsim.events.Event, or a function (t, model) -> number",
     "flow": "a flowsim.flows.AbstractFlow",
-    "solver": "a flowsim.solvers.Method",
+    "solver": "a Diffrax solver, or a flowsim.solvers.Method",
     "figure": "a function (drawing) -> matplotlib Figure",
     "claim": "a flowsim.claims.Claim, or several in a list",
+    "log": "a logger: a function (time, values), called after every chunk",
     "sensitivity": "a family of problems: a function (epsilon) -> flowsim.Problem",
 }
 """Section -> what `build` of its kinds returns."""
@@ -172,7 +173,7 @@ def _own_fields(defined: type[Kind]) -> Mapping[str, Any]:
 def _as_written(annotation: Any, info: Any) -> Any:
     """The annotation for values as YAML writes them: lists for tuples, `1.0e9` for whole numbers; None to leave it."""
     if annotation is int:
-        return typing.Annotated[Whole, *info.metadata]
+        return typing.Annotated[Whole, *info.metadata] if info.metadata else Whole
     if typing.get_origin(annotation) is tuple:
         return typing.Annotated[annotation, Listed, *info.metadata]
     return None

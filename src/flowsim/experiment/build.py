@@ -1,22 +1,26 @@
 """From a checked experiment to objects. Every part is built by its own kind (`config/kinds/`)."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from .. import descent as discrete
-from .. import events, saving
+from .. import events, saving, solvers
+from ..claims import Claim
 from ..config import Context
+from ..config.kind import source
 from ..config.kinds.flow import adjusted
-from ..config.making import blamed, built, event_of, probes_of, wrong_result
+from ..config.making import blamed, built, claims_of, event_of, probes_of, wrong_result
 from ..config.problems import Place, refusal
 from ..config.schema import DescentConfig, Experiment
 from ..flows import AbstractFlow
 from ..problem import Problem
 from ..simulation import Prepared, Settings, prepare
 from ..solver_names import DEFAULT_TOLERANCES
+from ..solvers import Method
 from ..tasks import Task
 from . import tried
 
@@ -85,7 +89,27 @@ def prepared(experiment: Experiment, built: Problem, folder: pathlib.Path = path
         save_times=save_times(experiment),
         flow=flow(experiment, here),
         reduction=experiment.flow.reduction,
+        method=_method(experiment, here),
     )
+
+
+def _method(experiment: Experiment, here: Context) -> Callable[[Any], Method] | None:
+    """`dtype -> Method` of a solver of a user's; None for flowsim's own, which are made by their names."""
+    part: Any = experiment.solver
+    made = built(part, here)
+    if made is None:
+        return None
+    if isinstance(made, Method):
+        return lambda dtype: made
+    asked = settings(experiment)
+
+    def method(dtype: Any) -> Method:
+        with blamed(part, "the solver"):
+            return solvers.of_diffrax(part.kind, made, rtol=asked.rtol, atol=asked.atol, step=asked.step, dtype=dtype)
+
+    if not solvers.is_diffrax(made):
+        raise wrong_result(part, made)
+    return method
 
 
 def context(experiment: Experiment, built: Problem, folder: pathlib.Path = pathlib.Path()) -> Context:
@@ -132,6 +156,30 @@ def _user_probes(experiment: Experiment, here: Context) -> dict[str, Any]:
             if name in found:
                 raise refusal(Place(experiment.name), f"measures {name}, as another probe does.", f"probes[{i}]")
             found[name] = tried.probe(part, probe, here.problem, Place(experiment.name), f"probes[{i}]")
+    return found
+
+
+def figures(experiment: Experiment, folder: pathlib.Path = pathlib.Path()) -> dict[str, Callable]:
+    """Name -> function of a drawing, of the figures that a user's kinds draw."""
+    found: dict[str, Callable] = {}
+    for part in experiment.figures:
+        if source(type(part)) is not None:
+            made = built(part, Context(experiment, folder))
+            if not callable(made):
+                raise wrong_result(part, made)
+            found[part.kind] = made
+    return found
+
+
+def claims(experiment: Experiment, built: Problem, folder: pathlib.Path = pathlib.Path()) -> list[Claim]:
+    """Everything that the experiment's `claims` state."""
+    here = context(experiment, built, folder)
+    found = []
+    for part in experiment.claims:
+        made = claims_of(part, here)
+        if not all(isinstance(claim, Claim) for claim in made):
+            raise wrong_result(part, made[0] if made else None)
+        found += made
     return found
 
 

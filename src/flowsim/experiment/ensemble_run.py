@@ -67,7 +67,7 @@ def write(
         run.write_descents(descents(first, problem), [drift and drift.dataset() for drift in drifts])
         content = content.model_copy(update=descent.section(drifts))
     run.write_summary(content)
-    report.rebuild(run.path)
+    report.rebuild(run.path, own=build.figures(experiment, folder))
     run.finish()
     return content
 

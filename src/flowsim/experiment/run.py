@@ -206,16 +206,17 @@ def _write(
         run.write_parameters(result.model)
         run.write_descents(descents, [drift and drift.dataset() for drift in drifts])
         run.write_summary(summary)
-        report.rebuild(run.path, dataset=dataset)
+        report.rebuild(run.path, dataset=dataset, own=build.figures(experiment))
         run.finish()
     return summary
 
 
-def _figures(experiment: Experiment) -> list[str]:
+def _figures(experiment: Experiment) -> list[Any]:
     """Those that are asked for; of an ensemble whose figures are the default ones, the event times as well."""
-    names = tuple(figure.kind for figure in experiment.figures)
-    more = ("event_times",) if experiment.seeds and experiment.events and names == DEFAULT else ()
-    return [*names, *more]
+    asked: list[Any] = list(experiment.figures)
+    entries = [{"kind": part.kind, **part.options()} if part.options() else part.kind for part in asked]
+    more = ["event_times"] if experiment.seeds and experiment.events and tuple(entries) == DEFAULT else []
+    return [*entries, *more]
 
 
 def _shown(experiment: Experiment) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Figures and report from a run folder alone."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def rebuild(
     *,
     dataset: xarray.Dataset | None = None,
     events: Mapping[str, EventSummary] | None = None,
+    own: Mapping[str, Callable[[plot.Drawing], Any]] | None = None,
 ) -> Rebuilt:
     """Redraw the figures and rewrite the report of a run folder, from its files alone.
 
@@ -70,7 +72,8 @@ def rebuild(
     under `figures`, else the paper's four.
 
     **Arguments:** `directory`: the run folder; `dataset`, `events`: the trajectory and the crossings of each event, if
-    they are not (yet) in `trajectory.nc` and `summary.json`.
+    they are not (yet) in `trajectory.nc` and `summary.json`; `own`: figures of a user's plugin by their kinds. A figure
+    of a plugin that is not given stays as it was drawn.
 
     **Raises:** `FileNotFoundError` if it is not a run folder; `StoreError` that names a file which cannot be read.
     """
@@ -86,23 +89,39 @@ def rebuild(
     if dataset is not None:
         drawing = plot.Drawing(dataset, summary.events, plot.descents(directory), summary)
     entries = DEFAULT_FIGURES if meta.figures is None else meta.figures
-    wanted = dict(_figure(entry, directory / META) for entry in entries)
+    asked = dict(map(_entry, entries))
+    kept = [_as_drawn(name, directory / "figures") for name in asked if name not in (own or {})]
+    drawn = {record.name for record in kept if record is not None}
+    known = {**plot.FIGURES, **{name: plot.Kind(function) for name, function in (own or {}).items()}}
+    wanted = {name: _figure(name, style, known, directory / META) for name, style in asked.items() if name not in drawn}
     make_folder(directory / "figures")
-    figures = plot.write_figures(wanted, drawing, directory / "figures")
+    figures = plot.write_figures(wanted, drawing, directory / "figures") + [one for one in kept if one is not None]
     given, resolved = _text(directory / "experiment.yaml"), _text(directory / "resolved.yaml")
     return Rebuilt(write(directory, summary, figures, given, resolved, meta.shown()), figures, summary)
 
 
-def _figure(entry: str | Mapping[str, Any], path: Path) -> tuple[str, plot.Kind]:
-    """Name and figure of an entry of `meta.json`: a name, or `{"kind": name, …}` with fields of `FigureStyle`."""
-    options = {} if isinstance(entry, str) else {key: value for key, value in entry.items() if key != "kind"}
-    name = entry if isinstance(entry, str) else entry["kind"]
-    if name not in plot.FIGURES:
-        raise RefusedError(f"{path}: unknown figure {name!r}; the figures are {', '.join(plot.FIGURES)}")
+def _entry(entry: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and style of an entry of `meta.json`: a name, or `{"kind": name, …}` with fields of `FigureStyle`."""
+    if isinstance(entry, str):
+        return entry, {}
+    return entry["kind"], {key: value for key, value in entry.items() if key != "kind"}
+
+
+def _figure(name: str, style: dict[str, Any], known: Mapping[str, plot.Kind], path: Path) -> plot.Kind:
+    if name not in known:
+        raise RefusedError(f"{path}: unknown figure {name!r}; the figures are {', '.join(known)}")
     try:
-        return name, plot.FIGURES[name].styled(**options)
+        return known[name].styled(**style)
     except (TypeError, ValueError) as error:
         raise RefusedError(f"{path}: figures: {name}: {error}") from None
+
+
+def _as_drawn(name: str, directory: Path) -> plot.FigureRecord | None:
+    """A figure of a plugin that is not loaded, as the run drew it."""
+    png, pdf = directory / f"{name}.png", directory / f"{name}.pdf"
+    if name in plot.FIGURES or not re.fullmatch(r"\w+", name) or not png.is_file():
+        return None
+    return plot.FigureRecord(name, png, pdf if pdf.is_file() else None)
 
 
 def _claims(directory: Path) -> Markup:

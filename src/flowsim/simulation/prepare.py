@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, PyTree
@@ -72,8 +73,12 @@ def prepare(
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
+    method: Callable[[Any], Method] | None = None,
 ) -> Prepared:
-    """Everything that is decided before the loop. Raises as `simulate` does."""
+    """Everything that is decided before the loop. Raises as `simulate` does.
+
+    **Arguments:** `method`: `dtype -> Method` in place of the solver that `settings` names.
+    """
     if not (math.isfinite(settings.t1) and settings.t1 > 0):
         raise ValueError(f"t1 must be > 0 and finite, got {settings.t1}.")
     flow = flows.gradient() if flow is None else flow
@@ -88,7 +93,7 @@ def prepare(
         problem=smaller.problem,
         flow=flow,
         lift=Lift(problem, smaller.lift, smaller.recoverable),
-        method=solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype),
+        method=_named_method(settings, dtype) if method is None else method(dtype),
         events=tuple(events),
         probes=chosen,
         saves=Clock.at(times, dtype),
@@ -100,6 +105,10 @@ def prepare(
         raise ValueError(f"{settings.solver} needs a symmetric Jacobian, which {what} has not: use stabilized.")
     size = _tree.size(smaller.problem.parameters)
     return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
+
+
+def _named_method(settings: Settings, dtype: Any) -> Method:
+    return solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype)
 
 
 def _for_stiff(settings: Settings, plan: Plan) -> Method | None:

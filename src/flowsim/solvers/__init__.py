@@ -2,7 +2,7 @@
 
 from .exponential import Exponential
 from .method import Method, check_tolerances, smallest_rtol
-from .registry import choose, choose_stabilised, kinds, make
+from .registry import choose, choose_stabilised, is_diffrax, kinds, make, of_diffrax
 from .spectrum import spectral_radius
 from .stabilized import Stabilized
 from .stabilized4 import Stabilized4
@@ -15,8 +15,10 @@ __all__ = [
     "check_tolerances",
     "choose",
     "choose_stabilised",
+    "is_diffrax",
     "kinds",
     "make",
+    "of_diffrax",
     "smallest_rtol",
     "spectral_radius",
 ]

@@ -112,6 +112,30 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
     )
 
 
+def is_diffrax(solver: object) -> bool:
+    """Is it a solver of Diffrax's form?"""
+    return isinstance(solver, diffrax.AbstractSolver)
+
+
+def of_diffrax(
+    kind: str, solver: diffrax.AbstractSolver, *, rtol: float, atol: float, step: float | None = None, dtype
+) -> Method:
+    """The method of any solver of Diffrax's form, with its step-size control.
+
+    **Arguments:** `kind`: what it is called; the rest as of `make`.
+
+    **Raises:** `ValueError` for tolerances that the dtype cannot give; for a solver without an error estimate and no
+    `step`.
+    """
+    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
+    if step is None and not adaptive:
+        raise ValueError(f"{kind} has no error estimate: give it a fixed step size (solver.step).")
+    control = None if step is not None else controller(rtol, atol, dtype)
+    fixed = None if step is None else jnp.asarray(step, dtype)
+    cost = ConstantCost(_stages(solver))
+    return Method(kind, solver, control, fixed, cost, keep_before, beginning=_beginning(solver), states=_states(solver))
+
+
 def _beginning(solver: diffrax.AbstractSolver) -> int:
     """Evaluations before the first step: the first slope, for solvers that carry it."""
     if isinstance(solver, diffrax.Euler):

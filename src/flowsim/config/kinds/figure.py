@@ -4,21 +4,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..base import Listed, Positive
 from ..kind import Kind, kind, section_fields
 
 DEFAULT = ("loss", "attention", "alignment", "balance")
 """Drawn, with what `probes` asks for, unless others are listed."""
 
 
+Inches = Annotated[float, Field(gt=0, lt=100)]
+
+
 @section_fields("figure")
 class FigureKind(Kind):
-    """**Fields:** `time_axis`: `log` or `linear`, as the times are saved if not given; `size`: width and height in
-    inches, the figure's own if not given.
-    """
+    """How a figure looks: the fields of `flowsim.plot.FigureStyle`; what is not given is the figure's own."""
 
-    time_axis: Literal["log", "linear"] | None = None
-    size: Annotated[tuple[Positive, ...], Listed, Field(min_length=2, max_length=2)] | None = None
+    time_axis: Literal["auto", "log", "linear"] | None = None
+    width: Literal["column", "page"] | Inches | None = None
+    height: Inches | None = None
+    seeds: Literal["band", "lines"] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What is given of the style."""
+        return self.model_dump(include=set(FigureKind.model_fields) - {"kind"}, exclude_none=True)
 
     def build(self, context: Any) -> Any:
         from ...plot import FIGURES

@@ -15,7 +15,7 @@ from .scaling import Scaling
 from .sweep import sweep_remarks
 
 SINGLE = ("task", "model", "init", "loss", "problem", "flow", "solver")  # sections that hold one kind
-MANY = ("events", "probes", "figures", "claims", "sensitivities")  # sections that list kinds
+MANY = ("events", "probes", "figures", "claims", "sensitivities", "log")  # sections that list kinds
 _LABELS = {"sign": "labels are ±1", "word": "labels are words", "number": "labels are numbers"}
 
 

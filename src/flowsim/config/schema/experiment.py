@@ -55,6 +55,7 @@ class Experiment(Section):
     compare: Compare = Compare()
     claims: _many("claim") = ()
     sensitivities: _many("sensitivity") = ()
+    log: _many("log") = ()
     sweep: SweepConfig = Field(default_factory=dict)
     figures: _many("figure") = Field(default=None, validate_default=True)
 

@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from ..base import wrong
 from ..remark import Remark
 
-MOST = 100_000  # members of a sweep, and values of an axis
+MOST = 10**6  # members of a sweep, and values of an axis
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.([A-Za-z_][A-Za-z0-9_]*|[0-9]+))*")
 _FORMS = "a list of values, {log: [first, last, n]}, {linear: [first, last, n]} or {count: n}"
 
