@@ -10,7 +10,7 @@ from ._version import __version__
 
 _MODULES = (
     "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses", "models",
-    "plot", "plugin", "probes", "reductions", "saving", "simulation", "solvers", "sweep", "tasks",
+    "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation", "solvers", "sweep", "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -20,6 +20,7 @@ _NAMES = {
     "langevin": "_langevin",
     "load": "store",
     "load_sweep": "sweep",
+    "sensitivity": "sensitivities",
     "simulate": "_simulate",
     "verify": "_verify",
 }
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         probes,
         reductions,
         saving,
+        sensitivities,
         simulation,
         solvers,
         sweep,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from .config import kind
     from .problem import Problem
     from .result import Result
+    from .sensitivities import sensitivity
     from .store import load
     from .sweep import load_sweep
 
@@ -73,4 +76,16 @@ def __dir__() -> list[str]:
     return sorted([*_MODULES, *_NAMES, "__version__"])
 
 
-__all__ = ["Problem", "Result", "__version__", "claim", "kind", "langevin", "load", "load_sweep", "simulate", "verify"]
+__all__ = [
+    "Problem",
+    "Result",
+    "__version__",
+    "claim",
+    "kind",
+    "langevin",
+    "load",
+    "load_sweep",
+    "sensitivity",
+    "simulate",
+    "verify",
+]

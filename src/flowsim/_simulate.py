@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from . import flows, simulation
+from . import _checks, flows, simulation
 from .events import Event
 from .probes import Probe
 from .problem import Problem
@@ -58,6 +58,7 @@ def simulate(
     **Raises:** `ValueError` for arguments that cannot be meant: t1 ≤ 0, tolerances below what the precision gives,
     unknown names, two events or probes of one name, a risk that is not finite at the start.
     """
+    _checks.not_traced("the problem", [problem, *_closed_over(problem.loss)])
     prepared = prepare(
         problem,
         Settings(t1, solver, rtol, atol, step, max_steps, certificate if isinstance(certificate, str) else "solver"),
@@ -70,3 +71,7 @@ def simulate(
     consumers = () if progress is None else (simulation.ForEach(progress),)
     result = assemble(prepared, simulation.run(prepared, *consumers))
     return result.certified(result.certificate) if certificate else result
+
+
+def _closed_over(loss: Callable) -> list[object]:
+    return [cell.cell_contents for cell in getattr(loss, "__closure__", None) or ()]

@@ -19,7 +19,7 @@ Metric = Callable[[Parameters, Parameters], Parameters]
 class Problem(eqx.Module):
     """Model + task + loss as one pure `risk(parameters)`.
 
-        risk(θ) = (1/n) Σ_i ℓ(F_θ(x_i), y_i)
+        risk(θ) = (1/n) Σ_i w_i ℓ(F_θ(x_i), y_i)
 
     For any other pure loss of any pytree use `Problem.from_loss`.
 
@@ -30,6 +30,7 @@ class Problem(eqx.Module):
     - `loss`: per-example loss `(prediction, label) -> scalar`, or the name of one of `flowsim.losses`.
     - `trainable`: which arrays move, as a pytree of bools or a predicate; by default what the model says, or every
       inexact array of a model that says nothing.
+    - `weights`: w_i of every sample; all 1 if None. They are divided by n, not by their sum.
 
     **Raises:** `ValueError` if nothing is trainable, if a trained array is not real, or if model, task and loss do
     not fit together: their vocabularies differ, the model cannot read a sample, the loss cannot compare a prediction
@@ -41,9 +42,16 @@ class Problem(eqx.Module):
     task: Task | None
     loss: Callable
     metric: Metric | None  # (parameters, ∂risk) -> velocity; None for the Euclidean -∂risk
+    weights: Float[Array, "samples"] | None  # of the samples; None for 1 each
 
     def __init__(
-        self, model: PyTree, task: Task | None, *, loss: Callable | str = losses.logistic, trainable: Any = None
+        self,
+        model: PyTree,
+        task: Task | None,
+        *,
+        loss: Callable | str = losses.logistic,
+        trainable: Any = None,
+        weights: Any = None,
     ):
         _check_kinds(model, task)
         loss = losses.named(loss)
@@ -54,6 +62,7 @@ class Problem(eqx.Module):
         parameters, self.remainder = eqx.partition(model, trainable)
         self.parameters = _one_dtype(parameters)
         self.task, self.loss, self.metric = task, loss, None
+        self.weights = None if weights is None else _weights(weights, task, _tree.dtype(self.parameters))
         if task is not None:
             _check_fit(model, task, loss)
 
@@ -69,7 +78,7 @@ class Problem(eqx.Module):
         if not callable(loss):
             raise TypeError(f"the loss must be a function of the parameters, got {_checks.described(loss)}.")
         tree = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, parameters)
-        tree = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_inexact_array_like(x) else x, tree)
+        tree = jax.tree.map(lambda x: jnp.asarray(x) if _is_inexact(x) else x, tree)
         problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array if trainable is None else trainable)
         value = _evaluated("the loss", lambda p: loss(problem.model(p)), problem.parameters)
         if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
@@ -84,7 +93,8 @@ class Problem(eqx.Module):
         """The training loss."""
         if self.task is None:
             return self.loss(self.model(parameters))
-        return jnp.mean(self.losses(parameters))
+        losses = self.losses(parameters)
+        return jnp.mean(losses if self.weights is None else self.weights * losses)
 
     @eqx.filter_jit  # inside a program: traced once, however many probes and events of it ask
     def predictions(self, parameters: Parameters) -> Float[Array, "samples ..."]:
@@ -151,6 +161,20 @@ def _embed(model, embedding):
     if not isinstance(model, AbstractWordModel):
         raise ValueError(f"the task has an embedding matrix, but {type(model).__name__} takes none.")
     return eqx.tree_at(lambda m: m.embedding, model, embedding, is_leaf=lambda x: x is None)
+
+
+def _is_inexact(x: Any) -> bool:
+    # Equinox asks a tracer for `__jax_array__`, which is None there.
+    return eqx.is_inexact_array(x) or (not _checks.is_traced(x) and eqx.is_inexact_array_like(x))
+
+
+def _weights(weights: Any, task: Task | None, dtype: Any) -> Float[Array, "samples"]:
+    if task is None:
+        raise ValueError("weights are of the samples of a task, and a problem made by Problem.from_loss has none.")
+    if jnp.shape(weights) != (task.samples,):
+        raise ValueError(f"weights must be one number for each of the {task.samples} samples, got shape "
+                         f"{jnp.shape(weights)}.")  # fmt: skip
+    return jnp.asarray(weights, dtype)
 
 
 def _check_kinds(model: Any, task: Any) -> None:

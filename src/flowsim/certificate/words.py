@@ -30,7 +30,7 @@ def homogeneity(problem: Problem, parameters: Parameters) -> Array:
     predictions = problem.predictions(parameters)
     slope = jax.vmap(jax.grad(problem.loss))(predictions, problem.samples.labels)
     left = jnp.sum(_values(gradient) * _values(parameters))
-    terms = slope * predictions
+    terms = slope * predictions if problem.weights is None else problem.weights * slope * predictions
     return jnp.abs(left - jnp.mean(terms)) / jnp.maximum(jnp.mean(jnp.abs(terms)), jnp.finfo(terms.dtype).tiny)
 
 

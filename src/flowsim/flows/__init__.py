@@ -8,17 +8,21 @@ from .gradient import Gradient, gradient
 from .modified import ModifiedGradient, modified_gradient
 from .momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
 from .staged import Stage, Staged, staged
+from .variational import Change, Variational, WithTangents
 
 __all__ = [
     "AbstractFlow",
     "Adaptive",
     "Adjusted",
+    "Change",
     "Gradient",
     "ModifiedGradient",
     "Momentum",
     "Sign",
     "Stage",
     "Staged",
+    "Variational",
+    "WithTangents",
     "adam",
     "clipped",
     "frozen",

@@ -113,10 +113,15 @@ def _named_method(settings: Settings, dtype: Any) -> Method:
 
 def _for_stiff(settings: Settings, plan: Plan) -> Method | None:
     """The method that `auto` turns to where the flow is stiff. Only a gradient flow's spectrum is known to be real."""
-    if settings.solver != "auto" or settings.step is not None or not isinstance(plan.flow, flows.Gradient):
+    if settings.solver != "auto" or settings.step is not None or not _real(plan.flow):
         return None
     kind = solvers.choose_stabilised(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem))
     return solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=plan.end.high.dtype)
+
+
+def _real(flow: flows.AbstractFlow) -> bool:
+    """Is the spectrum of the velocity's Jacobian known to be real? That of tangents is the flow's own once more."""
+    return isinstance(flow.base if isinstance(flow, flows.Variational) else flow, flows.Gradient)
 
 
 def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:

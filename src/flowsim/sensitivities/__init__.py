@@ -1,0 +1,15 @@
+"""How a run changes with its problem: derivatives along families of problems, and the influence of samples."""
+
+from .family import Family
+from .record import EventSensitivity, Sensitivity, SensitivityCertificate
+from .sensitivity import prepare, sensitivity, summed_up
+
+__all__ = [
+    "EventSensitivity",
+    "Family",
+    "Sensitivity",
+    "SensitivityCertificate",
+    "prepare",
+    "sensitivity",
+    "summed_up",
+]

@@ -1,0 +1,117 @@
+"""A family of problems to first order: its member at ε, and how everything in it changes with ε."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from .. import reductions
+from ..flows import Change
+from ..moment import Lift
+from ..problem import Problem
+from ..reductions import Reduction
+
+_CONCRETE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
+
+Family = Callable[[Float[Array, "..."]], Problem]
+
+
+class Member(eqx.Module):
+    """A family at ε, in the coordinates that are integrated.
+
+    **Fields:** `reduction`: with the reduced problem; `lift`: the way back; `change`: derivatives of the two.
+    """
+
+    reduction: Reduction
+    lift: Lift
+    change: Change
+
+
+def directions(at: Float[Array, "..."]) -> int:
+    """Number of derivatives: the entries of ε."""
+    return int(np.prod(jnp.shape(at), dtype=int))
+
+
+def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
+    """Evaluate a family and differentiate it in every direction of ε.
+
+    The family is run eagerly under forward mode: Python conditions on ε see its value, `float(ε)` and NumPy are
+    refused by JAX. The reduction is differentiated with it: the bases that it chooses depend on the start. What a loss
+    closes over becomes part of the problem.
+
+    **Raises:** `TypeError` if the family does not give a `Problem`, or not a differentiable one; `ValueError` if no
+    number in it depends on ε, or if a derivative is not finite.
+    """
+    if reduction != "auto":
+        return _expand(family, at, reduction)
+    try:
+        return _expand(family, at, "auto")
+    except _NotSmooth:
+        # Dependent columns (a start at zero) have no differentiable basis.
+        member = _expand(family, at, "none")
+        reason = "the basis of the reduced coordinates is not differentiable at this start"
+        return dataclasses.replace(member, reduction=reductions.identity(member.reduction.problem, reason))
+
+
+class _NotSmooth(ValueError):
+    pass
+
+
+def _expand(family: Family, at: Float[Array, "..."], name: str) -> Member:
+    static: list[PyTree] = []
+
+    def arrays(eps):
+        problem = _member(family, eps)
+        found = reductions.reduce(problem, name)
+        whole = (found, Lift(problem, found.lift, found.recoverable))
+        changing, rest = eqx.partition(whole, eqx.is_inexact_array)
+        static.append(rest)
+        return changing
+
+    basis = jnp.eye(directions(at), dtype=at.dtype).reshape(-1, *at.shape)
+    try:
+        # The value of ε is not batched, so that Python's conditions and shapes see it.
+        values, changes = jax.vmap(lambda d: jax.jvp(arrays, (at,), (d,)), out_axes=(None, 0))(basis)
+    except Exception as error:
+        if not isinstance(error, _CONCRETE) and not isinstance(error.__cause__, _CONCRETE):
+            raise
+        raise TypeError(
+            "the family must be differentiable by JAX in ε: it makes ε, or what depends on it, a plain number "
+            "(float, NumPy). Use jax.numpy throughout."
+        ) from error
+    found, lift = eqx.combine(values, static[-1])
+    of_reduction, of_lift = jax.tree.map(lambda x: x if np.any(np.asarray(x) != 0) else None, changes)
+    _check(jax.tree.leaves((of_reduction, of_lift)))
+    return Member(found, lift, Change(of_reduction.problem, of_lift))
+
+
+def _check(changes: list[Array]) -> None:
+    if not changes:
+        raise ValueError("no number in the family's problem depends on ε: there is nothing to differentiate.")
+    if not all(np.all(np.isfinite(x)) for x in changes):
+        raise _NotSmooth("the derivative of the family by ε is not finite: it is not smooth here, or its reduction "
+                         "is not; use reduction='none', or another ε.")  # fmt: skip
+
+
+def _member(family: Family, eps: Float[Array, "..."]) -> Problem:
+    problem = family(eps)
+    if not isinstance(problem, Problem):
+        raise TypeError(f"the family must return a flowsim.Problem, got {type(problem).__name__}.")
+    return eqx.tree_at(lambda p: p.loss, problem, _open(problem))
+
+
+def _open(problem: Problem) -> Callable:
+    """The loss, with the tracers that it closes over as arrays of its own; as it is where there are none."""
+    if problem.task is None:
+        example: tuple[Any, ...] = (problem.model(problem.parameters),)
+    else:
+        prediction = jax.eval_shape(lambda p: problem.predictions(p)[0], problem.parameters)
+        example = (prediction, jax.ShapeDtypeStruct(problem.task.labels.shape[1:], problem.task.labels.dtype))
+    opened = eqx.filter_closure_convert(problem.loss, *example)
+    closed_over = [x for x in jax.tree.leaves(opened) if isinstance(x, jax.core.Tracer)]
+    return opened if closed_over else problem.loss
