@@ -116,7 +116,6 @@ def _requested(
         if experiment is not None or out is not None:
             output.refuse("--resume takes the sweep's folder alone: its experiment is in it.")
         found = Sweep.read(resume)
-        load_plugins([pathlib.Path(path) for one in found.plans for path in one.plugins])
         return _Request(resume, None, list(found.members.values()))
     if experiment is None:
         output.refuse("give an experiment file, or --resume DIR.")

@@ -233,6 +233,22 @@ def value_of(data: Mapping[str, Any], key: str) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def resolved(plan: Plan, member: Member) -> dict[str, Any]:
+    """Every value of a member's experiment by its dotted key, as JSON holds it."""
+    data = plan.experiment(member.overrides).model_dump(exclude=NOT_PART)
+    return {key: value_of(data, key) for key in _leaves(data)}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of all values; a section that is nothing but its kind is one value, and so are its parts."""
+    for key, value in tree.items():
+        here = f"{prefix}{key}"
+        if not isinstance(value, Mapping) or set(value) == {"kind"}:
+            yield here
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{here}.")
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from .._files import StoreError, write_json, write_text
 from ..config import Place
 from .axes import Axis
-from .expand import Member, Plan
+from .expand import Member, Plan, resolved
 
 SCHEMA_VERSION = 1
 PLANS, MEMBERS = "sweep.json", "members.jsonl"
@@ -30,11 +30,16 @@ class SweepError(Exception):
 
 @dataclasses.dataclass
 class Sweep:
-    """A sweep as its folder has it. `members` by their ids, in the order in which they were asked for."""
+    """A sweep as its folder has it.
+
+    **Fields:** `members` by their ids, in the order in which they were asked for; `resolved`: for each plan the values
+    of its first member by dotted key, so that a reader needs neither the plan's plugins nor this version's defaults.
+    """
 
     path: pathlib.Path
     plans: list[Plan]
     members: dict[str, Member]
+    resolved: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def folder(self, member: str) -> pathlib.Path:
         """A member's run folder."""
@@ -55,8 +60,9 @@ class Sweep:
         if not file.is_file():
             raise SweepError(f"{path} is not the folder of a sweep: it holds no {PLANS}")
         try:
-            plans = [_plan(record) for record in json.loads(file.read_text(encoding="utf8"))["plans"]]
-            return cls(path, plans, {member.id: member for member in _members(path / MEMBERS)})
+            records = json.loads(file.read_text(encoding="utf8"))["plans"]
+            members = {member.id: member for member in _members(path / MEMBERS)}
+            return cls(path, [_plan(one) for one in records], members, [one["resolved"] for one in records])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SweepError(f"{file}: cannot be read ({error}); it is damaged") from error
 
@@ -74,7 +80,9 @@ class Sweep:
             else:
                 number = len(sweep.plans)
                 sweep.plans.append(plan)
-                write_json(path / PLANS, {"schema_version": SCHEMA_VERSION, "plans": list(map(_record, sweep.plans))})
+                sweep.resolved.append(resolved(plan, members[0]))
+                records = list(map(_record, sweep.plans, sweep.resolved))
+                write_json(path / PLANS, {"schema_version": SCHEMA_VERSION, "plans": records})
             new = [m for m in members if m.id not in sweep.members]
             sweep.members |= {m.id: dataclasses.replace(m, plan=number) for m in new}
             if new or not there:
@@ -104,8 +112,9 @@ def _changing(path: pathlib.Path) -> Iterator[None]:
 _OWN = (".lock", "members", "running", "failed", "logs", "jobs")
 
 
-def _record(plan: Plan) -> dict[str, Any]:
+def _record(plan: Plan, resolved: dict[str, Any]) -> dict[str, Any]:
     return {
+        "resolved": resolved,
         "origin": plan.origin,
         "text": plan.text,
         "folder": str(plan.folder),

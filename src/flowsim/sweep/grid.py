@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .expand import NOT_PART, Plan, changes, value_of
+from .expand import Plan
 from .folder import Sweep
 
 _MOST_CELLS = 4 * 10**6
@@ -60,11 +60,10 @@ def grid(sweep: Sweep) -> Grid:
     """The union of all plans: what one fixes and another varies is an axis, and so is what their files differ in."""
     groups = _groups(sweep.plans)
     keys = [key for group in groups for key in group]
-    bases = [_base(plan) for plan in sweep.plans]
-    more = [key for key in _differing(bases) if key not in keys]
+    more = [key for key in _differing(sweep.resolved) if key not in keys and not _inside(key, keys)]
     groups += [(key,) for key in more]
     values = {
-        name: {key: member.values.get(key, value_of(bases[member.plan], key)) for key in (*keys, *more)}
+        name: {key: member.values.get(key, sweep.resolved[member.plan].get(key)) for key in (*keys, *more)}
         for name, member in sweep.members.items()
     }
     dimensions = tuple(_dimension(group, values.values()) for group in groups)
@@ -88,25 +87,15 @@ def _groups(plans: Iterable[Plan]) -> list[tuple[str, ...]]:
     return list(groups)
 
 
-def _base(plan: Plan) -> Mapping[str, Any]:
-    """A plan's experiment at the first point of each axis, resolved."""
-    first = [change for axis in plan.axes for change in changes(axis, axis.points[0])]
-    return plan.experiment(first).model_dump(exclude=NOT_PART)
-
-
-def _differing(bases: Sequence[Mapping[str, Any]]) -> list[str]:
+def _differing(resolved: Sequence[Mapping[str, Any]]) -> list[str]:
     """Dotted keys in which the plans' experiments differ."""
-    flat = [dict(_flat(base)) for base in bases]
-    keys = dict.fromkeys(itertools.chain.from_iterable(flat))
-    return [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+    keys = dict.fromkeys(itertools.chain.from_iterable(resolved))
+    return [key for key in keys if len({repr(one.get(key)) for one in resolved}) > 1]
 
 
-def _flat(tree: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    if not isinstance(tree, Mapping):
-        yield prefix, tree
-        return
-    for key, value in tree.items():
-        yield from _flat(value, f"{prefix}.{key}".lstrip("."))
+def _inside(key: str, axes: Sequence[str]) -> bool:
+    """Does an axis give the whole of which the key is a part, or a part of it?"""
+    return any(key.startswith(f"{axis}.") or axis.startswith(f"{key}.") for axis in axes)
 
 
 def _dimension(group: tuple[str, ...], values: Iterable[Mapping[str, Any]]) -> Dimension:
