@@ -66,7 +66,7 @@ def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):
     run["stability"] = ("edge_time", 250 * (factor - 1) / (1 + times[::10]))
     run = run.assign_coords(distance_time=times, edge_time=times[::10])
     about = {
-        "optimiser": "sgd",
+        "optimizer": "sgd",
         "against": "gradient flow",
         "tube": 0.01,
         "end": times[-1],

@@ -20,7 +20,7 @@ discrete: [{optimizer: sgd, learning_rate: 0.1, steps: 50, against_flow: false}]
 figures: [loss]
 certificate: false
 """
-SAME = ("trajectory.nc", "parameters.safetensors", "discrete/00.nc", "figures/loss.png")
+SAME = ("trajectory.nc", "parameters.safetensors", "descent/00.nc", "figures/loss.png")
 
 
 def run(folder: pathlib.Path, *, resume: bool = False, source: str = SOURCE):

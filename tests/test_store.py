@@ -18,7 +18,7 @@ from flowsim.store import Lock, StoreError
 from . import killing
 
 SOURCE = killing.SOURCE.replace("points: 3000", "points: 600").replace("[loss]", "[]")
-FILES = ("trajectory.nc", "parameters.safetensors", "discrete/00.nc")
+FILES = ("trajectory.nc", "parameters.safetensors", "descent/00.nc")
 
 
 class Killed(BaseException):

@@ -9,8 +9,8 @@ from . import _checks, flows, simulation
 from .events import Event
 from .probes import Probe
 from .problem import Problem
-from .result import Result, assemble
-from .simulation import Chunk, Settings, prepare
+from .result import Result, assemble, started, tightened
+from .simulation import Chunk, Prepared, Settings, prepare
 
 
 def simulate(
@@ -28,9 +28,13 @@ def simulate(
     reduction: str = "auto",
     certificate: bool | str = False,
     max_steps: int = 1_000_000,
+    max_seconds: float | None = None,
+    target_error: float | None = None,
+    t0: float = 0.0,
+    start: Result | None = None,
     progress: Callable[[Chunk], None] | None = None,
 ) -> Result:
-    """Integrate the flow of a problem from 0 to `t1`.
+    """Integrate the flow of a problem from `t0` to `t1`.
 
     **Arguments:**
 
@@ -51,26 +55,45 @@ def simulate(
     - `certificate`: compute `result.certificate` now rather than when it is first looked at; "gram" makes it from the
       Gram system instead of a second solver.
     - `max_steps`: limit on attempted steps.
+    - `max_seconds`: wall time after which the run stops with status `interrupted`; `result.extend` goes on.
+    - `target_error`: tighten the tolerances, from `rtol` and `atol` on, until `result.certificate.relative_error` is
+      below; where rounding comes first, the certificate's `warnings` say so.
+    - `t0`: the clock at the start, for flows that depend on it and for runs that go on from a `start`.
+    - `start`: another run's result, of parameters of the same names and shapes: the flow starts at its end, with the
+      momentum or averages of a flow of the same kind.
     - `progress`: called after every chunk.
 
-    **Returns:** a `flowsim.Result`. A numerical failure is its `status`, not an exception.
+    **Returns:** a `flowsim.Result`. A numerical failure is its `status`, not an exception; Ctrl-C ends the run with
+    status `interrupted` and what was reached.
 
     **Raises:** `ValueError` for arguments that cannot be meant: t1 ≤ 0, tolerances below what the precision gives,
     unknown names, two events or probes of one name, a risk that is not finite at the start.
     """
     _checks.not_traced("the problem", [problem, *_closed_over(problem.loss)])
+    initial = None
+    if start is not None:
+        problem, initial = started(problem, flow, start)
+    evidence = certificate if isinstance(certificate, str) else "solver"
     prepared = prepare(
         problem,
-        Settings(t1, solver, rtol, atol, step, max_steps, certificate if isinstance(certificate, str) else "solver"),
+        Settings(t1, solver, rtol, atol, step, max_steps, evidence, t0),
         events=events,
         user_probes=probes or {},
         save_times=save_times,
         flow=flow,
         reduction=reduction,
+        initial=initial,
     )
-    consumers = () if progress is None else (simulation.ForEach(progress),)
-    result = assemble(prepared, simulation.run(prepared, *consumers))
-    return result.certified(result.certificate) if certificate else result
+    limit = () if max_seconds is None else (simulation.TimeLimit(max_seconds),)
+    consumers = (*(() if progress is None else (simulation.ForEach(progress),)), *limit)
+
+    def integrate(prepared: Prepared) -> Result:
+        return assemble(prepared, simulation.run(prepared, *consumers))
+
+    if target_error is not None:
+        return tightened(prepared, target_error, integrate)
+    result = integrate(prepared)
+    return result.certified(result.certificate) if certificate and result.status.kind != "interrupted" else result
 
 
 def _closed_over(loss: Callable) -> list[object]:

@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import PyTree
 from scipy.integrate import solve_ivp
 
-from .. import descent as discrete
-from .. import probes
+from .. import descent, probes
 from ..events import Event
 from ..moment import Lift, Moment
 from ..problem import Problem
@@ -55,12 +54,12 @@ def known() -> tuple[str, ...]:
     return CONTESTANTS
 
 
-def is_optimiser(solver: str) -> bool:
+def is_optimizer(solver: str) -> bool:
     return solver in OPTAX
 
 
 def enter(task: Task, solver: str, setting: float) -> Outcome:
-    """Run one contestant. `setting`: relative tolerance; learning rate of an optimiser; step of `euler`."""
+    """Run one contestant. `setting`: relative tolerance; learning rate of an optimizer; step of `euler`."""
     if solver in SCIPY:
         return _scipy(task, SCIPY[solver], setting)
     if solver in OPTAX:
@@ -139,11 +138,11 @@ def _measure(problem: Problem, times, states, unravel) -> dict[str, np.ndarray]:
 
 def _optax(task: Task, kind: str, learning_rate: float) -> Outcome:
     steps = max(round(task.t1 / learning_rate), 1)
-    transformation = discrete.optimiser(kind, learning_rate)
+    transformation = descent.optimizer(kind, learning_rate)
     end, spent = np.empty(0), []
     for _ in range(task.repeats + 1):  # the first one compiles
         watch = Stopwatch()
-        last = discrete.descend(task.problem, transformation, learning_rate=learning_rate, steps=steps, points=2)
+        last = descent.descend(task.problem, transformation, learning_rate=learning_rate, steps=steps, points=2)
         end = flat(last.parameters)
         spent.append(watch.read())
     seconds, compiling = [running for _, running in spent[1:]], spent[0][0]

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import descent as discrete
 from .. import flows
+from ..descent import Drift, against_flow, optimizer
 from ..events import Event
 from ..problem import Problem
-from .drift import Drift, against_flow
 from .order import Order, fit_order
 
 _FLOW, _MODIFIED = "gradient flow", "modified flow"
@@ -19,13 +18,13 @@ _FLOW, _MODIFIED = "gradient flow", "modified flow"
 
 @dataclasses.dataclass(frozen=True)
 class FittedOrder:
-    """An order in η, fitted over runs of one optimiser against one flow.
+    """An order in η, fitted over runs of one optimizer against one flow.
 
     **Fields:** `quantity`: `final distance`, `largest distance`, or an event's name for the shift of its time;
     `learning_rates`: of the runs; `order`: None where there is none to fit, for a `reason`.
     """
 
-    optimiser: str
+    optimizer: str
     against: str
     quantity: str
     learning_rates: tuple[float, ...]
@@ -36,7 +35,7 @@ class FittedOrder:
         """As plain data, for `summary.json`."""
         order = self.order
         return {
-            "optimizer": self.optimiser,
+            "optimizer": self.optimizer,
             "against": self.against,
             "quantity": self.quantity,
             "learning_rates": list(self.learning_rates),
@@ -47,11 +46,11 @@ class FittedOrder:
 
 
 def fitted_orders(drifts: Sequence[Drift]) -> tuple[FittedOrder, ...]:
-    """The orders of final distance, largest distance and event shifts, wherever two learning rates of one optimiser
+    """The orders of final distance, largest distance and event shifts, wherever two learning rates of one optimizer
     were run against one flow."""
     groups: dict[tuple[str, str], list[Drift]] = {}
     for drift in drifts:
-        groups.setdefault((drift.optimiser, drift.against), []).append(drift)
+        groups.setdefault((drift.optimizer, drift.against), []).append(drift)
     return tuple(
         fitted for group in groups.values() if len({d.learning_rate for d in group}) > 1 for fitted in _of_group(group)
     )
@@ -79,7 +78,7 @@ def _fit(group: list[Drift], quantity: str, values: list[float | None], apart: b
         reason = "a value is 0 or not finite"
     else:
         order = fit_order(rates, sizes)
-    return FittedOrder(group[0].optimiser, group[0].against, quantity, rates, order, reason)
+    return FittedOrder(group[0].optimizer, group[0].against, quantity, rates, order, reason)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +187,7 @@ def descent_order(
             if progress is not None:
                 progress(f"learning rate {rate:g} against the {against}")
             drift = against_flow(
-                problem, discrete.optimiser("sgd", rate), learning_rate=rate, steps=steps, step_time=t1 / steps,
+                problem, optimizer("sgd", rate), learning_rate=rate, steps=steps, step_time=t1 / steps,
                 flow=flow, against=against, events=events, tube=tube, edge_points=edge_points, reduction=reduction,
                 solver=solver, rtol=rtol, max_steps=max_steps, padded=max(counts),
             )  # fmt: skip

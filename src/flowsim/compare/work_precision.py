@@ -9,7 +9,7 @@ from .. import saving
 from ..events import Event
 from ..problem import Problem
 from ..solver_names import OPTAX
-from .contestants import Outcome, Task, enter, flat, is_optimiser, known
+from .contestants import Outcome, Task, enter, flat, is_optimizer, known
 from .record import Comparison, Run
 
 _JUDGES = ("dop853", "dopri8", "stabilized4", "dopri5", "kvaerno5")  # those not on trial make the reference
@@ -56,7 +56,7 @@ def work_precision(
     **Raises:** `ValueError` for unknown names, a reference that is on trial, or if the reference itself fails.
     """
     judges = _judges(solvers, reference)
-    rates = [name for name in solvers if is_optimiser(name) or name == "euler"]
+    rates = [name for name in solvers if is_optimizer(name) or name == "euler"]
     if rates and not learning_rates:
         raise ValueError(f"{', '.join(rates)} need learning_rates.")
     if min((*tolerances, *learning_rates), default=0.0) <= 0 or repeats < 1:

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import descent as discrete
 from .. import events, saving, solvers
 from ..claims import Claim
 from ..config import Context
@@ -193,35 +192,6 @@ def save_times(experiment: Experiment) -> np.ndarray:
     return saving.log_times(t1, points=save.points, first=save.first)
 
 
-def descents(experiment: Experiment, built: Problem) -> list[discrete.Descent]:
-    """Every optimizer's run of the experiment, one after the other."""
-    return [
-        discrete.descend(
-            built,
-            transformation(entry),
-            learning_rate=entry.learning_rate,
-            steps=entry.steps,
-            step_time=step_time(experiment, entry),
-            label=label(entry),
-        )
-        for entry in experiment.descent
-    ]
-
-
 def step_time(experiment: Experiment, entry: DescentConfig) -> float:
     """Time that an optimizer's step takes on the flow's clock: η, or heavy ball's with momentum on such a flow."""
     return experiment.flow.step_time(entry.learning_rate, entry.momentum)
-
-
-def transformation(entry: DescentConfig) -> discrete.Optimiser:
-    """The optimizer of an entry of `descent`."""
-    options = {"momentum": entry.momentum, "weight_decay": entry.weight_decay}
-    given = {name: value for name, value in options.items() if value is not None}
-    return discrete.optimiser(entry.optimizer, entry.learning_rate, **given)
-
-
-def label(entry: DescentConfig) -> str:
-    """What an entry of `descent` is called in figures."""
-    momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
-    decay = "" if entry.weight_decay is None else f", weight decay {entry.weight_decay:g}"
-    return f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}{decay}"

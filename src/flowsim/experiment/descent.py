@@ -1,10 +1,14 @@
-"""An experiment's optimisers against its flow: what `summary.json` and the run folder say of them."""
+"""An experiment's optimizers against its flow: what `summary.json` and the run folder say of them."""
 
+import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 
-from ..compare import Drift, against_flow, fitted_orders
+from .. import descent
+from ..compare import fitted_orders
 from ..config.schema import DescentConfig, Experiment
+from ..descent import Descent, Drift
 from ..problem import Problem
 from ..records import Status
 from ..store import DescentSummary
@@ -14,56 +18,85 @@ _EDGE_POINTS = 25  # steps at which the sharpness is measured
 _ALIKE = 10  # runs whose numbers of steps differ by more than this factor are compiled apart
 
 
-def drifts(experiment: Experiment, problem: Problem, status: Status) -> list[Drift | None]:
-    """For every entry of `discrete` its distance to the flow, as far as the flow went; None where there is none."""
-    steps = [_steps(experiment, entry, status) for entry in experiment.discrete]
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """An optimizer's run, and its distance to the flow: None where none was measured."""
+
+    descent: Descent
+    drift: Drift | None
+
+    def dataset(self):
+        """As one `xarray.Dataset`."""
+        found = self.descent.trajectory.dataset().assign_attrs(label=self.descent.label, clock=self.descent.clock)
+        if self.drift is None:
+            return found
+        distance = self.drift.dataset()
+        return found.merge(distance).assign_attrs({**found.attrs, **distance.attrs})
+
+
+def take(experiment: Experiment, problem: Problem, status: Status) -> list[Taken]:
+    """Every optimizer's run of the experiment, its steps taken once: beside the flow as far as that went, and on."""
+    compared = [_compared(experiment, entry, status) for entry in experiment.descent]
     return [
-        _drift(experiment, entry, problem, count, max(steps)) if count else None
-        for entry, count in zip(experiment.discrete, steps, strict=True)
+        _take(experiment, entry, problem, count, max(compared))
+        for entry, count in zip(experiment.descent, compared, strict=True)
     ]
 
 
-def _steps(experiment: Experiment, entry: DescentConfig, status: Status) -> int:
+def _compared(experiment: Experiment, entry: DescentConfig, status: Status) -> int:
     """How many steps can be compared; none is said in the log."""
     if not entry.against_flow:
         return 0
-    steps = min(entry.steps, math.floor(status.time / _clock(experiment, entry) * (1 + 1e-9))) if status.ok else 0
+    clock = build.step_time(experiment, entry)
+    steps = min(entry.steps, math.floor(status.time / clock * (1 + 1e-9))) if status.ok else 0
     if steps == 0:
         why = "its first step ends after the flow" if status.ok else "the flow failed"
-        logging.getLogger("flowsim").warning("%s is not compared with the flow: %s", build.label(entry), why)
+        logging.getLogger("flowsim").warning("%s is not compared with the flow: %s", _label(entry), why)
     return steps
 
 
-def _clock(experiment: Experiment, entry: DescentConfig) -> float:
-    return build.step_time(experiment, entry)
-
-
-def _drift(experiment: Experiment, entry: DescentConfig, problem: Problem, steps: int, most: int) -> Drift:
-    sgd = entry.optimizer == "sgd"
-    wanted = experiment.flow.reduction
+def _take(experiment: Experiment, entry: DescentConfig, problem: Problem, compared: int, most: int) -> Taken:
+    wanted, equivariant = experiment.flow.reduction, descent.equivariant(entry.optimizer)
+    # Equivariant steps stay in the subspace of the reduction; others work weight by weight.
+    reduction = ("auto" if wanted == "gram" else wanted) if equivariant else "none"
+    options = {"momentum": entry.momentum, "weight_decay": entry.weight_decay}
+    given = {name: value for name, value in options.items() if value is not None}
+    optimizer = descent.optimizer(entry.optimizer, entry.learning_rate, **given)
+    clock, label = build.step_time(experiment, entry), _label(entry)
+    if compared == 0:
+        alone = descent.descend(
+            problem, optimizer, learning_rate=entry.learning_rate, steps=entry.steps, step_time=clock, label=label,
+            reduction=reduction,
+        )  # fmt: skip
+        return Taken(alone, None)
     settings, here = build.settings(experiment), build.context(experiment, problem)
-    return against_flow(
-        problem,
-        build.transformation(entry),
+    against = descent.Against(
         learning_rate=entry.learning_rate,
-        steps=steps,
-        step_time=_clock(experiment, entry),
+        steps=compared,
+        step_time=clock,
         flow=build.flow(experiment, here),
         events=build.events_of(experiment, here),
         tube=entry.tube,
         edge_points=_EDGE_POINTS,
-        edge_limit=2 * (1 + (entry.momentum or 0.0)) if sgd else None,
-        optimiser=_name(entry),
+        edge_limit=2 * (1 + (entry.momentum or 0.0)) if entry.optimizer == "sgd" else None,
+        optimizer=_name(entry),
         against=_flow_name(experiment),
-        # Steps of gradient descent stay in the subspace of the reduction; others work weight by weight.
-        reduction=("auto" if wanted == "gram" else wanted) if sgd else "none",
+        reduction=reduction,
         solver=settings.solver,
         rtol=settings.rtol,
         atol=settings.atol,
         step=settings.step,
         max_steps=settings.max_steps,
-        padded=most if most < _ALIKE * steps else 0,
+        padded=most if most < _ALIKE * compared else 0,
     )
+    return Taken(*descent.beside_flow(problem, optimizer, against, steps=entry.steps, label=label))
+
+
+def _label(entry: DescentConfig) -> str:
+    """What an entry of `descent` is called in figures."""
+    momentum = "" if entry.momentum is None else f", momentum {entry.momentum:g}"
+    decay = "" if entry.weight_decay is None else f", weight decay {entry.weight_decay:g}"
+    return f"{entry.optimizer}, learning rate {entry.learning_rate:g}{momentum}{decay}"
 
 
 def _name(entry: DescentConfig) -> str:
@@ -75,9 +108,9 @@ def _flow_name(experiment: Experiment) -> str:
     return f"adjusted {name}" if experiment.flow.adjusted else name
 
 
-def section(drifts: list[Drift | None]) -> dict[str, DescentSummary]:
+def section(taken: Sequence[Taken]) -> dict[str, DescentSummary]:
     """What the summary gets: nothing, or its part `descent`."""
-    compared = [drift for drift in drifts if drift is not None]
+    compared = [one.drift for one in taken if one.drift is not None]
     orders = [fit.record() for fit in fitted_orders(compared)]
     runs = [drift.record() for drift in compared]
     found = DescentSummary.model_validate({"runs": runs, "orders": orders}, strict=False)

@@ -1,6 +1,5 @@
 """An experiment over many seeds, into one run folder."""
 
-import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Sequence
@@ -9,9 +8,7 @@ import numpy as np
 
 from .. import ensemble, report, store
 from ..config.schema import Experiment
-from ..descent import Descent
 from ..ensemble import EnsembleResult, Member
-from ..problem import Problem
 from ..simulation import Prepared
 from ..store.summary import number
 from . import build, descent
@@ -61,21 +58,15 @@ def write(
     """Trajectory, summary, figures and report."""
     content = summary(experiment.name, result)
     run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content.status))
-    if first.discrete:
-        problem = build.problem(first, folder)
-        drifts = descent.drifts(first, problem, result.members[0].status)
-        run.write_descents(descents(first, problem), [drift and drift.dataset() for drift in drifts])
-        content = content.model_copy(update=descent.section(drifts))
+    if first.descent:
+        taken = descent.take(first, build.problem(first, folder), result.members[0].status)
+        named = f"(seed {first.seed} only)"  # one line to hold against the flows' medians
+        run.write_descents([one.dataset().assign_attrs(label=f"{one.descent.label} {named}") for one in taken])
+        content = content.model_copy(update=descent.section(taken))
     run.write_summary(content)
     report.rebuild(run.path, own=build.figures(experiment, folder))
     run.finish()
     return content
-
-
-def descents(first: Experiment, problem: Problem) -> list[Descent]:
-    """An optimiser's run of the first seed alone, and labelled so: one line to hold against the flows' medians."""
-    found = build.descents(first, problem)
-    return [dataclasses.replace(one, label=f"{one.label} (seed {first.seed} only)") for one in found]
 
 
 def summary(name: str, result: EnsembleResult) -> store.Summary:

@@ -149,8 +149,8 @@ def _run_ensemble(
         say("certificate: every seed is integrated again with another solver, about as much work once more")
     with account.stage("integration and certificates"):
         result = ensemble_run.integrate(member, experiment.seeds, source_folder, run, who, members)
-    if experiment.discrete:
-        say(f"discrete: the optimizer's run of seed {member.seed} only, beside the medians of all")
+    if experiment.descent:
+        say(f"descent: the optimizer's run of seed {member.seed} only, beside the medians of all")
     say("figures and report")
     with account.stage("descent, figures and report"):
         summary = ensemble_run.write(experiment, member, source_folder, result, run)
@@ -191,20 +191,19 @@ def _write(
         say("certificate: integrating again with another solver")
     with account.stage("certificate"):
         result = result.certified(result.certificate) if certified else result
-    if experiment.discrete:
-        say("discrete: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.discrete))
+    if experiment.descent:
+        say("descent: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.descent))
     with account.stage("descent"):
-        descents = build.descents(experiment, problem)
-        drifts = descent.drifts(experiment, problem, result.status)
+        taken = descent.take(experiment, problem, result.status)
     seconds = {f"seconds_{name}": account.seconds[name] for name in ("certificate", "descent")}
     summary = store.Summary.of_result(experiment.name, result, seconds)
-    summary = summary.model_copy(update=descent.section(drifts))
+    summary = summary.model_copy(update=descent.section(taken))
     dataset = result.dataset.assign_attrs(name=experiment.name, status=result.status.kind)
     say("figures and report")
     with account.stage("figures and report"):
         run.write_trajectory(dataset)
         run.write_parameters(result.model)
-        run.write_descents(descents, [drift and drift.dataset() for drift in drifts])
+        run.write_descents([one.dataset() for one in taken])
         run.write_summary(summary)
         report.rebuild(run.path, dataset=dataset, own=build.figures(experiment))
         run.finish()

@@ -54,14 +54,14 @@ def _groups(runs: Sequence[xarray.Dataset]) -> dict[tuple[str, str], list[xarray
     """Runs of one optimiser against one flow."""
     found: dict[tuple[str, str], list[xarray.Dataset]] = {}
     for run in runs:
-        found.setdefault((run.attrs["optimiser"], run.attrs["against"]), []).append(run)
+        found.setdefault((run.attrs["optimizer"], run.attrs["against"]), []).append(run)
     return found
 
 
 def _look(run: xarray.Dataset, runs: Sequence[xarray.Dataset]) -> dict:
     """A colour for each learning rate, and a line style for each optimiser and flow."""
     rates = sorted({r.attrs["learning_rate"] for r in runs}, reverse=True)
-    group = list(_groups(runs)).index((run.attrs["optimiser"], run.attrs["against"]))
+    group = list(_groups(runs)).index((run.attrs["optimizer"], run.attrs["against"]))
     color = _COLORS[rates.index(run.attrs["learning_rate"]) % len(_COLORS)]
     return {"color": color, "linestyle": "-" if group == 0 else style.dash(group - 1)}
 
@@ -131,7 +131,7 @@ def _handles(runs: Sequence[xarray.Dataset]) -> list[Line2D]:
     several = len(_groups(runs)) > 1
 
     def label(run):
-        name = f"{run.attrs['optimiser']}, " if several else ""
+        name = f"{run.attrs['optimizer']}, " if several else ""
         return style.plain(f"{name}η = {run.attrs['learning_rate']:g}, {run.attrs['against']}")
 
     lines = [Line2D([], [], label=label(run), linewidth=1.1, **_look(run, runs)) for run in runs]

@@ -73,7 +73,8 @@ def descents(folder: Path) -> list[xarray.Dataset]:
 
     **Raises:** `StoreError` if one cannot be read.
     """
-    return [read_dataset(path) for path in sorted((folder / "discrete").glob("*.nc"))]
+    paths = (path for name in ("descent", "discrete") for path in (folder / name).glob("*.nc"))
+    return [read_dataset(path) for path in sorted(paths)]
 
 
 def kind_of(figure: str, dataset: xarray.Dataset) -> Kind:

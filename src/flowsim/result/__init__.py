@@ -1,6 +1,7 @@
 """What a run gave: its numbers, its certificate, and how it goes on."""
 
-from .assemble import assemble
-from .result import Result
+from .result import Result, assemble
+from .start import started
+from .tighten import tightened
 
-__all__ = ["Result", "assemble"]
+__all__ = ["Result", "assemble", "started", "tightened"]

@@ -1,14 +1,19 @@
 """What `flowsim.simulate` returns."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import cast
 
+import jax
+import numpy as np
 from jaxtyping import PyTree
 
+from .. import probes
 from ..certificate import Certificate, certify
 from ..records import EventRecord, SolverRecord, Status, Trajectory
-from ..simulation import Carry, Prepared
+from ..simulation import Carry, Chunk, ForEach, History, Prepared, TakeUp, lengthened, observe, run
+from . import parts
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -23,7 +28,7 @@ class Result:
     - `status`, `solver`: how it ended and what it cost.
     - `trajectory`: saved probes as arrays; `dataset` labels them.
     - `energy_identity`: |energy lost - ∫ dissipation| over energy lost, an exact identity of the flow.
-    - `prepared`, `carry`: the run, and where it ended: what a certificate and a longer run are made from.
+    - `prepared`, `history`: the run and all that it gave: what a certificate and a longer run are made from.
     - `given`: the certificate of a certified result, None of one whose certificate has not been computed.
     """
 
@@ -35,7 +40,7 @@ class Result:
     trajectory: Trajectory
     energy_identity: float
     prepared: Prepared
-    carry: Carry
+    history: History
     given: Certificate | None = None
 
     @cached_property
@@ -46,6 +51,39 @@ class Result:
     def certified(self, certificate: Certificate) -> "Result":
         """The same result with this certificate: its events have bounds and its dataset has error bands."""
         return dataclasses.replace(self, given=certificate)
+
+    def extend(
+        self,
+        *,
+        t1: float,
+        save_times: Sequence[float] | np.ndarray | None = None,
+        max_steps: int | None = None,
+        progress: Callable[[Chunk], None] | None = None,
+    ) -> "Result":
+        """The run up to a later time: the steps of one run to `t1`, of which only the last one here is taken again.
+
+        The end of a run cuts its last step short. A longer run goes back to before that step, with all that the
+        solver knew there.
+
+        **Arguments:** `t1`: the new end; `save_times`: after the old end, by default as densely spaced in log t as the
+        last two of the run; `max_steps`: of the whole run, if not the old limit; `progress`: as for `simulate`.
+
+        **Raises:** `ValueError` for a `t1` that is not later, or for a run that failed or that an event stopped.
+        """
+        if self.status.kind not in ("done", "interrupted", "step_limit"):
+            raise ValueError(
+                f"a run that ended with {self.status.kind!r} ({self.status.message}) cannot be extended: "
+                "start a new one there with flowsim.simulate(problem, start=result, …)."
+            )
+        longer = lengthened(self.prepared, t1, save_times, max_steps)
+        consumers = () if progress is None else (ForEach(progress),)
+        result = assemble(longer, run(longer, TakeUp(self.history), *consumers))
+        return result if self.known is None else result.certified(result.certificate)
+
+    @property
+    def carry(self) -> Carry:
+        """Where the loop ended: all that the next step would depend on."""
+        return cast(Carry, self.history.carry)
 
     @property
     def known(self) -> Certificate | None:
@@ -72,3 +110,29 @@ class Result:
         """Time and scalar probes at the end."""
         scalars = {k: float(v[-1]) for k, v in self.trajectory.values.items() if v.ndim == 1}
         return {"time": float(self.trajectory.time[-1]), **scalars}
+
+
+def assemble(prepared: Prepared, history: History) -> Result:
+    """The result of a history that ran to a status.
+
+    **Raises:** `ValueError` if it did not.
+    """
+    plan, status, carry = prepared.plan, history.status, history.carry
+    if status is None or carry is None:
+        raise ValueError("the run is not over: its last chunk has no status.")
+    if len(history.times) == 0 or history.times[-1] < status.time:  # cut short: also show the last good state
+        now = jax.device_get(observe(plan, carry))
+        history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
+    rows = history.rows
+    final, model = parts.final(prepared, plan.flow.parameters(carry.state.flow))
+    return Result(
+        parameters=final,
+        model=model,
+        crossings=parts.events(plan, history.crossings),
+        status=status,
+        solver=parts.cost(prepared, history, carry),
+        trajectory=Trajectory(history.times, rows, parts.variables(plan, rows), probes.coordinates(plan.problem)),
+        energy_identity=parts.energy_identity(plan, carry),
+        prepared=prepared,
+        history=history,
+    )

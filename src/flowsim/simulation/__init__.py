@@ -9,10 +9,10 @@ It is the only caller of a solver's step.
 from .advance import advance, begin, measure, observe, proceed, start
 from .batch import Batch
 from .carry import Carry, Clock, Code, Plan, State
-from .consumers import AbstractConsumer, ForEach, TimeLimit
+from .consumers import AbstractConsumer, ForEach, TakeUp, TimeLimit
 from .history import History
 from .march import Chunk, March, digest
-from .prepare import Prepared, Settings, prepare
+from .prepare import Prepared, Settings, lengthened, prepare, with_tolerance
 from .run import AbstractBackend, Alone, run, run_all
 from .stiff import Methods
 from .timing import Stopwatch
@@ -35,10 +35,12 @@ __all__ = [
     "Settings",
     "State",
     "Stopwatch",
+    "TakeUp",
     "TimeLimit",
     "advance",
     "begin",
     "digest",
+    "lengthened",
     "measure",
     "observe",
     "prepare",
@@ -46,4 +48,5 @@ __all__ = [
     "run",
     "run_all",
     "start",
+    "with_tolerance",
 ]

@@ -21,9 +21,9 @@ _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0
 
 
 def begin(plan: Plan) -> Carry:
-    """The loop at t = 0; for use inside compiled functions."""
-    zero = jnp.zeros((), plan.end.high.dtype)
-    return _begin(plan, Clock(zero, zero), State(plan.flow.init(plan.problem), zero))
+    """The loop at its start; for use inside compiled functions."""
+    clock, state = plan.start()
+    return _begin(plan, clock, State(state, jnp.zeros_like(clock.high)))
 
 
 start = light(begin)
@@ -74,6 +74,7 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
 def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
     """Take up to `budget` steps; stop early for an event that asks for a look, for full rows, or at the end.
 
+    A chunk also ends before a step that the end of the run cuts short: from there a longer run takes the whole step.
     For use inside compiled functions.
 
     **Returns:** the carry; the rows of saved probes; and how many of them are filled.
@@ -81,12 +82,14 @@ def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     shapes = jax.eval_shape(lambda: measure_all(plan.probes, moment(plan, carry.clock, carry.state)))
     rows = jax.tree.map(lambda x: jnp.zeros((plan.capacity, *x.shape), x.dtype), shapes)
     carry = eqx.tree_at(lambda c: c.look, carry, jnp.zeros_like(carry.look))
-    limit = carry.steps + carry.rejected + budget
+    began = carry.steps + carry.rejected
+    limit = began + budget
 
     def running(loop):
         carry, _, _count, full = loop
         tried = carry.steps + carry.rejected
-        return (carry.code == Code.RUNNING) & (tried < limit) & ~full & ~jnp.any(carry.look)
+        cut = _cut(plan, carry) & (tried > began)
+        return (carry.code == Code.RUNNING) & (tried < limit) & ~full & ~jnp.any(carry.look) & ~cut
 
     def body(loop):
         carry, rows, count, _ = loop
@@ -115,12 +118,15 @@ def measure(plan: Plan, carry: Carry) -> dict:
 observe = light(measure)
 
 
+def _cut(plan: Plan, carry: Carry) -> Bool[Array, ""]:
+    """Is the next step the last? One that ends a hair before the end would leave a sliver for another."""
+    return carry.step * (1 + 1e-6) >= carry.clock.until(plan.end)
+
+
 def _try(plan: Plan, carry: Carry) -> Attempt:
     method, args = plan.method, (plan, carry.clock)
     zero = jnp.zeros_like(carry.step)
-    remaining = carry.clock.until(plan.end)
-    # A step that ends a hair before the end would leave a sliver for the next one.
-    last = carry.step * (1 + 1e-6) >= remaining
+    remaining, last = carry.clock.until(plan.end), _cut(plan, carry)
     size = jnp.where(last, remaining, carry.step)
     state, error, dense, solver, result = method.solver.step(
         TERMS, zero, size, carry.state, args, carry.solver, jnp.zeros((), bool)

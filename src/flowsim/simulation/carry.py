@@ -79,7 +79,8 @@ class Clock(eqx.Module):
 class Plan(eqx.Module):
     """What stays the same through a run.
 
-    **Fields:** `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `short`: will the run
+    **Fields:** `origin`, `initial`: time and the flow's state at which the run starts, None for 0 and the flow's own
+    start; `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `short`: will the run
     take less time than XLA needs to compile it well?
     """
 
@@ -93,6 +94,14 @@ class Plan(eqx.Module):
     end: Clock
     capacity: int = eqx.field(static=True)
     short: bool = eqx.field(static=True, default=False)
+    origin: Clock | None = None
+    initial: PyTree | None = None
+
+    def start(self) -> tuple[Clock, PyTree]:
+        """Time and the flow's state at which the run starts."""
+        zero = jnp.zeros((), self.end.high.dtype)
+        clock = Clock(zero, zero) if self.origin is None else self.origin
+        return clock, self.flow.init(self.problem) if self.initial is None else self.initial
 
 
 class Carry(eqx.Module):

@@ -35,6 +35,19 @@ class ForEach(AbstractConsumer):
         self._function(chunk)
 
 
+class TakeUp(AbstractConsumer):
+    """Makes a longer run of a shorter one: it goes on from before the step that the shorter one's end cut off."""
+
+    def __init__(self, earlier: History):
+        self._earlier = earlier
+
+    def begin(self, prepared: Prepared, history: History) -> None:
+        history.take_up(self._earlier)
+
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        pass
+
+
 class TimeLimit(AbstractConsumer):
     """Ends the run with status `interrupted` after the first chunk that ends later than `seconds` of wall time."""
 

@@ -1,5 +1,7 @@
 """What the chunks of a run gave, each number once."""
 
+import dataclasses
+
 import numpy as np
 
 from ..records import Crossing, Status, Switch
@@ -7,16 +9,35 @@ from .carry import Carry
 from .march import Chunk
 
 
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """Where a history stood before its last chunk: from there a longer run takes the steps of one run.
+
+    **Fields:** `carry`, `solver`: of the loop, None for a run whose first chunk was its last; the others count what the
+    history held.
+    """
+
+    carry: Carry | None
+    solver: str
+    number: int
+    rows: int
+    crossings: int
+    switches: int
+    event_evaluations: int
+
+
 class History:
     """Chunks, gathered: one array a probe, made when the first row comes, and the carry of the last chunk only.
 
-    **Arguments:** `save_times`: how many; `solver`: the method that begins.
+    **Arguments:** `save_times`: how many; `solver`: the method that begins; `keep_rows`: false where a consumer has
+    what it needs of them.
 
     A list of chunks would hold a whole state for each of them, and all rows twice when they are put together.
     """
 
-    def __init__(self, save_times: int, solver: str):
+    def __init__(self, save_times: int, solver: str, *, keep_rows: bool = True):
         self._size, self._filled = save_times + 1, 0  # one more for the end of a run that is cut short
+        self._keep_rows = keep_rows
         self._columns: dict[str, np.ndarray] = {}
         self.number = 0
         self.carry: Carry | None = None
@@ -26,8 +47,26 @@ class History:
         self.solver = solver
         self.switches: list[Switch] = []
         self.seconds_compile = self.seconds_run = 0.0
+        self.last = self.mark()
+
+    def mark(self) -> Mark:
+        """Where the history stands now."""
+        counts = (self.number, self._filled, len(self.crossings), len(self.switches), self.event_evaluations)
+        return Mark(self.carry, self.solver, *counts)
+
+    def take_up(self, earlier: "History") -> None:
+        """Go on from where another history stood before its last chunk, in place of the nothing that this one holds."""
+        mark = earlier.last
+        self.number, self.carry, self.solver = mark.number, mark.carry, mark.solver
+        self.crossings, self.switches = earlier.crossings[: mark.crossings], earlier.switches[: mark.switches]
+        self.event_evaluations = mark.event_evaluations
+        self.seconds_compile, self.seconds_run = earlier.seconds_compile, earlier.seconds_run
+        self.last = self.mark()
+        if mark.rows:
+            self.add_rows(earlier.times[: mark.rows], {name: rows[: mark.rows] for name, rows in earlier.rows.items()})
 
     def add(self, chunk: Chunk) -> None:
+        self.last = self.mark()
         self.number += 1
         self.carry, self.status = chunk.carry, chunk.status
         if chunk.solver != self.solver:
@@ -35,7 +74,8 @@ class History:
         self.solver = chunk.solver
         self.crossings.extend(chunk.crossings)
         self.event_evaluations += chunk.event_evaluations
-        self.add_rows(chunk.times, chunk.rows)
+        if self._keep_rows:
+            self.add_rows(chunk.times, chunk.rows)
 
     def add_rows(self, times: np.ndarray, rows: dict[str, np.ndarray]) -> None:
         before, self._filled = self._filled, self._filled + len(times)

@@ -100,9 +100,9 @@ class March:
         began, plan = cast(Carry, self.carry), self.plan
         carry = jax.tree.map(jnp.asarray, carry) if self._concerns_host(carry, began) else carry
         saved, steps = int(began.saved), int(began.steps)
-        times = self._save_times[saved : saved + count]
-        chunk = digest(plan, carry, times, {name: values[:count].copy() for name, values in rows.items()},
-                       self._max_steps)  # fmt: skip
+        times = self._save_times[saved : saved + count]  # fewer than rows where save times were padded
+        own = {name: values[: len(times)].copy() for name, values in rows.items()}
+        chunk = digest(plan, carry, times, own, self._max_steps)
         # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
         if chunk.status is None and count < plan.capacity and due(chunk.carry, steps):
             before = (began.clock.to_host(), int(began.evaluations), steps)

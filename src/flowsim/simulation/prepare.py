@@ -36,6 +36,7 @@ class Settings:
     step: float | None = None
     max_steps: int = 1_000_000
     certificate: str = "solver"  # or "gram": which evidence a certificate is made from
+    t0: float = 0.0  # the clock at the start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Prepared:
     save_times: np.ndarray
     chunk_steps: int
     stiff: Method | None = None  # takes over where the flow is stiff
+    keep_rows: bool = True  # in the history; false where a consumer takes what it needs of them
 
     @property
     def methods(self) -> Methods:
@@ -56,7 +58,7 @@ class Prepared:
 
     def history(self) -> History:
         """Room for what the run will give."""
-        return History(len(self.save_times), self.plan.method.kind)
+        return History(len(self.save_times), self.plan.method.kind, keep_rows=self.keep_rows)
 
     def march(self, history: History) -> March:
         """The run from where a history ends; of an empty one, from the start."""
@@ -73,18 +75,27 @@ def prepare(
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
+    initial: PyTree | None = None,
     method: Callable[[Any], Method] | None = None,
 ) -> Prepared:
-    """Everything that is decided before the loop. Raises as `simulate` does.
+    """Everything that is decided before the loop.
 
-    **Arguments:** `method`: `dtype -> Method` in place of the solver that `settings` names.
+    **Arguments:** as of `simulate`; `initial`: the flow's state at the start, for a flow whose state is more than the
+    parameters. It is one of the problem's own coordinates, so that the run is not reduced. `method`: `dtype -> Method`
+    in place of the solver that `settings` names.
+
+    **Raises:** as `simulate` does.
     """
-    if not (math.isfinite(settings.t1) and settings.t1 > 0):
-        raise ValueError(f"t1 must be > 0 and finite, got {settings.t1}.")
+    if not (math.isfinite(settings.t1) and settings.t1 > settings.t0):
+        least = "0" if settings.t0 == 0 else f"t0 = {settings.t0:g}"
+        raise ValueError(f"t1 must be > {least} and finite, got {settings.t1}.")
     flow = flows.gradient() if flow is None else flow
+    if initial is not None and reduction not in ("auto", "none"):
+        raise ValueError(f"a run from a flow's state has no reductions; use auto or none, not {reduction}.")
+    reduction = reduction if initial is None else "none"
     smaller = _reduced(problem, reduction, flow, settings)
     dtype = _tree.dtype(smaller.problem.parameters)
-    times = saving.log_times(settings.t1) if save_times is None else saving.with_ends(save_times, settings.t1)
+    times = _save_times(save_times, settings)
     chosen = probes.standard(smaller.problem) + tuple(probes.user(k, f) for k, f in (user_probes or {}).items())
     _check_names("probe", [probe.name for probe in chosen])
     _check_names("event", [event.name for event in events])
@@ -99,6 +110,8 @@ def prepare(
         saves=Clock.at(times, dtype),
         end=Clock.at(settings.t1, dtype),
         capacity=_ROWS,
+        origin=Clock.at(settings.t0, dtype) if settings.t0 else None,
+        initial=initial,
     )
     if settings.solver in SYMMETRIC and not _symmetric(flow, smaller.problem):
         what = "the Gram system" if smaller.problem.metric is not None else type(flow).__name__
@@ -109,6 +122,42 @@ def prepare(
 
 def _named_method(settings: Settings, dtype: Any) -> Method:
     return solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype)
+
+
+def _save_times(given: Sequence[float] | np.ndarray | None, settings: Settings) -> np.ndarray:
+    t0, t1 = settings.t0, settings.t1
+    if given is None:
+        return t0 + saving.log_times(t1 - t0)
+    return saving.with_ends(given, t1, t0)
+
+
+def lengthened(
+    prepared: Prepared,
+    t1: float,
+    save_times: Sequence[float] | np.ndarray | None = None,
+    max_steps: int | None = None,
+) -> Prepared:
+    """The same run to a later time, with the old save times and new ones after them.
+
+    **Raises:** `ValueError` if `t1` is not later.
+    """
+    old, dtype = prepared.save_times, prepared.plan.end.high.dtype
+    if not (math.isfinite(t1) and t1 > old[-1]):
+        raise ValueError(f"t1 must be later than the run's end, {old[-1]:g}, got {t1:g}.")
+    new = saving.continued(old, t1) if save_times is None else saving.with_ends(save_times, t1, prepared.settings.t0)
+    times = np.concatenate([old, new[new > old[-1]]])
+    settings = dataclasses.replace(prepared.settings, t1=t1, max_steps=max_steps or prepared.settings.max_steps)
+    plan = dataclasses.replace(prepared.plan, end=Clock.at(t1, dtype), saves=Clock.at(times, dtype))
+    return dataclasses.replace(prepared, settings=settings, plan=plan, save_times=times)
+
+
+def with_tolerance(prepared: Prepared, rtol: float, atol: float) -> Prepared:
+    """The same run at other tolerances."""
+    settings = dataclasses.replace(prepared.settings, rtol=rtol, atol=atol)
+    dtype = prepared.plan.end.high.dtype
+    method = _named_method(settings, dtype)
+    plan = dataclasses.replace(prepared.plan, method=method)
+    return dataclasses.replace(prepared, settings=settings, plan=plan, stiff=_for_stiff(settings, plan))
 
 
 def _for_stiff(settings: Settings, plan: Plan) -> Method | None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..records import Status
 from .advance import advance, start
 from .carry import Carry
 from .consumers import AbstractConsumer
@@ -79,20 +80,35 @@ def run_all(
             consumer.begin(member, history)
     marches = [member.march(history) for member, history in zip(members, histories, strict=True)]
     backend.begin(marches)
-    while running := [i for i, history in enumerate(histories) if history.status is None]:
-        given = backend.advance(marches, running)
 
-        def finish(item: tuple[int, Given]) -> None:
-            i, (carry, rows, count) = item
-            chunk = marches[i].accept(carry, rows, count)
-            _hand_over(chunk, histories[i], consumers)
+    def finish(item: tuple[int, Given]) -> None:
+        number, (carry, rows, count) = item
+        _hand_over(marches[number].accept(carry, rows, count), histories[number], consumers)
 
-        for _ in over(finish, list(zip(running, given, strict=True))):
-            pass
+    try:
+        while running := [i for i, history in enumerate(histories) if history.status is None]:
+            given = backend.advance(marches, running)
+            for _ in over(finish, list(zip(running, given, strict=True))):
+                pass
+    except KeyboardInterrupt:
+        _stop(histories)
     compiling, computing = (seconds / len(members) for seconds in watch.read())
     for history in histories:
-        history.seconds_compile, history.seconds_run = compiling, computing
+        history.seconds_compile += compiling
+        history.seconds_run += computing
     return histories
+
+
+def _stop(histories: Sequence[History]) -> None:
+    """After Ctrl-C: what was reached is the result.
+
+    **Raises:** `KeyboardInterrupt` if nothing was.
+    """
+    for history in histories:
+        if history.carry is None:
+            raise KeyboardInterrupt
+        if history.status is None:
+            history.status = Status("interrupted", history.time, "stopped by Ctrl-C", "go on with result.extend(t1=…)")
 
 
 def _hand_over(chunk: Chunk, history: History, consumers: Sequence[AbstractConsumer]) -> None:

@@ -10,7 +10,6 @@ from safetensors.numpy import save as safetensors
 
 from .. import _tree
 from .._files import RefusedError, StoreError, explain, make_folder, write_bytes, write_dataset, write_json, write_text
-from ..descent import Descent
 from ..models import CooccurrenceTransformer
 from .lock import NAME as LOCK
 from .meta import NAME as META
@@ -113,14 +112,10 @@ class RunFolder:
     def write_summary(self, summary: Summary) -> None:
         summary.write(self.path)
 
-    def write_descents(self, descents: Sequence[Descent], drifts: Sequence[Any] = ()) -> None:
-        """**Arguments:** `drifts`: for each descent a dataset of its distance to the flow, or None."""
-        for index, descent in enumerate(descents):
-            dataset = descent.trajectory.dataset().assign_attrs(label=descent.label, clock=descent.clock)
-            drift = drifts[index] if drifts else None
-            if drift is not None:
-                dataset = dataset.merge(drift).assign_attrs({**dataset.attrs, **drift.attrs})
-            self.write_trajectory(dataset, f"discrete/{index:02d}.nc")
+    def write_descents(self, datasets: Sequence[Any]) -> None:
+        """**Arguments:** `datasets`: of each optimizer's run, with its distance to the flow where that was measured."""
+        for index, dataset in enumerate(datasets):
+            self.write_trajectory(dataset, f"descent/{index:02d}.nc")
 
     def finish(self) -> None:
         """The run is one set of whole files now: its pieces can go, and so can the run that it replaces."""

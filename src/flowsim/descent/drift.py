@@ -1,17 +1,20 @@
-"""How far an optimiser's steps are from the flow, on the clock t = kη."""
+"""How far an optimizer's steps are from the flow, on the clock t = kη."""
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import _tree, flows, probes, solvers
-from .. import descent as discrete
 from ..events import Event
 from ..problem import Problem
-from ..simulation import Settings, prepare
-from .alongside import Steps, alongside
+from ..simulation import Prepared, Settings, prepare
+from .beside import Steps, beside
+from .descend import recorded
+from .optimizer import Optimizer
+from .track import Descent, Track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Drift:
 
     **Fields:**
 
-    - `optimiser`, `against`: names of the two, for labels.
+    - `optimizer`, `against`: names of the two, for labels.
     - `recorded`, `distance`: step numbers from 1, and the distance there; as far as it is finite.
     - `final_distance`: after the last step; `largest_distance`: over all steps, with `largest_step`. Infinite where
       descent diverged.
@@ -47,7 +50,7 @@ class Drift:
     - `edge_limit`: where descent on a quadratic is stable no longer: 2, or 2 (1 + β) with momentum; None if unknown.
     """
 
-    optimiser: str
+    optimizer: str
     against: str
     learning_rate: float
     step_time: float
@@ -88,7 +91,7 @@ class Drift:
         data = {"flow_distance": ("distance_time", self.distance, {"long_name": _DISTANCE, "units": "1"})}
         coordinates = {"distance_time": self.recorded * self.step_time}
         about = {
-            "optimiser": self.optimiser, "against": self.against, "learning_rate": self.learning_rate,
+            "optimizer": self.optimizer, "against": self.against, "learning_rate": self.learning_rate,
             "tube": self.tube, "end": self.end, "final_distance": _json(self.final_distance),
             "edge_limit": self.edge_limit, "exit_time": self.exit_time,
         }  # fmt: skip
@@ -100,7 +103,7 @@ class Drift:
     def record(self) -> dict:
         """As plain data, for `summary.json`: what is not finite is None."""
         return {
-            "optimizer": self.optimiser,
+            "optimizer": self.optimizer,
             "against": self.against,
             "learning_rate": self.learning_rate,
             "steps": self.steps,
@@ -121,35 +124,13 @@ class Drift:
 _DISTANCE = "distance of descent from the flow over the distance travelled"
 
 
-def against_flow(
-    problem: Problem,
-    transformation: discrete.Optimiser,
-    *,
-    learning_rate: float,
-    steps: int,
-    flow: flows.AbstractFlow | None = None,
-    events: Sequence[Event] = (),
-    tube: float = 0.01,
-    step_time: float | None = None,
-    edge_points: int = 0,
-    edge_limit: float | None = 2.0,
-    points: int = 200,
-    optimiser: str = "sgd",
-    against: str = "gradient flow",
-    reduction: str = "none",
-    solver: str = "auto",
-    rtol: float | None = None,
-    atol: float | None = None,
-    step: float | None = None,
-    max_steps: int = 1_000_000,
-    padded: int = 0,
-) -> Drift:
-    """Take an optimiser's steps and march the flow beside them: at every step the flow is read at t = k · `step_time`.
+@dataclasses.dataclass(frozen=True)
+class Against:
+    """The flow that an optimizer is held against, and what is compared.
 
-    **Arguments:**
+    **Fields:**
 
-    - `problem`, `transformation`: any Optax optimiser, from the problem's start.
-    - `learning_rate`, `steps`: η, and how many.
+    - `learning_rate`, `steps`: η, and how many steps are compared.
 
     The rest can be left alone:
 
@@ -157,70 +138,138 @@ def against_flow(
     - `tube`: ε of the tube around the flow, whose radius is ε × the distance travelled.
     - `step_time`: the time that a step takes, if it is not η.
     - `edge_points`: at how many steps, spaced logarithmically, to measure the sharpness (24 Hessian-vector products
-      each); `edge_limit`: the largest η · sharpness at which the optimiser is stable, None if there is no such number.
+      each); `edge_limit`: the largest η · sharpness at which the optimizer is stable, None if there is no such number.
     - `points`: at how many steps the distance is recorded; tube, events and largest distance look at all of them.
-    - `optimiser`, `against`: names for labels.
-    - `reduction`: of the flow and of descent. Only optimisers that look the same in all orthonormal coordinates, such
-      as `optax.sgd` with or without momentum, may take another than `none`: `auto` saves most of the work.
+    - `optimizer`, `against`: names for labels.
+    - `reduction`: of the flow and of descent. Only optimizers that are orthogonally equivariant, such as `optax.sgd`
+      with or without momentum, may take another than `none`: `auto` saves most of the work.
     - `padded`: the largest number of steps among runs that are to share one compiled program.
     - `solver`, `rtol`, `atol`, `step`, `max_steps`: of the flow, as for `flowsim.simulate`; by default tight enough
       (1e-11, if the precision allows it) to leave the distance to descent.
 
+    **Raises:** `ValueError` for what cannot be meant.
+    """
+
+    learning_rate: float
+    steps: int
+    flow: flows.AbstractFlow | None = None
+    events: Sequence[Event] = ()
+    tube: float = 0.01
+    step_time: float | None = None
+    edge_points: int = 0
+    edge_limit: float | None = 2.0
+    points: int = 200
+    optimizer: str = "sgd"
+    against: str = "gradient flow"
+    reduction: str = "none"
+    solver: str = "auto"
+    rtol: float | None = None
+    atol: float | None = None
+    step: float | None = None
+    max_steps: int = 1_000_000
+    padded: int = 0
+
+    def __post_init__(self):
+        rate, steps = self.learning_rate, self.steps
+        if not (math.isfinite(rate) and rate > 0) or steps < 1:
+            raise ValueError(f"learning_rate must be > 0 and steps >= 1, got {rate} and {steps}.")
+        if not (math.isfinite(self.tube) and self.tube > 0):
+            raise ValueError(
+                f"tube must be > 0 and finite, got {self.tube}: it is ε, relative to the distance travelled."
+            )
+        if self.points < 2 or self.edge_points < 0:
+            raise ValueError(f"points must be >= 2 and edge_points >= 0, got {self.points} and {self.edge_points}.")
+        if self.reduction == "gram":
+            raise ValueError("the Gram system has no parameters to compare: use reduction auto, rotation or none.")
+
+    @property
+    def clock(self) -> float:
+        """Time of one step."""
+        return self.learning_rate if self.step_time is None else self.step_time
+
+    def prepared(self, problem: Problem) -> Prepared:
+        """The flow, which saves at every step's time."""
+        times = self.clock * np.arange(self.steps + 1)
+        smallest = solvers.smallest_rtol(_tree.dtype(problem.parameters))
+        rtol = max(1e-11, smallest) if self.rtol is None else self.rtol
+        atol = rtol * 1e-2 if self.atol is None else self.atol
+        return prepare(
+            problem,
+            Settings(float(times[-1]), self.solver, rtol, atol, self.step, self.max_steps),
+            events=[dataclasses.replace(event, terminal=False) for event in self.events],
+            save_times=times,
+            flow=self.flow,
+            reduction=self.reduction,
+        )
+
+
+def against_flow(problem: Problem, transformation: Optimizer, **options: Any) -> Drift:
+    """Take an optimizer's steps with the flow beside them: at every step the flow is read at t = k · `step_time`.
+
+    **Arguments:** `problem`, `transformation`: any Optax optimizer, from the problem's start. `options`: the fields of
+    `Against`, of which `learning_rate` and `steps` are needed.
+
     **Raises:** `ValueError` for what cannot be meant, or if the flow fails before the last step.
     """
-    if not (math.isfinite(learning_rate) and learning_rate > 0) or steps < 1:
-        raise ValueError(f"learning_rate must be > 0 and steps >= 1, got {learning_rate} and {steps}.")
-    if not (math.isfinite(tube) and tube > 0):
-        raise ValueError(f"tube must be > 0 and finite, got {tube}: it is ε, relative to the distance travelled.")
-    if points < 2 or edge_points < 0:
-        raise ValueError(f"points must be >= 2 and edge_points >= 0, got {points} and {edge_points}.")
-    if reduction == "gram":
-        raise ValueError("the Gram system has no parameters to compare: use reduction auto, rotation or none.")
-    clock = learning_rate if step_time is None else step_time
-    times = clock * np.arange(steps + 1)
-    rtol = max(1e-11, solvers.smallest_rtol(_tree.dtype(problem.parameters))) if rtol is None else rtol
-    prepared = prepare(
-        problem,
-        Settings(float(times[-1]), solver, rtol, rtol * 1e-2 if atol is None else atol, step, max_steps),
-        events=[dataclasses.replace(event, terminal=False) for event in events],
-        save_times=times,
-        flow=flow,
-        reduction=reduction,
-    )
-    at = _spread(steps, edge_points) if edge_points else np.zeros(0, int)
-    edge = probes.sharpness() if edge_points else None
-    found = alongside(prepared, transformation, clock=clock, edge=edge, at=at, padded=padded)
+    against = Against(**options)
+    prepared = against.prepared(problem)
+    track = Track(problem, prepared.reduction, transformation, against.clock, np.zeros(0, int))
+    return _drift(against, prepared, track)
+
+
+def beside_flow(
+    problem: Problem, transformation: Optimizer, against: Against, *, steps: int, points: int = 200, label: str = ""
+) -> tuple[Descent, Drift]:
+    """`descend` and `against_flow` in one: the steps are taken once.
+
+    **Arguments:** `steps`: how many are taken; the first `against.steps` are compared. `points`, `label`: as of
+    `descend`.
+
+    **Raises:** as `against_flow`.
+    """
+    prepared = against.prepared(problem)
+    track = Track(problem, prepared.reduction, transformation, against.clock, recorded(steps, points))
+    drift = _drift(against, prepared, track)
+    if track.done < steps:
+        track.until(steps)
+    return track.descent(label, against.learning_rate), drift
+
+
+def _drift(against: Against, prepared: Prepared, track: Track) -> Drift:
+    steps, tube, times = against.steps, against.tube, prepared.save_times
+    at = _spread(steps, against.edge_points) if against.edge_points else np.zeros(0, int)
+    edge = probes.sharpness() if against.edge_points else None
+    found = beside(prepared, track, edge=edge, at=at, padded=against.padded)
     if not found.status.ok:
         status = found.status
         raise ValueError(f"the flow ended at t = {status.time:g}, {status.message}: {status.remedy}.")
     relative = _relative(found)
     inside = relative <= tube  # False where descent is not finite
-    recorded = _spread(steps, points)
-    recorded = recorded[np.isfinite(relative[recorded])]
+    shown = _spread(steps, against.points)
+    shown = shown[np.isfinite(relative[shown])]
     at = at[np.isfinite(found.sharpness[at])]
     largest = int(np.argmax(relative))
+    shifts = {}
+    for i, event in enumerate(against.events):
+        crossed = _first_crossing(times, found.conditions[:, i], event.direction)
+        shifts[event.name] = EventShift(found.crossings.get(event.name), crossed)
     return Drift(
-        optimiser=optimiser,
-        against=against,
-        learning_rate=learning_rate,
-        step_time=clock,
+        optimizer=against.optimizer,
+        against=against.against,
+        learning_rate=against.learning_rate,
+        step_time=against.clock,
         steps=steps,
-        recorded=recorded,
-        distance=relative[recorded],
+        recorded=shown,
+        distance=relative[shown],
         final_distance=float(relative[-1]),
         largest_distance=float(relative[largest]),
         largest_step=largest,
         tube=tube,
         exit_step=None if inside.all() else int(np.argmin(inside)),
-        events={
-            event.name: EventShift(
-                found.crossings.get(event.name), _first_crossing(times, found.conditions[:, i], event.direction)
-            )
-            for i, event in enumerate(events)
-        },
+        events=shifts,
         edge_recorded=at,
-        edge=learning_rate * found.sharpness[at],
-        edge_limit=edge_limit,
+        edge=against.learning_rate * found.sharpness[at],
+        edge_limit=against.edge_limit,
     )
 
 

@@ -1,4 +1,4 @@
-"""An optimiser's steps beside the flow: what is measured at every step, in one compiled program."""
+"""An optimizer's steps beside the flow: what is measured at every step, in one compiled program."""
 
 import dataclasses
 
@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import descent as discrete
 from ..moment import Lift, Moment
 from ..probes import Probe
 from ..problem import Problem
 from ..records import Status
 from ..simulation import AbstractConsumer, Chunk, Clock, History, Prepared, run
+from .track import Static, Track, step
 
 _NUMBERS = 2e7  # that the flow's path may hold in memory at once
 
@@ -48,23 +48,15 @@ class _Setting(eqx.Module):
     lift: Lift
     events: tuple
     edge: Probe | None
-    static: discrete.Static
+    static: Static
     start: Array
     clock: Array  # time of one step
 
 
-def alongside(
-    prepared: Prepared,
-    transformation: discrete.Optimiser,
-    *,
-    clock: float,
-    edge: Probe | None,
-    at: np.ndarray,
-    padded: int = 0,
-) -> Steps:
+def beside(prepared: Prepared, track: Track, *, edge: Probe | None, at: np.ndarray, padded: int = 0) -> Steps:
     """Integrate the flow, which saves at every step's time, and take the steps beside it.
 
-    The path is used chunk by chunk, so that it is never in memory as a whole.
+    The path is used chunk by chunk, so that it is never in memory as a whole. The track ends one step after the last.
 
     **Arguments:** `prepared`: the flow, whose save times are the steps'. `edge`: measured on descent at the steps `at`;
     None spares its compilation. `padded`: runs of up to so many steps share one compiled program; the flow is read at
@@ -76,40 +68,40 @@ def alongside(
     path = Probe("path", None, "parameters", "1", _Path())
     saves = _padded(plan.saves, padded + 1)
     plan = dataclasses.replace(plan, probes=(path,), capacity=capacity, saves=saves)
-    setting = _Setting(
-        plan.problem, plan.lift, plan.events, edge, discrete.Static(transformation.update), start,
-        jnp.asarray(clock, plan.end.high.dtype),
-    )  # fmt: skip
+    clock = jnp.asarray(prepared.save_times[1] - prepared.save_times[0], plan.end.high.dtype)
+    setting = _Setting(plan.problem, plan.lift, plan.events, edge, track.static, start, clock)
     asked = np.zeros(len(prepared.save_times), bool)
     asked[at] = True
-    beside = _Beside(setting, (plan.problem.parameters, transformation.init(plan.problem.parameters)), asked, capacity)
-    history = run(dataclasses.replace(prepared, plan=plan), beside)
+    consumer = _Beside(setting, track, asked, capacity)
+    history = run(dataclasses.replace(prepared, plan=plan, keep_rows=False), consumer)
     crossings = {crossing.event: crossing.time for crossing in reversed(history.crossings)}  # the first of each
     assert history.status is not None
-    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*beside.found, strict=True))
+    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*consumer.found, strict=True))
     return Steps(distance, travelled, conditions, sharpness, history.status, crossings)
 
 
 class _Beside(AbstractConsumer):
     """Takes the optimizer's steps up to where the flow is."""
 
-    def __init__(self, setting: _Setting, state: PyTree, asked: np.ndarray, capacity: int):
-        self._setting, self._state, self._asked, self._capacity = setting, state, asked, capacity
-        self._done, self.found = 0, []
+    def __init__(self, setting: _Setting, track: Track, asked: np.ndarray, capacity: int):
+        self._setting, self._track, self._asked, self._capacity = setting, track, asked, capacity
+        self.found = []
 
     def begin(self, prepared: Prepared, history: History) -> None:
         pass
 
     def take(self, chunk: Chunk, history: History) -> Status | None:
-        count = len(chunk.times)
+        track, first, count = self._track, self._track.done, len(chunk.times)
         rows = _filled(chunk.rows["path"][:count], self._capacity)
-        flags = _filled(self._asked[self._done : self._done + count], self._capacity)
-        self._state, measured = _advance(
-            self._setting, self._state, jnp.asarray(rows), jnp.asarray(flags), jnp.asarray(self._done),
-            jnp.asarray(count),
-        )  # fmt: skip
-        self.found.append([np.asarray(x)[:count] for x in measured])
-        self._done += count
+        flags = _filled(self._asked[first : first + count], self._capacity)
+
+        def take(number: int) -> None:
+            """Measure at so many steps, against their rows, and take them."""
+            where = (jnp.asarray(track.done - first), jnp.asarray(track.done), jnp.asarray(number))
+            track.state, measured = _advance(self._setting, track.state, rows, flags, *where)
+            self.found.append([np.asarray(x)[:number] for x in measured])
+
+        track.until(first + count, take)
 
 
 def _filled(values: np.ndarray, length: int) -> Array:
@@ -125,8 +117,8 @@ def _padded(saves: Clock, length: int) -> Clock:
 
 
 @eqx.filter_jit
-def _advance(setting: _Setting, state: PyTree, rows: Array, flags: Array, first: Array, count: Array):
-    """Measure at `count` steps from number `first` on, and take them."""
+def _advance(setting: _Setting, state: PyTree, rows: Array, flags: Array, offset: Array, first: Array, count: Array):
+    """Measure at `count` steps from number `first` on, whose rows begin at `offset`, and take them."""
     dtype = setting.start.dtype
     length = rows.shape[0]
     empty = (
@@ -136,9 +128,9 @@ def _advance(setting: _Setting, state: PyTree, rows: Array, flags: Array, first:
 
     def body(i, loop):
         (parameters, memory), measured = loop
-        now = _measure(setting, parameters, rows[i], flags[i], (first + i) * setting.clock)
+        now = _measure(setting, parameters, rows[offset + i], flags[offset + i], (first + i) * setting.clock)
         measured = tuple(x.at[i].set(y) for x, y in zip(measured, now, strict=True))
-        return discrete.step(setting.problem, setting.static, parameters, memory), measured
+        return step(setting.problem, setting.static, parameters, memory), measured
 
     return jax.lax.fori_loop(0, count, body, (state, empty))
 

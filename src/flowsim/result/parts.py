@@ -1,49 +1,20 @@
-"""From a run's history to its result."""
+"""The parts of a result, from a run's history."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import flows, probes
+from .. import flows
 from .._jit import light
-from ..problem import Problem
-from ..records import Crossing, EventRecord, SolverRecord, Trajectory, Variable
-from ..simulation import Carry, History, Plan, Prepared, observe
-from .result import Result
+from ..records import Crossing, EventRecord, SolverRecord, Variable
+from ..simulation import Carry, History, Plan, Prepared
 
 
-def assemble(prepared: Prepared, history: History) -> Result:
-    """The result of a history that ran to a status.
-
-    **Raises:** `ValueError` if it did not.
-    """
-    plan, status, carry = prepared.plan, history.status, history.carry
-    if status is None or carry is None:
-        raise ValueError("the run is not over: its last chunk has no status.")
-    if len(history.times) == 0 or history.times[-1] < status.time:  # cut short: also show the last good state
-        now = jax.device_get(observe(plan, carry))
-        history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
-    rows = history.rows
-    final, model = _final(prepared, plan.flow.parameters(carry.state.flow))
-    return Result(
-        parameters=final,
-        model=model,
-        crossings=_events(plan, history.crossings),
-        status=status,
-        solver=_cost(prepared, history, carry),
-        trajectory=Trajectory(history.times, rows, _variables(plan, rows), probes.coordinates(plan.problem)),
-        energy_identity=_energy_identity(plan, carry),
-        prepared=prepared,
-        carry=carry,
-    )
-
-
-def _final(prepared: Prepared, parameters: PyTree) -> tuple[PyTree, PyTree]:
+def final(prepared: Prepared, parameters: PyTree) -> tuple[PyTree, PyTree]:
     """Final parameters and model as the user knows them; the reduced ones where single parameters cannot be had."""
     reduction, original = prepared.reduction, prepared.plan.lift.original
     if not reduction.recoverable:
@@ -53,7 +24,8 @@ def _final(prepared: Prepared, parameters: PyTree) -> tuple[PyTree, PyTree]:
     return (model if original.task is None else whole), model
 
 
-def _events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]:
+def events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]:
+    """All crossings of every event; the events in order of their first times."""
     records = [
         EventRecord(event.name, event.description, tuple(c for c in crossings if c.event == event.name))
         for event in plan.events
@@ -63,7 +35,8 @@ def _events(plan: Plan, crossings: Sequence[Crossing]) -> dict[str, EventRecord]
     return {record.name: record for record in ordered}
 
 
-def _variables(plan: Plan, rows: Mapping[str, np.ndarray]) -> dict[str, Variable]:
+def variables(plan: Plan, rows: Mapping[str, np.ndarray]) -> dict[str, Variable]:
+    """Dimensions and attributes of the saved probes."""
     found = {}
     for probe in plan.probes:
         axes = rows[probe.name].ndim - 1
@@ -72,7 +45,8 @@ def _variables(plan: Plan, rows: Mapping[str, np.ndarray]) -> dict[str, Variable
     return found
 
 
-def _cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
+def cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
+    """What the integration cost."""
     settings, price = prepared.settings, flows.gradients_per_velocity(prepared.plan.flow)
     return SolverRecord(
         kind=prepared.plan.method.kind,
@@ -90,16 +64,17 @@ def _cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
     )
 
 
-def _energy_identity(plan: Plan, carry: Carry) -> float:
+def energy_identity(plan: Plan, carry: Carry) -> float:
     """|energy(0) - energy(t) - ∫ dissipation| over the energy that was lost; of a flow that dissipates nothing, over
     the energy that it is to keep."""
-    start, end = map(float, _energies(plan.flow, plan.problem, carry.state.flow))
+    start, end = map(float, _energies(plan, carry.state.flow))
     lost, dissipated = start - end, float(carry.state.dissipated)
     scale = max(abs(lost), abs(dissipated)) if dissipated else max(abs(start), abs(end))
     return abs(lost - dissipated) / max(scale, float(jnp.finfo(carry.step.dtype).tiny))
 
 
 @light
-def _energies(flow: flows.AbstractFlow, problem: Problem, state: PyTree) -> tuple[Array, Array]:
+def _energies(plan: Plan, state: PyTree) -> tuple[Array, Array]:
     """At the start and at a state."""
-    return flow.energy(problem, flow.init(problem)), flow.energy(problem, state)
+    _, first = plan.start()
+    return plan.flow.energy(plan.problem, first), plan.flow.energy(plan.problem, state)

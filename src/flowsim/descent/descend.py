@@ -1,0 +1,48 @@
+"""The same start, trained by an optimizer's steps instead of the flow, on the clock t = k·η."""
+
+import numpy as np
+
+from .. import reductions
+from ..problem import Problem
+from .optimizer import Optimizer
+from .track import Descent, Track
+
+
+def descend(
+    problem: Problem,
+    transformation: Optimizer,
+    *,
+    learning_rate: float,
+    steps: int,
+    step_time: float | None = None,
+    points: int = 200,
+    label: str = "",
+    reduction: str = "none",
+) -> Descent:
+    """Take `steps` steps of an Optax optimizer from the problem's start.
+
+    With `optax.sgd(η)` step k is at t = kη, and one step is one step of Euler's method of size η on the gradient flow.
+
+    **Arguments:**
+
+    - `transformation`: any Optax optimizer.
+    - `learning_rate`: η, which sets the clock.
+    - `steps`: how many.
+    - `step_time`: the time that a step takes, if it is not η: `flows.heavy_ball_step` for momentum on heavy ball.
+    - `points`: about how many steps to record, spaced logarithmically; the first and the last are always among them.
+    - `reduction`: an exact reduction in whose coordinates the steps are taken. Only orthogonally equivariant optimizers
+      (`flowsim.descent.equivariant`) may take another than `none`.
+
+    **Raises:** `ValueError` if `learning_rate` or `steps` is not positive.
+    """
+    if not learning_rate > 0 or steps < 1:
+        raise ValueError(f"learning_rate and steps must be > 0, got {learning_rate} and {steps}.")
+    smaller, clock = reductions.reduce(problem, reduction), learning_rate if step_time is None else step_time
+    track = Track(problem, smaller, transformation, clock, recorded(steps, points))
+    track.until(steps)
+    return track.descent(label, learning_rate)
+
+
+def recorded(steps: int, points: int) -> np.ndarray:
+    """About so many step numbers from 0 to the last, spaced logarithmically."""
+    return np.unique(np.concatenate([[0], np.round(np.geomspace(1, steps, points))]).astype(np.int64))

@@ -1,0 +1,62 @@
+"""A run that starts where another one ended."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from .. import flows
+from ..problem import Problem
+from .result import Result
+
+
+def started(problem: Problem, flow: flows.AbstractFlow | None, start: Result) -> tuple[Problem, PyTree | None]:
+    """The problem at another run's end, and the state there of what its flow remembers.
+
+    **Returns:** the problem with those parameters; and the flow's state if both runs are of one flow that has more
+    state than the parameters (momentum, averages), else None: then the flow starts as it starts by itself.
+
+    **Raises:** `ValueError` if the parameters are of other shapes, or if the run has no single parameters.
+    """
+    reduction = start.prepared.reduction
+    if not reduction.recoverable:
+        raise ValueError("start: a run of the Gram system has no single parameters; run it with reduction auto.")
+    theirs, state = start.prepared.plan.flow, start.carry.state.flow
+    here = theirs.parameters(state)
+    whole = here if reduction.lift is None else eqx.filter_jit(reduction.lift)(here)
+    if _shapes(whole) != _shapes(problem.parameters):
+        raise ValueError("start: the run's parameters must have the names and shapes of the problem's.")
+    problem = eqx.tree_at(lambda p: p.parameters, problem, jax.tree.map(_as, whole, problem.parameters))
+    flow = flows.gradient() if flow is None else flow
+    same = type(flow) is type(theirs) and jax.tree.structure(flow) == jax.tree.structure(theirs)
+    if not same or state is here:
+        return problem, None
+    if reduction.lift is not None:
+        state = _lifted(state, theirs, reduction.lift)
+    return problem, state
+
+
+def _lifted(state: PyTree, flow: flows.AbstractFlow, lift: Any) -> PyTree:
+    """What a flow remembers, in the user's coordinates: velocities go with the derivative of the way back."""
+    here = flow.parameters(state)
+    structure = jax.tree.structure(here)
+
+    def alike(x: Any) -> bool:
+        return jax.tree.structure(x) == structure
+
+    @eqx.filter_jit
+    def all_of(state: PyTree) -> PyTree:
+        moved = jax.tree.map(lambda x: jax.jvp(lift, (here,), (x,))[1] if alike(x) else x, state, is_leaf=alike)
+        return eqx.tree_at(flow.parameters, moved, lift(here))
+
+    return all_of(state)
+
+
+def _as(new: jax.Array, old: jax.Array) -> jax.Array:
+    return jnp.asarray(new, old.dtype)
+
+
+def _shapes(tree: PyTree) -> tuple:
+    return jax.tree.structure(tree), [x.shape for x in jax.tree.leaves(tree)]
