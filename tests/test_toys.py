@@ -69,7 +69,7 @@ def test_a_whole_problem_of_a_plugin(tmp_path):
     experiment = load_text(text, origin="whole.yaml")
     assert (experiment.task, experiment.events) == (None, ())
     outcome = run_experiment(experiment, source_text=text, source_folder=tmp_path, folder=tmp_path / "run")
-    assert outcome.summary.final["loss"] == pytest.approx(2 * math.exp(-2), rel=1e-6)
+    assert outcome.summary.final.loss == pytest.approx(2 * math.exp(-2), rel=1e-6)
     with pytest.raises(ExperimentErrors, match=r"w.yaml:4:7 init: must be left out"):
         load_text(text.replace("figures", "init: as_made\nfigures"), origin="w.yaml")
 

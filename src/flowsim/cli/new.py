@@ -1,12 +1,15 @@
 """`flowsim new`: a commented experiment to start from."""
 
+import textwrap
 from typing import Annotated
 
 import typer
 
-from ..config import templates
+from ..config import SECTIONS, registered, templates
+from ..config.kind import description, source
 from ..config.problems import did_you_mean
-from .output import Debug, Output
+from ..plugin import load as load_plugins
+from .output import Debug, Json, Output, Plugins
 
 
 def register(app: typer.Typer) -> None:
@@ -14,16 +17,48 @@ def register(app: typer.Typer) -> None:
     app.command("new", help=f"Print a commented experiment to start from.\n\n\b\nKinds:\n{listed}\n\n{_EXAMPLE}")(new)
 
 
-_EXAMPLE = "\b\nExample:\n  flowsim new theory_regime > mine.yaml"
+_EXAMPLE = """\b
+Examples:
+  flowsim new theory_regime > mine.yaml
+  flowsim new --list                     every kind of every section, with what it is
+  flowsim new --list --plugin mine.py    those of a plugin among them"""
 
 
 def new(
     kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Which one; figure1 if not given.")] = "figure1",
+    list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds that an experiment may name.")] = False,
+    plugin: Plugins = None,
+    json: Json = False,
     debug: Debug = False,
 ) -> None:
-    output = Output(debug=debug)
+    output = Output(json=json, debug=debug)
     with output.ending():
+        load_plugins(plugin or [])
+        if list_kinds:
+            _list(output)
+            return
         known = list(templates.listed())
         if kind not in known:
             output.refuse(f"there is no experiment kind {kind!r}; {did_you_mean(kind, known)}")
         output.data(templates.text(kind).rstrip("\n"))
+        output.document({"kind": kind, "text": templates.text(kind)})
+
+
+def _list(output: Output) -> None:
+    """Every kind with its first sentence and its fields."""
+    sections = {}
+    for section in SECTIONS:
+        kinds = registered(section)
+        sections[section] = {
+            name: {
+                "description": description(which),
+                "fields": [field for field in which.model_fields if field != "kind"],
+                "plugin": source(which),
+            }
+            for name, which in kinds.items()
+        }
+        output.data(f"{section}:" if kinds else f"{section}: none but those of a plugin")
+        for name, which in kinds.items():
+            text = f"{description(which)}" + (f" ({source(which)})" if source(which) else "")
+            output.data(textwrap.fill(f"  {name:<26} {text}", 110, subsequent_indent=" " * 29, break_long_words=False))
+    output.document({"sections": sections})

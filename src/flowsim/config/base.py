@@ -5,13 +5,21 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticUndefined
 
 
 class Section(BaseModel):
     """A part of an experiment: frozen, strict (`"128"` and `true` are no numbers), finite, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def about(text: str, default: Any = PydanticUndefined, *, example: Any = None, **more: Any) -> Any:
+    """A field with what it is, its default, and an example where the default shows none: what an editor shows.
+
+    **Arguments:** `more`: of `pydantic.Field`.
+    """
+    return Field(default, description=text, examples=None if example is None else [example], **more)
 
 
 def wrong(message: str) -> PydanticCustomError:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..base import Identifier, Listed, Positive, Whole
+from ..base import Identifier, Listed, Positive, Whole, about
 from ..kind import Kind, kind, section_fields
 from ..remark import Remark
 from ..sections import of
@@ -17,9 +17,11 @@ class EventKind(Kind):
     instead of passing; `direction`: which crossings count, the kind's own if not given.
     """
 
-    name: Identifier = ""
-    terminal: bool = False
-    direction: Literal["up", "down", "both"] | None = None
+    name: Identifier = about("What the event is called in the results; its kind if not given.", "", example="reached")
+    terminal: bool = about("Stop there instead of passing.", False)
+    direction: Literal["up", "down", "both"] | None = about(
+        "Which crossings count; the kind's own if not given.", None, example="down"
+    )
 
     def model_post_init(self, context: Any) -> None:
         if not self.name:
@@ -59,21 +61,21 @@ class Phase1End(_OfClassification):
 class MarginReached(_OfClassification):
     """The smallest margin reaches `margin`."""
 
-    margin: float
+    margin: float = about("What the smallest margin reaches.", example=1.0)
 
 
 @kind("event", "mlp_aligned")
 class MlpAligned(_OfPaper):
     """G(0) and G(1) reach `level`, and G(2) reaches -`level`."""
 
-    level: float
+    level: float = about("What G(0), G(1) and -G(2) reach.", example=0.1)
 
 
 @kind("event", "attention_moves")
 class AttentionMoves(EventKind):
     """An attention probability is `epsilon` away from where it started."""
 
-    epsilon: Annotated[float, Field(gt=0, lt=1)]
+    epsilon: Annotated[float, Field(gt=0, lt=1)] = about("How far an attention probability has moved.", example=0.01)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         model = experiment.model
@@ -90,28 +92,28 @@ class CommonWordTurns(_OfPaper):
 class LossBelow(EventKind):
     """The training loss falls below `value`."""
 
-    value: Positive
+    value: Positive = about("What the training loss falls below.", example=0.01)
 
 
 @kind("event", "gradient_below")
 class GradientBelow(EventKind):
     """The norm of the gradient falls below `value`."""
 
-    value: Positive
+    value: Positive = about("What the norm of the gradient falls below.", example=0.001)
 
 
 @kind("event", "crossing")
 class ProbeCrossing(EventKind):
-    """A probe crosses a value.
+    """A probe crosses a value."""
 
-    **Fields:** `probe`: any kind of probe, `{kind: norm, of: W}`; `value`: what it crosses; `entry`: which entry, of a
-    probe of several numbers; `of_entries`: or their `max`, `min` or `mean`.
-    """
-
-    probe: of("probe")
-    value: float = 0.0
-    entry: Annotated[tuple[Whole, ...], Listed] | None = None
-    of_entries: Literal["max", "min", "mean"] | None = None
+    probe: of("probe") = about("Any kind of probe.", example={"kind": "norm", "of": "W"})
+    value: float = about("What it crosses.", 0.0)
+    entry: Annotated[tuple[Whole, ...], Listed] | None = about(
+        "Which entry, of a probe of several numbers.", None, example=[0]
+    )
+    of_entries: Literal["max", "min", "mean"] | None = about(
+        "Or the largest, smallest or mean of all entries.", None, example="max"
+    )
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         for remark in self.probe.check(experiment):

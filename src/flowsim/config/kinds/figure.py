@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from ..base import about
 from ..kind import Kind, kind, section_fields
 
 DEFAULT = ("loss", "attention", "alignment", "balance")
@@ -17,10 +18,16 @@ Inches = Annotated[float, Field(gt=0, lt=100)]
 class FigureKind(Kind):
     """How a figure looks: the fields of `flowsim.plot.FigureStyle`; what is not given is the figure's own."""
 
-    time_axis: Literal["auto", "log", "linear"] | None = None
-    width: Literal["column", "page"] | Inches | None = None
-    height: Inches | None = None
-    seeds: Literal["band", "lines"] | None = None
+    time_axis: Literal["auto", "log", "linear"] | None = about(
+        "As the times were saved if not given.", None, example="linear"
+    )
+    width: Literal["column", "page"] | Inches | None = about(
+        "`column` (3.4 in), `page` (6.9 in) or inches; the figure's own if not given.", None, example="page"
+    )
+    height: Inches | None = about("Inches; the figure's own if not given.", None, example=2.5)
+    seeds: Literal["band", "lines"] | None = about(
+        "An ensemble as median with a `band`, or as `lines`; a band if not given.", None, example="lines"
+    )
 
     def options(self) -> dict[str, Any]:
         """What is given of the style."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Identifier, Listed, NotNegative, Positive, Section, wrong
+from ..base import Identifier, Listed, NotNegative, Positive, Section, about, wrong
 from ..kind import Kind, Traits, kind, section_fields
 from ..names import meant, names_parameters
 from ..remark import Remark
@@ -23,13 +23,12 @@ def _all(value: Any) -> Any:
 
 
 class Stage(Section):
-    """A part of a schedule.
+    """A part of a schedule."""
 
-    **Fields:** `train`: names of the parameters that move, `all` for all; `until`: the event that ends the stage.
-    """
-
-    train: Annotated[tuple[ParameterName, ...] | None, BeforeValidator(_all)] = None
-    until: Identifier | None = None
+    train: Annotated[tuple[ParameterName, ...] | None, BeforeValidator(_all)] = about(
+        "Names of the parameters that move, `all` for all.", None, example=["W_V"]
+    )
+    until: Identifier | None = about("The event that ends the stage.", None, example="phase1_end")
 
 
 def _rates(value: Any) -> Any:
@@ -45,13 +44,21 @@ class FlowKind(Kind):
     unit speed; `stages`: what is trained until which event. They apply in this order.
     """
 
-    t1: Positive
-    reduction: NoReduction = "auto"
-    weight_decay: NotNegative = 0.0
-    time_scales: Annotated[dict[ParameterName, NotNegative], BeforeValidator(_rates)] = Field(default_factory=dict)
-    clip: Positive | None = None
-    normalised: bool = False
-    stages: Annotated[tuple[Stage, ...], Listed, Field(max_length=100)] = ()
+    t1: Positive = about("The end; the flow starts at t = 0.", example=300.0)
+    reduction: NoReduction = about(
+        "The exact smaller system that is solved, by name; `auto` chooses, `none` solves the model as it is.", "auto"
+    )
+    weight_decay: NotNegative = about("λ in θ' = … - λθ.", 0.0)
+    time_scales: Annotated[dict[ParameterName, NotNegative], BeforeValidator(_rates)] = about(
+        "Parameter -> factor on its velocity, 0 for rest.", default_factory=dict, example={"W_K": 0.1}
+    )
+    clip: Positive | None = about("Largest norm of the velocity.", None, example=1.0)
+    normalised: bool = about("Unit speed.", False)
+    stages: Annotated[tuple[Stage, ...], Listed, Field(max_length=100)] = about(
+        "What is trained until which event, one stage after the other.",
+        (),
+        example=[{"train": ["W_V"], "until": "phase1_end"}, {}],
+    )
 
     @property
     def adjusted(self) -> bool:
@@ -130,7 +137,9 @@ class GradientFlow(FlowKind):
 
     traits: ClassVar[Traits] = Traits(plain=True, symmetric=True)
 
-    reduction: Literal["auto", "none", "readout", "rotation", "vocabulary", "gram"] = "auto"
+    reduction: Literal["auto", "none", "readout", "rotation", "vocabulary", "gram"] = about(
+        "The exact smaller system that is solved, by name (docs: mathematics).", "auto"
+    )
 
 
 @kind("flow", "modified_gradient")
@@ -139,8 +148,8 @@ class ModifiedGradientFlow(FlowKind):
 
     traits: ClassVar[Traits] = Traits(symmetric=True)
 
-    step: Positive
-    reduction: Exact = "auto"
+    step: Positive = about("The learning rate whose descent it follows to second order.", example=0.01)
+    reduction: Exact = about("As of `gradient`.", "auto")
 
 
 class _WithVelocity(FlowKind):
@@ -156,45 +165,45 @@ class _WithVelocity(FlowKind):
 class MomentumFlow(_WithVelocity):
     """Heavy ball from rest: θ'' + friction θ' = -∇loss."""
 
-    friction: NotNegative
-    reduction: Exact = "auto"
+    friction: NotNegative = about("In θ'' + friction θ' = -∇loss.", example=1.0)
+    reduction: Exact = about("As of `gradient`.", "auto")
 
 
 @kind("flow", "heavy_ball")
 class HeavyBallFlow(_WithVelocity):
     """Heavy ball as gradient descent of this learning rate and momentum nears it; a step takes √(2η/(1 + β))."""
 
-    learning_rate: Positive
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    reduction: Exact = "auto"
+    learning_rate: Positive = about("η of the descent that it nears.", example=0.01)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = about("β of the descent that it nears.", example=0.9)
+    reduction: Exact = about("As of `gradient`.", "auto")
 
 
 @kind("flow", "nesterov")
 class NesterovFlow(FlowKind):
     """θ'' + (3/t) θ' = -∇loss."""
 
-    reduction: Exact = "auto"
+    reduction: Exact = about("As of `gradient`.", "auto")
 
 
 @kind("flow", "adam")
 class AdamFlow(FlowKind):
     """Adam's limit; `first`, `second`: times over which the gradient and its square are averaged."""
 
-    first: Positive
-    second: Positive
-    epsilon: Positive = 1e-8
+    first: Positive = about("Time over which the gradient is averaged.", example=0.1)
+    second: Positive = about("Time over which its square is averaged.", example=1.0)
+    epsilon: Positive = about("Added to the root of the averaged square.", 1e-8)
 
 
 @kind("flow", "rmsprop")
 class RmspropFlow(FlowKind):
     """RMSprop's limit; `second`: time over which the squared gradient is averaged."""
 
-    second: Positive
-    epsilon: Positive = 1e-8
+    second: Positive = about("Time over which the squared gradient is averaged.", example=1.0)
+    epsilon: Positive = about("Added to the root of the averaged square.", 1e-8)
 
 
 @kind("flow", "sign")
 class SignFlow(FlowKind):
     """θ' = -sign(∇loss), smoothed where a gradient is below `epsilon`."""
 
-    epsilon: Positive = 1e-3
+    epsilon: Positive = about("The size of a gradient below which the sign is smoothed.", 1e-3)

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from ..base import FilePath, NotNegative, Positive
+from ..base import FilePath, NotNegative, Positive, about
 from ..kind import Kind, Traits, kind, section_fields
 
 
@@ -10,8 +10,8 @@ from ..kind import Kind, Traits, kind, section_fields
 class InitKind(Kind):
     """**Fields:** `scale`: every trained weight is multiplied by it; `balanced`: W_Q is W_K times a random rotation."""
 
-    scale: Positive = 1.0
-    balanced: bool = False
+    scale: Positive = about("Every trained weight is multiplied by it.", 1.0)
+    balanced: bool = about("W_Q is W_K times a random rotation.", False)
 
 
 @kind("init", "kaiming_uniform")
@@ -42,8 +42,8 @@ class Gaussian(InitKind):
 
     traits: ClassVar[Traits] = Traits(starts="paper", gaussian=True)
 
-    sigma0: NotNegative
-    sigma1: NotNegative
+    sigma0: NotNegative = about("Standard deviation of W_V, W_K, W_Q.", example=0.05)
+    sigma1: NotNegative = about("Standard deviation of W.", example=0.06)
 
     def build(self, context: Any) -> Any:
         from ... import init
@@ -57,8 +57,8 @@ class Theory(InitKind):
 
     traits: ClassVar[Traits] = Traits(starts="paper", gaussian=True, limit=True)
 
-    c0: Positive = 0.25
-    c1: Positive = 0.25
+    c0: Positive = about("σ0 = c0/√(L m).", 0.25)
+    c1: Positive = about("σ1 = c1/√m1.", 0.25)
 
     def build(self, context: Any) -> Any:
         from ... import init
@@ -72,7 +72,10 @@ class FileInit(InitKind):
 
     traits: ClassVar[Traits] = Traits(starts="paper", files=("path",))
 
-    path: FilePath
+    path: FilePath = about(
+        "An `.npz` or `.safetensors` file with `W`, `W_V`, `W_K`, `W_Q`, `a`, as a run's `parameters.safetensors`.",
+        example="weights.npz",
+    )
 
     def build(self, context: Any) -> Any:
         from ... import init

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..base import Listed, Whole
+from ..base import Listed, Whole, about
 from ..kind import Kind, Traits, kind
 from ..names import meant, names_parameters
 from ..remark import Remark
@@ -49,9 +49,11 @@ class Sharpness(ProbeKind):
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    of: ParameterName | None = None
-    count: Annotated[Whole, Field(ge=1, le=24)] = 1
-    steps: Annotated[Whole, Field(ge=24, le=1000)] = 24
+    of: ParameterName | None = about(
+        "A parameter or block of them whose Hessian it is; all if not given.", None, example="W_V"
+    )
+    count: Annotated[Whole, Field(ge=1, le=24)] = about("How many of the largest eigenvalues.", 1)
+    steps: Annotated[Whole, Field(ge=24, le=1000)] = about("Lanczos steps at every saved time.", 24)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from ProbeKind.check(self, experiment)
@@ -67,7 +69,9 @@ class Sharpness(ProbeKind):
 class AttentionMap(ProbeKind):
     """What every head attends to: of training sample number `sample`, or their mean."""
 
-    sample: Annotated[Whole, Field(ge=0)] | None = None
+    sample: Annotated[Whole, Field(ge=0)] | None = about(
+        "Number of the training sample; the mean of all if not given.", None, example=0
+    )
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from self.attends(experiment)
@@ -106,7 +110,7 @@ class Fresh(ProbeKind):
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    samples: Annotated[Whole, Field(ge=1, le=10**6)] = 1000
+    samples: Annotated[Whole, Field(ge=1, le=10**6)] = about("How many fresh samples.", 1000)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         task = experiment.task
@@ -143,7 +147,7 @@ class Norm(ProbeKind):
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    of: ParameterName
+    of: ParameterName = about("The trained array, or block of arrays.", example="W_V")
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from ProbeKind.check(self, experiment)
@@ -161,7 +165,7 @@ class Rank(ProbeKind):
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    of: ParameterName
+    of: ParameterName = about("The trained matrix.", example="W_V")
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from ProbeKind.check(self, experiment)
@@ -180,10 +184,12 @@ class SubspaceAlignment(ProbeKind):
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    of: ParameterName
-    to: ParameterName | None = None
-    rank: Annotated[Whole, Field(ge=1)] = 1
-    sides: Annotated[tuple[Literal["output", "input"], ...], Listed, Field(min_length=2, max_length=2)] | None = None
+    of: ParameterName = about("A trained matrix.", example="W_K")
+    to: ParameterName | None = about("Another, or itself at t = 0 if not given.", None, example="W_Q")
+    rank: Annotated[Whole, Field(ge=1)] = about("Dimension of the leading subspaces.", 1)
+    sides: Annotated[tuple[Literal["output", "input"], ...], Listed, Field(min_length=2, max_length=2)] | None = about(
+        "`output` or `input` side of each.", None, example=["output", "input"]
+    )
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from ProbeKind.check(self, experiment)

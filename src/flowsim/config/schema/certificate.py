@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ..base import Section, wrong
+from ..base import Section, about, wrong
 
 
 class Certificate(Section):
@@ -12,7 +12,11 @@ class Certificate(Section):
     chooses, `none` leaves it out. `true` and `false` in a file are short for `auto` and `none`.
     """
 
-    method: Literal["auto", "solver", "gram", "none"] = "auto"
+    method: Literal["auto", "solver", "gram", "none"] = about(
+        "`solver` integrates again by another solver, `gram` integrates the Gram system, `auto` chooses, `none` leaves "
+        "it out.",
+        "auto",
+    )
 
 
 def _short(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from ...solver_names import CONTESTANTS
-from ..base import Listed, Positive, Section, Whole, unknown
+from ..base import Listed, Positive, Section, Whole, about, unknown
 from ..remark import Remark
 
 
@@ -20,34 +20,49 @@ Contestant = Annotated[str, BeforeValidator(_contestant)]
 
 
 class DescentOrder(Section):
-    """Gradient descent against the gradient flow and the modified flow.
+    """Gradient descent against the gradient flow and the modified flow."""
 
-    **Fields:** `learning_rates`: two or more, each a whole number of times in flow.t1; `tube`: ε of the tube around
-    the flow; `edge_points`: at how many steps of each run the sharpness is measured, 0 for none.
-    """
-
-    learning_rates: Annotated[tuple[Positive, ...], Listed, Field(min_length=2, max_length=50)]
-    tube: Positive = 0.01
-    edge_points: Annotated[Whole, Field(ge=0, le=1000)] = 0
+    learning_rates: Annotated[tuple[Positive, ...], Listed, Field(min_length=2, max_length=50)] = about(
+        "Two or more, each a whole number of times in flow.t1.", example=[0.1, 0.05]
+    )
+    tube: Positive = about("ε of the tube around the flow.", 0.01)
+    edge_points: Annotated[Whole, Field(ge=0, le=1000)] = about(
+        "At how many steps of each run the sharpness is measured, 0 for none.", 0
+    )
 
 
 class Compare(Section):
-    """Solvers × tolerances; or descent's order, if `descent` is given.
+    """Solvers × tolerances; or descent's order, if `descent` is given."""
 
-    **Fields:** `solvers`: contestants, SciPy's and Optax's among them; `tolerances`: relative ones; `atol_ratio`:
-    absolute over relative tolerance; `learning_rates`: of Optax's, and steps of `euler`; `reference`: the solver that
-    the errors are measured against and the one that checks it, chosen if not given; `repeats`: timed repeats.
-    """
-
-    solvers: Annotated[tuple[Contestant, ...], Listed, Field(min_length=1, max_length=50)] = (
-        "tsit5", "dopri8", "bosh3", "midpoint", "stabilized", "stabilized4",
-    )  # fmt: skip
-    tolerances: Annotated[tuple[Positive, ...], Listed, Field(min_length=1, max_length=50)] = (1e-4, 1e-5, 1e-6, 1e-7)
-    atol_ratio: Positive = 1.0
-    learning_rates: Annotated[tuple[Positive, ...], Listed, Field(max_length=50)] = ()
-    reference: Annotated[tuple[Contestant, ...], Listed, Field(min_length=2, max_length=2)] | None = None
-    repeats: Annotated[Whole, Field(ge=1, le=1000)] = 3
-    descent: DescentOrder | None = None
+    solvers: Annotated[tuple[Contestant, ...], Listed, Field(min_length=1, max_length=50)] = about(
+        "Methods to compare, SciPy's and Optax's among them (`flowsim solvers`).",
+        (
+            "tsit5",
+            "dopri8",
+            "bosh3",
+            "midpoint",
+            "stabilized",
+            "stabilized4",
+        ),
+    )
+    tolerances: Annotated[tuple[Positive, ...], Listed, Field(min_length=1, max_length=50)] = about(
+        "Relative ones.", (1e-4, 1e-5, 1e-6, 1e-7)
+    )
+    atol_ratio: Positive = about("Absolute over relative tolerance.", 1.0)
+    learning_rates: Annotated[tuple[Positive, ...], Listed, Field(max_length=50)] = about(
+        "Of Optax's methods, and steps of `euler`.", (), example=[0.01]
+    )
+    reference: Annotated[tuple[Contestant, ...], Listed, Field(min_length=2, max_length=2)] | None = about(
+        "The solver that errors are measured against and the one that checks it; chosen if not given.",
+        None,
+        example=["dopri8", "dop853"],
+    )
+    repeats: Annotated[Whole, Field(ge=1, le=1000)] = about("Timed repeats.", 3)
+    descent: DescentOrder | None = about(
+        "Gradient descent at several learning rates against the flow, instead of solvers.",
+        None,
+        example={"learning_rates": [0.1, 0.05]},
+    )
 
 
 def whole_steps(experiment: Any) -> Iterator[Remark]:

@@ -18,10 +18,10 @@ class DescentConfig(Section):
     learning_rate: Positive = Field(description="η, also the flow's time of one step.", examples=[0.01])
     steps: Count = Field(description="How many steps.", examples=[1000])
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        default=None, description="β of sgd with momentum; none for plain gradient descent."
+        default=None, examples=[0.9], description="β of sgd with momentum; none for plain gradient descent."
     )
     weight_decay: NotNegative | None = Field(
-        default=None, description="λ of adamw's decoupled weight decay; Optax's 1e-4 if not given."
+        default=None, examples=[0.01], description="λ of adamw's decoupled weight decay; Optax's 1e-4 if not given."
     )
     against_flow: bool = Field(default=True, description="Measure at every step how far it is from the flow.")
     tube: Positive = Field(default=0.01, description="ε, the relative distance whose first excess is reported.")

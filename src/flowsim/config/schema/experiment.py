@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..base import Listed, Section, Seed, wrong
+from ..base import Listed, Section, Seed, about, wrong
 from ..kind import registered
 from ..kinds.figure import DEFAULT
 from ..kinds.solver import filled
@@ -32,32 +32,76 @@ class Experiment(Section):
 
     # `info` below is a pydantic.ValidationInfo, a protocol that beartype cannot check.
     # Order matters: a section's defaults may depend on the sections above it.
-    name: Name
-    notes: Annotated[str, Field(max_length=10_000)] = ""
-    seed: Seed = 0
-    seeds: Annotated[tuple[Seed, ...], Field(max_length=10_000)] = ()
-    precision: Literal["float64", "float32"] = "float64"
-    problem: of("problem") | None = None
-    task: of("task") | None = Field(default=None, validate_default=True)
-    model: of("model", "cooccurrence_transformer") | None = Field(default=None, validate_default=True)
-    init: of("init") | None = Field(default=None, validate_default=True)
-    loss: of("loss") | None = Field(default=None, validate_default=True)
-    flow: of("flow", "gradient")
-    solver: of("solver", "auto") = Field(default="auto", validate_default=True)
-    events: _many("event") = Field(default=None, validate_default=True)
-    probes: _many("probe") = ()
-    save: Annotated[SaveConfig, Field(validate_default=True)] = LogTimes()
-    certificate: CertificateConfig = Certificate()
-    evaluation: Evaluation = Evaluation()
-    devices: Devices = Devices()
-    descent: Annotated[tuple[DescentConfig, ...], Listed, Field(max_length=100)] = ()
-    scaling: ScalingConfig = ()
-    compare: Compare = Compare()
-    claims: _many("claim") = ()
-    sensitivities: _many("sensitivity") = ()
-    log: _many("log") = ()
+    name: Name = about("Names the run folder; that of the file if not given.", example="figure1")
+    notes: Annotated[str, Field(max_length=10_000)] = about("Anything, for the reader.", "")
+    seed: Seed = about("Root of the named random streams.", 0)
+    seeds: Annotated[tuple[Seed, ...], Field(max_length=10_000)] = about(
+        "How many seeds counting up from `seed`, or a list of seeds: an ensemble.", (), example=8
+    )
+    precision: Literal["float64", "float32"] = about("Of every number.", "float64")
+    problem: of("problem") | None = about(
+        "A whole problem of a plugin's, instead of task, model, init and loss.", None, example={"kind": "mine"}
+    )
+    task: of("task") | None = about(
+        "What is learned.",
+        default=None,
+        validate_default=True,
+        example={"kind": "cooccurrence", "samples": 60, "length": 5, "vocabulary": 64},
+    )
+    model: of("model", "cooccurrence_transformer") | None = about(
+        "What learns.", default=None, validate_default=True, example={"width": 128, "neurons": 256}
+    )
+    init: of("init") | None = about(
+        "Where the flow starts; kaiming_uniform, or a plugin's model as it is made, if not given.",
+        default=None,
+        validate_default=True,
+        example="theory",
+    )
+    loss: of("loss") | None = about(
+        "The loss of one sample; the one that fits the labels if not given.",
+        default=None,
+        validate_default=True,
+        example="logistic",
+    )
+    flow: of("flow", "gradient") = about("The differential equation and how long it runs.", example={"t1": 300.0})
+    solver: of("solver", "auto") = about("How the flow is integrated.", default="auto", validate_default=True)
+    events: _many("event") = about(
+        "Moments that are found exactly; phase1_end where labels are right or wrong, if not given.",
+        default=None,
+        validate_default=True,
+        example=["phase1_end"],
+    )
+    probes: _many("probe") = about("What is measured beside the standard set.", (), example=["margins"])
+    save: Annotated[SaveConfig, Field(validate_default=True)] = about(
+        "Times at which the path is measured; 0 and t1 are always among them.", LogTimes(), example={"points": 200}
+    )
+    certificate: CertificateConfig = about(
+        "How the error of the result is estimated; `true` and `false` are short for auto and none.",
+        Certificate(),
+        example=True,
+    )
+    evaluation: Evaluation = about("How the risk is computed.", Evaluation(), example={"samples_at_once": 1024})
+    devices: Devices = about("One run over several devices.", Devices(), example={"samples": 4})
+    descent: Annotated[tuple[DescentConfig, ...], Listed, Field(max_length=100)] = about(
+        "Runs of optimizers from the same start, to compare with the flow; `discrete` is its old name.",
+        (),
+        example=[{"learning_rate": 0.01, "steps": 1000}],
+    )
+    scaling: ScalingConfig = about(
+        "The experiment again at several sizes, for exponents (flowsim verify).",
+        (),
+        example={"over": "width", "values": [128, 256]},
+    )
+    compare: Compare = about("What `flowsim compare` compares.", Compare(), example={"solvers": ["tsit5", "dopri8"]})
+    claims: _many("claim") = about("Statements that `flowsim verify` judges.", (), example=["mine"])
+    sensitivities: _many("sensitivity") = about(
+        "Families of problems along which the run is differentiated.", (), example=["mine"]
+    )
+    log: _many("log") = about("Loggers that are told of every chunk.", (), example=["mine"])
     sweep: SweepConfig = Field(default_factory=dict)
-    figures: _many("figure") = Field(default=None, validate_default=True)
+    figures: _many("figure") = about(
+        "What is drawn; the standard figures if not given.", default=None, validate_default=True, example=["loss"]
+    )
 
     @property
     def discrete(self) -> tuple[DescentConfig, ...]:

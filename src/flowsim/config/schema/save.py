@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Listed, NotNegative, Positive, Section, Whole
+from ..base import Listed, NotNegative, Positive, Section, Whole, about
 from ..remark import Remark
 
 Points = Annotated[Whole, Field(ge=2, le=100_000)]
@@ -14,23 +14,25 @@ Points = Annotated[Whole, Field(ge=2, le=100_000)]
 class LogTimes(Section):
     """`points` times from `first` to t1 in equal ratios; `first` is 1e-3, or t1/1000 if smaller, unless given."""
 
-    spacing: Literal["log"] = "log"
-    points: Points = 200
-    first: Positive | None = None
+    spacing: Literal["log"] = about("How the times are spaced.", "log")
+    points: Points = about("How many times, in equal ratios.", 200)
+    first: Positive | None = about("The first after 0; 1e-3, or t1/1000 if smaller, if not given.", None, example=0.001)
 
 
 class LinearTimes(Section):
     """`points` times from 0 to t1 in equal steps."""
 
-    spacing: Literal["linear"] = "linear"
-    points: Points = 200
+    spacing: Literal["linear"] = about("How the times are spaced.", "linear")
+    points: Points = about("How many times, in equal steps.", 200)
 
 
 class GivenTimes(Section):
     """The listed times."""
 
-    spacing: Literal["given"] = "given"
-    times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=100_000)]
+    spacing: Literal["given"] = about("How the times are spaced.", "given")
+    times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=100_000)] = about(
+        "The times; 0 and t1 are added.", example=[0, 1, 10]
+    )
 
 
 def _spacing(value: Any) -> Any:

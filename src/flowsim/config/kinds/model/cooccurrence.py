@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from ...base import Count, wrong
+from ...base import Count, about, wrong
 from ...kind import Kind, Traits, kind
 from ...remark import Remark
 
@@ -41,15 +41,12 @@ Width = Annotated[
 
 @kind("model", "cooccurrence_transformer")
 class CooccurrenceTransformer(Kind):
-    """The paper's model (specification section 2).
-
-    **Fields:** `width`: m, or infinity for the limit; `neurons`: m1.
-    """
+    """The paper's model (specification section 2)."""
 
     traits: ClassVar[Traits] = Traits(reads=("words",), answers=("sign",), attention=True, paper=True)
 
-    width: Width
-    neurons: Count
+    width: Width = about("m; `.inf` for the limit of infinite width.", example=128)
+    neurons: Count = about("m1, neurons of the MLP.", example=256)
 
     def parameter_names(self) -> list[str]:
         return ["W", "W_V", "W_K", "W_Q"]

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from ...base import about
 from ...kind import Kind, Traits, kind
 from .base import Activation, Hidden
 
@@ -12,7 +13,7 @@ class DeepLinearModel(Kind):
 
     traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
 
-    hidden: Hidden
+    hidden: Hidden = about("Sizes between the input and the output.", example=[16])
 
     def parameter_names(self) -> list[str]:
         return [f"layers.{i}" for i in range(len(self.hidden) + 1)]
@@ -29,9 +30,9 @@ class MlpModel(Kind):
 
     traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
 
-    hidden: Hidden
-    activation: Activation = "relu"
-    bias: bool = True
+    hidden: Hidden = about("Sizes between the input and the output.", example=[16])
+    activation: Activation = about("Of every hidden layer.", "relu")
+    bias: bool = about("Every layer has a bias.", True)
 
     def parameter_names(self) -> list[str]:
         layers = range(len(self.hidden) + 1)

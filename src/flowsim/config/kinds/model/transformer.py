@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ...base import Count
+from ...base import Count, about
 from ...kind import Kind, Traits, kind
 from ...remark import Remark
 from .base import Activation
@@ -19,20 +19,28 @@ class TransformerModel(Kind):
         reads=("words", "sequences"), answers=("sign", "word", "number"), attention=True
     )  # fmt: skip
 
-    layers: Annotated[Count, Field(le=100)] = 1
-    heads: Annotated[Count, Field(le=100)] = 1
-    width: Count
-    neurons: Count | None = None
-    activation: Activation = "linear"
-    residual: bool = False
-    layer_norm: bool = False
-    causal: bool = False
-    embedding: Literal["one_hot", "learned"] = "one_hot"
-    position: Literal["none", "learned", "one_hot"] = "none"
-    attention: Literal["softmax", "linear"] = "softmax"
-    merged: bool = False
-    readout: Literal["sum", "mean", "last", "each"] = "sum"
-    train_readout: bool = False
+    layers: Annotated[Count, Field(le=100)] = about("How many layers.", 1)
+    heads: Annotated[Count, Field(le=100)] = about("Heads of a layer.", 1)
+    width: Count = about("Of all heads of a layer together; each has width/heads.", example=32)
+    neurons: Count | None = about(
+        "Of each layer's MLP; attention alone if not given, which needs `residual`.", None, example=64
+    )
+    activation: Activation = about("Of the MLPs.", "linear")
+    residual: bool = about("Add each part's output to the stream, which then has `width` features.", False)
+    layer_norm: bool = about("Normalise the input of each part.", False)
+    causal: bool = about("A query sees no later position.", False)
+    embedding: Literal["one_hot", "learned"] = about(
+        "`one_hot` words, or `learned` vectors of `width`; with residual always learned.", "one_hot"
+    )
+    position: Literal["none", "learned", "one_hot"] = about(
+        "How positions are told: not at all, by an added vector, or by a one-hot input.", "none"
+    )
+    attention: Literal["softmax", "linear"] = about("`softmax`, or `linear` scores.", "softmax")
+    merged: bool = about("One matrix W_KQ for W_Kᵀ W_Q.", False)
+    readout: Literal["sum", "mean", "last", "each"] = about(
+        "`sum` or `mean` over positions, the `last` position, or `each` for itself.", "sum"
+    )
+    train_readout: bool = about("Train `a`; the paper does not.", False)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from self._sizes()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from ...base import Count, FilePath, Listed, Whole
+from ...base import Count, FilePath, Listed, Whole, about
 from ...kind import Traits, kind
 from ...remark import Remark
 from .base import TaskKind
@@ -15,24 +15,24 @@ LARGEST_TASK = 10**8  # tokens
 
 @kind("task", "cooccurrence")
 class CooccurrenceTask(TaskKind):
-    """The paper's task: is a sequence of words holding both target words or not (specification section 1).
-
-    **Fields:** `samples`, `length`, `vocabulary`: n, L, d; `targets`: number of target words; `distinct_words`: all
-    random words of the training set differ; `exact_groups`: group sizes are exact rather than drawn;
-    `group_sizes`: other sizes than the paper's, all targets first; `embedding`: an
-    `.npz` file whose array `embedding` has one column for each word, one-hot words if None.
-    """
+    """The paper's task: is a sequence of words holding both target words or not (specification section 1)."""
 
     traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", fresh=True, files=("embedding",))
 
-    samples: Count
-    length: Count
-    vocabulary: Count
-    targets: Annotated[Count, Field(ge=2)] = 2
-    distinct_words: bool = False
-    exact_groups: bool = True
-    group_sizes: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Listed] | None = None
-    embedding: FilePath | None = None
+    samples: Count = about("n, how many samples.", example=60)
+    length: Count = about("L, words of a sample.", example=5)
+    vocabulary: Count = about("d, how many words there are.", example=64)
+    targets: Annotated[Count, Field(ge=2)] = about("How many target words a sample may hold.", 2)
+    distinct_words: bool = about("All random words of the training set differ.", False)
+    exact_groups: bool = about("Group sizes are exact rather than drawn.", True)
+    group_sizes: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Listed] | None = about(
+        "Other group sizes than the paper's: all targets, then each alone, then none.", None, example=[6, 2, 2, 2]
+    )
+    embedding: FilePath | None = about(
+        "An `.npz` file whose array `embedding` has one column for each word; one-hot words if not given.",
+        None,
+        example="embedding.npz",
+    )
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from self._sizes()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ...base import Count, FilePath
+from ...base import Count, FilePath, about
 from ...kind import Traits, kind
 from ...remark import Remark
 from .base import TaskKind
@@ -15,8 +15,10 @@ class FileTask(TaskKind):
 
     traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", files=("path",))
 
-    path: FilePath
-    vocabulary: Count
+    path: FilePath = about(
+        "An `.npz` file with `tokens`, `labels` and, if there are any, `groups`.", example="data.npz"
+    )
+    vocabulary: Count = about("How many words there are.", example=64)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.vocabulary < 3:

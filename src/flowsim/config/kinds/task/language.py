@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ...base import Count, Positive, Whole
+from ...base import Count, Positive, Whole, about
 from ...kind import Traits, kind
 from ...remark import Remark
 from .base import TaskKind
@@ -16,21 +16,17 @@ LARGEST_TABLE = 10**8  # transitions of a Markov chain
 
 @kind("task", "next_token")
 class NextTokenTask(TaskKind):
-    """Sequences of a Markov chain; the label of a position is the word after it.
-
-    **Fields:** `order`: words that decide the next one; `concentration`: the smaller, the more predictable;
-    `predict`: labels of `each` position or of the `last` one.
-    """
+    """Sequences of a Markov chain; the label of a position is the word after it."""
 
     traits: ClassVar[Traits] = Traits(inputs="words", labels="word", fresh=True)
     fixes_law: ClassVar[bool] = True
 
-    samples: Count
-    length: Count
-    vocabulary: Annotated[Count, Field(ge=2)]
-    order: Annotated[Whole, Field(ge=0, le=20)] = 1
-    concentration: Positive = 0.3
-    predict: Literal["each", "last"] = "each"
+    samples: Count = about("How many sequences.", example=64)
+    length: Count = about("Positions of a sequence.", example=8)
+    vocabulary: Annotated[Count, Field(ge=2)] = about("How many words there are.", example=6)
+    order: Annotated[Whole, Field(ge=0, le=20)] = about("How many words decide the next one.", 1)
+    concentration: Positive = about("The smaller, the more predictable the next word.", 0.3)
+    predict: Literal["each", "last"] = about("Labels of `each` position or of the `last` one.", "each")
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.vocabulary ** (self.order + 1) > LARGEST_TABLE:
@@ -44,11 +40,11 @@ class CooccurrenceLanguageTask(TaskKind):
 
     traits: ClassVar[Traits] = Traits(inputs="words", labels="word", fresh=True)
 
-    samples: Count
-    length: Annotated[Count, Field(ge=3)]
-    vocabulary: Annotated[Count, Field(ge=7)]
-    correlation: Annotated[float, Field(ge=0, le=1)] = 0.5
-    exact_groups: bool = True
+    samples: Count = about("How many sequences.", example=60)
+    length: Annotated[Count, Field(ge=3)] = about("Words of a sequence.", example=6)
+    vocabulary: Annotated[Count, Field(ge=7)] = about("How many words there are.", example=12)
+    correlation: Annotated[float, Field(ge=0, le=1)] = about("How often a random word follows the one before it.", 0.5)
+    exact_groups: bool = about("Half of the sequences say yes exactly, rather than as drawn.", True)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.exact_groups:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from ...base import Count, Listed, NotNegative, Positive
+from ...base import Count, Listed, NotNegative, Positive, about
 from ...kind import Traits, kind
 from ...remark import Remark
 from .base import TaskKind
@@ -15,30 +15,28 @@ class InContextRegressionTask(TaskKind):
 
     traits: ClassVar[Traits] = Traits(inputs="sequences", labels="number", fresh=True)
 
-    samples: Count
-    examples: Count
-    features: Count
-    noise: NotNegative = 0.0
+    samples: Count = about("How many prompts.", example=64)
+    examples: Count = about("Pairs (x, ⟨w, x⟩) of a prompt, before the query.", example=8)
+    features: Count = about("Entries of x.", example=4)
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
 
 
 @kind("task", "regression")
 class RegressionTask(TaskKind):
-    """y = f(A x) + noise.
-
-    **Fields:** `spectrum`: singular values of A, Gaussian entries if None; `teacher`: f; `whitened`: the inputs'
-    second moments are the identity exactly.
-    """
+    """y = f(A x) + noise."""
 
     traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number", fresh=True)
     fixes_law: ClassVar[bool] = True
 
-    samples: Count
-    features: Count
-    outputs: Count = 1
-    spectrum: Annotated[tuple[Positive, ...], Listed] | None = None
-    teacher: Literal["linear", "tanh"] = "linear"
-    noise: NotNegative = 0.0
-    whitened: bool = False
+    samples: Count = about("How many samples.", example=50)
+    features: Count = about("Entries of x.", example=8)
+    outputs: Count = about("Entries of y.", 1)
+    spectrum: Annotated[tuple[Positive, ...], Listed] | None = about(
+        "Singular values of A; Gaussian entries if not given.", None, example=[4.0, 2.0, 1.0]
+    )
+    teacher: Literal["linear", "tanh"] = about("f in y = f(A x).", "linear")
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
+    whitened: bool = about("The inputs' second moments are the identity exactly.", False)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.whitened and self.samples < self.features:

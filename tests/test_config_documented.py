@@ -1,0 +1,84 @@
+"""Every key of an experiment file says what it is, and shows a value: in the JSON Schema, for editors."""
+
+import typing
+
+import pydantic
+import pytest
+
+from flowsim.config import SECTIONS, Experiment, kind, registered
+from flowsim.config.json_schema import json_schema
+from flowsim.config.kind import Kind, description, forget, source
+from flowsim.config.schema.compare import Compare, DescentOrder
+from flowsim.config.schema.descent import DescentConfig
+from flowsim.config.schema.evaluation import Devices, Evaluation
+from flowsim.config.schema.save import GivenTimes, LinearTimes, LogTimes
+from flowsim.config.schema.scaling import Scaling
+
+OURS = [which for section in SECTIONS for which in registered(section).values() if source(which) is None]
+PLAIN = [
+    Experiment,
+    Compare,
+    DescentOrder,
+    DescentConfig,
+    Devices,
+    Evaluation,
+    GivenTimes,
+    LinearTimes,
+    LogTimes,
+    Scaling,
+]
+
+
+@pytest.mark.parametrize("section", [*OURS, *PLAIN], ids=lambda s: s.__name__)
+def test_every_key_is_described_and_shown(section):
+    assert description(section) if section in OURS else section.__doc__
+    for name, field in section.model_fields.items():
+        assert field.description, f"{section.__name__}.{name} has no description"
+        assert field.description.endswith("."), f"{section.__name__}.{name}: {field.description!r}"
+        shown = field.examples or not (field.is_required() or field.default is None)
+        assert shown, f"{section.__name__}.{name} shows neither a default nor an example"
+
+
+@pytest.mark.parametrize("section", [which for which in OURS if which.model_fields], ids=lambda s: s.__name__)
+def test_examples_are_values(section):
+    """An example that its own field refuses would mislead: each is checked as the file would be."""
+    for field in section.model_fields.values():
+        given = typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        adapter = pydantic.TypeAdapter(given)
+        for example in field.examples or ():
+            adapter.validate_python(example)
+
+
+def test_schema_has_every_section_and_kind():
+    made = json_schema()
+    assert made["$schema"].startswith("https://json-schema.org/")
+    assert set(made["properties"]) == set(Experiment.model_fields) | {"discrete"}
+    assert made["required"] == ["flow"]
+    names = {name for section in SECTIONS for name in registered(section)}
+    text = str(made)
+    assert all(f"'{name}'" in text for name in names)
+
+
+def test_schema_is_that_of_what_is_registered():
+    """A kind appears with its description, its fields and their defaults, and goes with it."""
+
+    @kind("probe", "documented")
+    class Documented(Kind):
+        """Something of a test's own."""
+
+        level: float = 0.25
+
+    assert Documented.section == "probe"
+    try:
+        there = json_schema()
+    finally:
+        forget("probe", "documented")
+    (found,) = [one for one in kinds_of("probes", there) if one["title"] == "probe: documented"]
+    assert found["description"] == "Something of a test's own."
+    assert found["properties"]["level"]["default"] == 0.25
+    assert found["required"] == ["kind"]
+    assert "documented" not in str(json_schema())
+
+
+def kinds_of(section, made):
+    return made["properties"][section]["items"]["anyOf"]
