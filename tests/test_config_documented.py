@@ -73,7 +73,7 @@ def test_schema_is_that_of_what_is_registered():
         there = json_schema()
     finally:
         forget("probe", "documented")
-    (found,) = [one for one in kinds_of("probes", there) if one["title"] == "probe: documented"]
+    (found,) = [one for one in kinds_of("probes", there) if one.get("title") == "probe: documented"]
     assert found["description"] == "Something of a test's own."
     assert found["properties"]["level"]["default"] == 0.25
     assert found["required"] == ["kind"]

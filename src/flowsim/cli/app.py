@@ -1,13 +1,17 @@
 """The `flowsim` command. Modules that need JAX are imported by the commands that need them, when they run."""
 
+import importlib
 import io
+import pathlib
+import pkgutil
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from .._version import __version__
-from . import check, collect, compare, explore, new, report, run, solvers, status, sweep, verify
+from ..config.sections import OldSpelling
 
 _EXAMPLES = """Exact gradient flow of transformers: adaptive integration, certified error, exact events.
 
@@ -38,8 +42,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for module in (run, check, new, solvers, compare, verify, report, explore, sweep, status, collect):
-    module.register(app)
+_FIRST = ("run", "check", "new")  # in the list of commands; the rest in order of the alphabet
+
+
+def _register() -> None:
+    """Every module of this folder that has a `register` is a command."""
+    found = sorted(module.name for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent)]))
+    for name in (*_FIRST, *(name for name in found if name not in (*_FIRST, "app"))):
+        register = getattr(importlib.import_module(f".{name}", __package__), "register", None)
+        if register is not None:
+            register(app)
+
+
+_register()
 
 
 def _version(wanted: bool) -> None:
@@ -57,9 +72,21 @@ def _options(
     pass
 
 
+_other_warnings = warnings.showwarning
+
+
+def _remark(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """What is still read, but to be written otherwise, is one line."""
+    if issubclass(category, OldSpelling):
+        print(f"flowsim: {message}.", file=sys.stderr)
+    else:
+        _other_warnings(message, category, *place, **more)
+
+
 def main() -> None:
     """The entry point of the `flowsim` command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode still gets every message
+    warnings.showwarning = _remark
     app(prog_name="flowsim")

@@ -58,12 +58,21 @@ class Of:
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         kinds = registered(self.section)
         names = {"type": "string", "enum": list(kinds), "description": f"Short for {{kind: …}}; {self.section}."}
-        return {"anyOf": [names, *(self._documented(name, handler(which.__pydantic_core_schema__)) for name, which in kinds.items())]}
+        return {
+            "anyOf": [
+                names,
+                *(self._documented(name, handler(which.__pydantic_core_schema__)) for name, which in kinds.items()),
+            ]
+        }
 
     def _documented(self, name: str, made: dict[str, Any]) -> dict[str, Any]:
         """The schema of one kind, which a mapping has to name unless it is the default one."""
         needs = made.get("required", [])
-        return {**made, "required": needs if name == self.default else ["kind", *needs], "title": f"{self.section}: {name}"}
+        return {
+            **made,
+            "required": needs if name == self.default else ["kind", *needs],
+            "title": f"{self.section}: {name}",
+        }
 
 
 def of(section: str, default: str | None = None) -> Any:

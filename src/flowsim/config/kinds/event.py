@@ -13,9 +13,7 @@ from ..sections import of
 
 @section_fields("event")
 class EventKind(Kind):
-    """**Fields:** `name`: what the event is called in the results, its kind if not given; `terminal`: stop there
-    instead of passing; `direction`: which crossings count, the kind's own if not given.
-    """
+    """What every event has."""
 
     name: Identifier = about("What the event is called in the results; its kind if not given.", "", example="reached")
     terminal: bool = about("Stop there instead of passing.", False)

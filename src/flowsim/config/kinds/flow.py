@@ -39,10 +39,7 @@ def _rates(value: Any) -> Any:
 
 @section_fields("flow")
 class FlowKind(Kind):
-    """**Fields:** `t1`: the end; `reduction`: see specification section 9; `weight_decay`: λ in θ' = … - λθ;
-    `time_scales`: parameter -> factor on its velocity, 0 for rest; `clip`: largest norm of the velocity; `normalised`:
-    unit speed; `stages`: what is trained until which event. They apply in this order.
-    """
+    """How long a flow runs, its exact reduction, and what changes its velocity, applied in the order of the fields."""
 
     t1: Positive = about("The end; the flow starts at t = 0.", example=300.0)
     reduction: NoReduction = about(

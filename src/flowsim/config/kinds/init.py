@@ -8,7 +8,7 @@ from ..kind import Kind, Traits, kind, section_fields
 
 @section_fields("init")
 class InitKind(Kind):
-    """**Fields:** `scale`: every trained weight is multiplied by it; `balanced`: W_Q is W_K times a random rotation."""
+    """Where the flow starts; what every start can be changed by."""
 
     scale: Positive = about("Every trained weight is multiplied by it.", 1.0)
     balanced: bool = about("W_Q is W_K times a random rotation.", False)

@@ -8,9 +8,7 @@ from ..base import Section, about, wrong
 
 
 class Certificate(Section):
-    """**Fields:** `method`: `solver` integrates again by another solver, `gram` integrates the Gram system, `auto`
-    chooses, `none` leaves it out. `true` and `false` in a file are short for `auto` and `none`.
-    """
+    """How the error of a result is estimated. `true` and `false` in a file are short for `auto` and `none`."""
 
     method: Literal["auto", "solver", "gram", "none"] = about(
         "`solver` integrates again by another solver, `gram` integrates the Gram system, `auto` chooses, `none` leaves "
