@@ -34,7 +34,7 @@ def test_error_bounds_hold_and_shrink():
     assert bounds[1] < 1e-3 * bounds[0]
     np.testing.assert_allclose(found.lowest, [-3, -1], atol=1e-6)
     np.testing.assert_allclose(found.largest, [9, 4], atol=1e-6)
-    np.testing.assert_allclose(matrix @ found.direction, -3 * found.direction, atol=1e-4)
+    np.testing.assert_allclose(found.lowest_vectors @ matrix, found.lowest[:, None] * found.lowest_vectors, atol=1e-4)
 
 
 def test_space_that_is_exhausted():

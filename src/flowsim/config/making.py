@@ -70,7 +70,7 @@ def event_of(part: Any, context: Context) -> Any:
     made = built(part, context)
     if isinstance(made, Event):
         direction = part.direction or made.direction
-        return Event(part.name, made.parts, direction, part.terminal, made.description)
+        return Event(part.name, made.parts, direction, part.terminal, made.description, made.records)
     if not callable(made):
         raise wrong_result(part, made)
     return crossing(part.name, made, direction=part.direction or "up", terminal=part.terminal)

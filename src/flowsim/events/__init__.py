@@ -2,7 +2,9 @@
 
 from .event import Direction, Event, all_of, crossing, of_probe
 from .exclude import COARSE_POINTS, may_cross, undecided
+from .phases import Phase, phases
 from .regions import leaves_phase1_region, leaves_phase2_region
+from .saddle import saddle
 from .scan import ROOM, Candidate, Found, search
 from .standard import (
     attention_moves,
@@ -21,6 +23,7 @@ __all__ = [
     "Direction",
     "Event",
     "Found",
+    "Phase",
     "all_of",
     "attention_moves",
     "common_word_turns",
@@ -34,6 +37,8 @@ __all__ = [
     "mlp_aligned",
     "of_probe",
     "phase1_end",
+    "phases",
+    "saddle",
     "search",
     "undecided",
 ]

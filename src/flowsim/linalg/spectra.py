@@ -15,14 +15,14 @@ class Extremes(NamedTuple):
     """The eigenvalues at both ends of a spectrum.
 
     **Fields:** `lowest`, in ascending order, and `largest`, in descending order; `lowest_errors`, `largest_errors`:
-    an eigenvalue lies within this distance of each; `direction`: approximate unit eigenvector of the lowest.
+    an eigenvalue lies within this distance of each; `lowest_vectors`: approximate eigenvectors, as rows.
     """
 
     lowest: Float[Array, "count"]
     largest: Float[Array, "count"]
     lowest_errors: Float[Array, "count"]
     largest_errors: Float[Array, "count"]
-    direction: Float[Array, "entries"]
+    lowest_vectors: Float[Array, "count entries"]
 
 
 def extremes(product: Product, start: Float[Array, "entries"], *, count: int, steps: int) -> Extremes:
@@ -40,8 +40,7 @@ def extremes(product: Product, start: Float[Array, "entries"], *, count: int, st
     order = jnp.arange(count)
     low = jnp.minimum(order, space.size - 1)
     high = jnp.maximum(space.size - 1 - order, 0)
-    direction = vectors[:, 0] @ space.basis
-    return Extremes(values[low], values[high], bounds[low], bounds[high], direction / jnp.linalg.norm(direction))
+    return Extremes(values[low], values[high], bounds[low], bounds[high], vectors[:, low].T @ space.basis)
 
 
 def _ritz(space: Tridiagonal) -> tuple[Float[Array, "most"], Float[Array, "most most"]]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .._files import RefusedError, refuse_irregular, write_json
 from ..certificate import Certificate as _Certificate
+from ..events import phases
 from ..records import EventRecord
 from ..result import Result
 
@@ -60,6 +61,16 @@ class EventSummary(Scalars):
     uncertainty: float | None = None
     fired: int | None = None
     quantiles: dict[str, float | None] | None = None
+
+
+class PhaseSummary(Record):
+    """A part of a run from one saddle to the next, as `flowsim.events.Phase`."""
+
+    start: float
+    end: float
+    height: float
+    height_error: float | None = None
+    index: int | None = None
 
 
 class FinalState(Scalars):
@@ -179,6 +190,7 @@ class Summary(Record):
     seeds: tuple[int, ...] = ()
     failed_seeds: tuple[int, ...] = ()
     events: dict[str, EventSummary] = {}
+    phases: tuple[PhaseSummary, ...] = ()
     final: FinalState | None = None
     certificate: CertificateSummary | None = None
     energy_identity: float | None = None
@@ -228,6 +240,7 @@ class Summary(Record):
         certificate = result.known
         switches = tuple(SwitchSummary(**dataclasses.asdict(switch)) for switch in result.solver.switches)
         solver = {**vars(result.solver), **(seconds or {}), "switches": switches}
+        cut = _phases(result)
         return cls(
             schema_version=SCHEMA_VERSION,
             name=name,
@@ -236,10 +249,20 @@ class Summary(Record):
             remedy=result.status.remedy,
             complete=result.status.ok,
             events={key: _event(record) for key, record in result.events.items()},
+            **({"phases": cut} if cut else {}),
             final=FinalState(**finite(_in_order(result))),
             certificate=None if certificate is None else of_certificate(certificate),
             solver=SolverSummary(**solver),
         )
+
+
+def _phases(result: Result) -> tuple[PhaseSummary, ...]:
+    """The run cut at its saddles, if they were watched and any was passed."""
+    saddles = [c for record in result.crossings.values() for c in record.crossings if "height_error" in c.values]
+    if not saddles:
+        return ()
+    loss = float(result.trajectory.values["loss"][0])
+    return tuple(PhaseSummary(**vars(phase)) for phase in phases(saddles, loss=loss, end=result.status.time))
 
 
 def _in_order(result: Result) -> dict[str, float]:

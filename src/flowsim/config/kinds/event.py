@@ -100,6 +100,27 @@ class GradientBelow(EventKind):
     value: Positive = about("What the norm of the gradient falls below.", example=0.001)
 
 
+@kind("event", "saddle")
+class Saddle(EventKind):
+    """Every local minimum of the gradient's norm, with the `count` lowest eigenvalues of the Hessian and its index.
+
+    **Fields:** `steps`: of Lanczos, for models above 256 parameters; `threshold`: eigenvalues below this share of the
+    largest count as 0; `floor`: gradients below it count as rounding.
+    """
+
+    count: Annotated[Whole, Field(ge=1, le=256)] = 6
+    steps: Annotated[Whole, Field(ge=2, le=1000)] = 48
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    floor: Positive = 1e-9
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        if experiment.flow.reduction == "gram":
+            yield Remark((), "must not be saddle with the reduction gram, which forms no matrices",
+                         "set flow.reduction: auto")  # fmt: skip
+        if self.steps < 2 * self.count:
+            yield Remark(("steps",), f"must be at least 2 count = {2 * self.count}")
+
+
 @kind("event", "crossing")
 class ProbeCrossing(EventKind):
     """A probe crosses a value."""

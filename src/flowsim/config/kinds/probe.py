@@ -65,6 +65,49 @@ class Sharpness(ProbeKind):
         return sharpness(self.count, of=self.of, steps=self.steps)
 
 
+@kind("probe", "hessian_spectrum")
+class HessianSpectrum(ProbeKind):
+    """The `count` lowest and largest eigenvalues of the Hessian of the loss, with bounds on their errors.
+
+    **Fields:** `steps`: of Lanczos, at every saved time; `density`: the spectral density as well, by `nodes` nodes of
+    stochastic Lanczos quadrature from each of `starts` random vectors.
+    """
+
+    traits: ClassVar[Traits] = Traits(matrices=True)
+
+    count: Annotated[Whole, Field(ge=1, le=256)] = 8
+    steps: Annotated[Whole, Field(ge=2, le=1000)] = 48
+    density: bool = False
+    starts: Annotated[Whole, Field(ge=1, le=1000)] = 4
+    nodes: Annotated[Whole, Field(ge=2, le=1000)] = 32
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        yield from ProbeKind.check(self, experiment)
+        if self.steps < 2 * self.count:
+            yield Remark(("steps",), f"must be at least 2 count = {2 * self.count}")
+
+    def build(self, context: Any) -> Any:
+        from ...probes import hessian_spectrum
+
+        return hessian_spectrum(**self.model_dump(exclude={"kind"}))
+
+
+@kind("probe", "ntk")
+class Ntk(ProbeKind):
+    """The neural tangent kernel of the first `samples` samples: its `count` largest eigenvalues, its alignment with the
+    labels, its distance from the start and its speed."""
+
+    traits: ClassVar[Traits] = Traits(matrices=True)
+
+    count: Annotated[Whole, Field(ge=1, le=10**4)] = 8
+    samples: Annotated[Whole, Field(ge=1, le=10**4)] | None = 32
+
+    def build(self, context: Any) -> Any:
+        from ...probes import ntk
+
+        return ntk(count=self.count, samples=self.samples)
+
+
 @kind("probe", "attention_map")
 class AttentionMap(ProbeKind):
     """What every head attends to: of training sample number `sample`, or their mean."""

@@ -1,0 +1,129 @@
+"""Saddles on the way of a flow: known heights, indices and directions."""
+
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flowsim
+
+STRENGTHS = np.array([4.0, 2.0, 1.0])
+
+
+def diagonal(scale):
+    """½‖u² - v² - c‖²: one coordinate after the other is learned, the largest first."""
+    ones = scale * jnp.ones(3)
+    return flowsim.Problem.from_loss(
+        lambda p: jnp.sum((p["u"] ** 2 - p["v"] ** 2 - STRENGTHS) ** 2) / 2, {"u": ones, "v": ones}
+    )
+
+
+@pytest.fixture(scope="module", name="run")
+def _run():
+    probes = {"coordinates": lambda p: p["u"] ** 2 - p["v"] ** 2}
+    return flowsim.simulate(diagonal(1e-7), t1=40.0, events=[flowsim.events.saddle()], probes=probes)
+
+
+def test_plateaus_of_a_diagonal_network(run):
+    """Heights ½ Σ c² over what is not yet learned; the index falls by one from saddle to saddle."""
+    found = [c for c in run.events["saddle"].crossings if c.time > 0.1]
+    heights = [np.sum(STRENGTHS[k:] ** 2) / 2 for k in (1, 2)]
+    for crossing, height, index in zip(found, heights, (2, 1), strict=True):
+        assert crossing.values["loss"] == pytest.approx(height, rel=0.01)
+        assert abs(crossing.values["loss"] - height) <= 2 * crossing.values["height_error"]
+        assert crossing.values["index"] == index
+        assert crossing.values["lowest"][0] == pytest.approx(-2 * STRENGTHS[3 - index], rel=0.01)
+
+
+def test_minima_of_the_gradient_norm(run):
+    """Each event is one: the saved norm is no smaller near by."""
+    ds = run.dataset
+    for crossing in run.events["saddle"].crossings:
+        if crossing.time > 0.1:
+            near = ds.gradient_norm[(ds.time > 0.8 * crossing.time) & (ds.time < 1.2 * crossing.time)]
+            assert crossing.values["gradient_norm"] <= float(near.min()) * (1 + 1e-6)
+
+
+def test_phases(run):
+    cut = flowsim.events.phases(run.events["saddle"].crossings, loss=10.5, end=40.0)
+    assert cut[0].start == 0
+    assert cut[-1].end == 40
+    assert [p.index for p in cut[-2:]] == [2, 1]
+    assert all(a.end == b.start and a.height > b.height for a, b in itertools.pairwise(cut) if b.start > 0.1)
+
+
+def test_deep_linear_network():
+    """Two layers of width 3: at the saddle with k modes learned the index is (3 - k)²."""
+    keys = jax.random.split(jax.random.key(0), 2)
+    start = [1e-6 * jax.random.normal(key, (3, 3)) for key in keys]
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum((p[1] @ p[0] - jnp.diag(STRENGTHS)) ** 2) / 2, start)
+    result = flowsim.simulate(problem, t1=60.0, events=[flowsim.events.saddle()])
+    found = [c for c in result.events["saddle"].crossings if c.time > 0.5]
+    for crossing, k in zip(found, (1, 2), strict=True):
+        assert crossing.values["loss"] == pytest.approx(np.sum(STRENGTHS[k:] ** 2) / 2, rel=0.01)
+        assert crossing.values["index"] == (3 - k) ** 2
+    assert found[0].values["overlap"] > 0.9  # it leaves along the lowest eigenvalue, -λ₂, twice there
+
+
+def test_convergence_is_no_saddle():
+    """A quadratic bowl, run down to rounding: the norm of its gradient only falls."""
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(jnp.array([1.0, 5.0]) * x**2) / 2, jnp.ones(2))
+    result = flowsim.simulate(problem, t1=100.0, events=[flowsim.events.saddle()])
+    assert result.events["saddle"].times == []
+
+
+def test_lanczos_counts_what_the_whole_matrix_shows():
+    """Above 256 parameters: separate coordinates, of which seven fall away from 0."""
+    curvature = jnp.concatenate([-jnp.arange(1.0, 4.0), jnp.linspace(0.5, 2.0, 300)])
+    problem = flowsim.Problem.from_loss(
+        lambda x: jnp.sum(curvature * x**2) / 2 + jnp.sum(x**4) / 4, jnp.full(303, 1e-6).at[3:].set(1.0)
+    )
+    result = flowsim.simulate(problem, t1=8.0, events=[flowsim.events.saddle(count=4)])
+    values = result.events["saddle"].crossings[0].values
+    np.testing.assert_allclose(values["lowest"][:3], [-3, -2, -1], atol=0.02)
+    assert values["index"] == 3
+    assert values["index_exact"] == 0
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="threshold must be in"):
+        flowsim.events.saddle(threshold=2.0)
+    with pytest.raises(ValueError, match="steps"):
+        flowsim.events.saddle(count=10, steps=4)
+
+
+TEXT = """name: small
+task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 9}
+model: {kind: cooccurrence_transformer, width: 8, neurons: 8}
+init: {kind: gaussian, sigma0: 0.3, sigma1: 0.3}
+flow: {kind: gradient, t1: 5.0}
+events: [{kind: saddle}]
+probes: [{kind: hessian_spectrum, count: 2}, {kind: ntk}]
+save: {points: 8, spacing: log, first: 1.0e-2}
+certificate: false
+figures: [loss]
+"""
+
+
+def test_from_an_experiment_file(tmp_path):
+    from flowsim.config import load
+    from flowsim.experiment import build
+    from flowsim.store import Summary
+
+    (tmp_path / "e.yaml").write_text(TEXT)
+    experiment = load(tmp_path / "e.yaml", ())
+    prepared = build.prepared(experiment, build.problem(experiment, tmp_path))
+    result = flowsim.result.assemble(prepared, flowsim.simulation.run(prepared))
+    assert {"hessian_spectrum", "hessian_residual", "ntk_spectrum", "ntk_alignment"} <= set(result.dataset)
+    assert "saddle" in Summary.of_result("small", result).events
+
+
+def test_phases_of_a_summary(run):
+    from flowsim.store import Summary
+
+    summary = json.loads(json.dumps(Summary.of_result("diagonal", run).record()))
+    assert [phase["index"] for phase in summary["phases"][-2:]] == [2, 1]
+    assert len(summary["events"]["saddle"]["lowest"]) == 6
