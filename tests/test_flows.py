@@ -241,7 +241,7 @@ def test_what_a_velocity_costs():
         (flowsim.flows.weight_decay(modified, strength=0.1), 3),
         (flowsim.flows.weight_decay(strength=0.1), 1),
     ):
-        assert flowsim.flows.gradients_per_velocity(flow) == gradients
+        assert flow.traits.gradients == gradients
     problem = flowsim.Problem.from_loss(lambda p: jnp.sum(p**4) / 4, jnp.asarray([1.0, -0.5]))
     plain, dear = (
         flowsim.simulate(problem, t1=1.0, solver="tsit5", step=0.1, flow=flow).solver.vector_field_evaluations

@@ -18,11 +18,11 @@ def simulate(
     *,
     t1: float,
     solver: str = "auto",
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
+    rtol: float | None = None,
+    atol: float | None = None,
     step: float | None = None,
-    events: Sequence[Event] = (),
-    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
+    events: Sequence[Event | str] = (),
+    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] = (),
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
@@ -36,6 +36,9 @@ def simulate(
 ) -> Result:
     """Integrate the flow of a problem from `t0` to `t1`.
 
+    It steps on the host: inside `jax.grad`, `jax.jit` or `jax.vmap` it is refused. Derivatives of a flow are
+    `flowsim.sensitivity`'s.
+
     **Arguments:**
 
     - `problem`: a `flowsim.Problem`.
@@ -44,14 +47,15 @@ def simulate(
     The rest can be left alone:
 
     - `solver`: a name that `flowsim solvers` lists; `auto` chooses by tolerance.
-    - `rtol`, `atol`: relative and absolute tolerance of each step's error test.
+    - `rtol`, `atol`: relative and absolute tolerance of each step's error test; by default 1e-8 and 1e-10 where the
+      parameters are float64, 1e-5 and 1e-7 where they are float32.
     - `step`: fixed step size instead of the error test.
-    - `events`: see `flowsim.events`; recorded and passed, unless `terminal`.
+    - `events`: of `flowsim.events`, or their names; recorded and passed, unless `terminal`.
     - `probes`: name -> `function(parameters)`, measured beside the standard probes at every saved time; the function
-      sees the parameters in the shape in which you made them. Or one of flowsim's: `flowsim.probes.sharpness()`.
+      sees the parameters in the shape in which you made them. Or a list of flowsim's: `[flowsim.probes.sharpness()]`.
     - `save_times`: 200 logarithmically spaced times by default; 0 and `t1` are always added.
     - `flow`: a `flowsim.flows` vector field; the gradient flow by default.
-    - `reduction`: an exact reduction by name, `auto` or `none`; flows that tell coordinates apart have none.
+    - `reduction`: an exact reduction by name, `auto` or `none`; flows that are not orthogonally equivariant have none.
     - `certificate`: compute `result.certificate` now rather than when it is first looked at; "gram" makes it from the
       Gram system instead of a second solver.
     - `max_steps`: limit on attempted steps.
@@ -67,7 +71,8 @@ def simulate(
     status `interrupted` and what was reached.
 
     **Raises:** `ValueError` for arguments that cannot be meant: t1 ≤ 0, tolerances below what the precision gives,
-    unknown names, two events or probes of one name, a risk that is not finite at the start.
+    unknown names, two events or probes of one name, an event that is no real number, a risk that is not finite at the
+    start. `TypeError` for arguments of another kind.
     """
     _checks.not_traced("the problem", [problem, *_closed_over(problem.loss)])
     initial = None
@@ -78,7 +83,7 @@ def simulate(
         problem,
         Settings(t1, solver, rtol, atol, step, max_steps, evidence, t0),
         events=events,
-        user_probes=probes or {},
+        user_probes=() if probes is None else probes,
         save_times=save_times,
         flow=flow,
         reduction=reduction,

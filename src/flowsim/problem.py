@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from . import _checks, _tree, losses
 from ._types import Parameters, Scalar
-from .models import AbstractModel, AbstractWordModel
+from .models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
 from .tasks import Task
 
 Metric = Callable[[Parameters, Parameters], Parameters]
@@ -143,6 +143,16 @@ class Problem(eqx.Module):
             return _tree.scale(-1.0, gradient), _tree.dot(gradient, gradient)
         velocity = self.metric(parameters, gradient)
         return velocity, -_tree.dot(gradient, velocity)
+
+    def evaluated_by_sample(self) -> "Problem":
+        """The same problem, with the model's scores formed for the pairs of words of each sample, where it can choose.
+
+        One evaluation then needs no d × d matrix.
+        """
+        if not isinstance(self.remainder, CooccurrenceTransformer):
+            return self
+        return eqx.tree_at(lambda p: (p.parameters, p.remainder), self, tuple(
+            model.evaluated_by("sample") for model in (self.parameters, self.remainder)))  # fmt: skip
 
     @property
     def samples(self) -> Task:

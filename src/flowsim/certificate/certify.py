@@ -13,7 +13,6 @@ from scipy.ndimage import maximum_filter1d
 from .. import _tree, probes, reductions, solvers
 from .._jit import light
 from .._types import Parameters, Scalar
-from ..flows import Gradient, gradients_per_velocity
 from ..invariants import Product, drift, find_products, of_words
 from ..models import CooccurrenceTransformer
 from ..records import Status
@@ -61,7 +60,7 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
         probe_errors=_probe_errors(result, there, floor),
         rounding_floor=float(floor),
         method=_method(prepared, again, gram, bool(there.switches)),
-        evaluations=gradients_per_velocity(plan.flow) * int(other.evaluations),
+        evaluations=plan.flow.traits.gradients * int(other.evaluations),
         warnings=_warnings(result, there),
     )
 
@@ -209,7 +208,7 @@ def _drifts(products: tuple[Product, ...], start: Parameters, end: Parameters) -
 
 
 def _invariants(plan: Plan, result: Uncertified) -> dict[str, float]:
-    if not isinstance(plan.flow, Gradient):
+    if not plan.flow.traits.conserves:
         return {}
     start, end = plan.problem.parameters, plan.flow.parameters(result.carry.state.flow)
     # The paper's pairs are known; the search for those of other models compiles the risk's gradient anew.

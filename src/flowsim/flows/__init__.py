@@ -2,8 +2,7 @@
 
 from .adaptive import Adaptive, Sign, adam, memory, rmsprop, sign
 from .adjusted import Adjusted, clipped, frozen, normalised, projected, time_scales, weight_decay
-from .cost import gradients_per_velocity
-from .flow import AbstractFlow
+from .flow import AbstractFlow, Traits
 from .gradient import Gradient, gradient
 from .modified import ModifiedGradient, modified_gradient
 from .momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
@@ -21,13 +20,13 @@ __all__ = [
     "Sign",
     "Stage",
     "Staged",
+    "Traits",
     "Variational",
     "WithTangents",
     "adam",
     "clipped",
     "frozen",
     "gradient",
-    "gradients_per_velocity",
     "heavy_ball",
     "heavy_ball_friction",
     "heavy_ball_step",

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from .. import _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow, descent_rate
+from .flow import AbstractFlow, Traits, descent_rate
 
 
 class Averages(eqx.Module):
@@ -33,7 +33,7 @@ class Adaptive(AbstractFlow):
     and τ2. `epsilon`: ε.
     """
 
-    rotates: ClassVar[bool] = False
+    traits: ClassVar[Traits] = Traits()
     first: float | None
     second: float
     epsilon: float
@@ -116,7 +116,7 @@ def memory(learning_rate: float, decay: float) -> float:
 class Sign(AbstractFlow):
     """θ' = -∇risk / √((∇risk)² + ε²), entry by entry. The energy is the risk."""
 
-    rotates: ClassVar[bool] = False
+    traits: ClassVar[Traits] = Traits()
     epsilon: float
 
     def init(self, problem: Problem) -> PyTree:

@@ -1,8 +1,9 @@
 """Flows made of other flows: the parameters' velocity, adjusted."""
 
+import abc
+import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -12,9 +13,21 @@ from jaxtyping import PyTree
 from .. import _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow, descent_rate
+from .flow import AbstractFlow, Traits, descent_rate
 from .gradient import Gradient
 from .leaves import by_leaf, weights
+
+
+class AbstractAdjustment(eqx.Module):
+    """`(parameters, velocity) -> velocity`, pure, and what it leaves of a flow's traits."""
+
+    @abc.abstractmethod
+    def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
+        """The adjusted velocity."""
+
+    @abc.abstractmethod
+    def traits(self, base: Traits) -> Traits:
+        """Of the adjusted flow, from those of the flow that is adjusted."""
 
 
 class Adjusted(AbstractFlow):
@@ -22,12 +35,15 @@ class Adjusted(AbstractFlow):
 
     The energy is the risk, whatever the base's is.
 
-    **Fields:** `adjust`: `(parameters, velocity) -> velocity`, pure.
+    **Fields:** `adjust`: how the velocity is adjusted.
     """
 
-    rotates: ClassVar[bool] = False
     base: AbstractFlow
-    adjust: Callable[[Parameters, Parameters], Parameters]
+    adjust: AbstractAdjustment
+
+    @property
+    def traits(self) -> Traits:
+        return self.adjust.traits(self.base.traits)
 
     def init(self, problem: Problem) -> PyTree:
         return self.base.init(problem)
@@ -45,36 +61,63 @@ class Adjusted(AbstractFlow):
         return problem.risk(self.base.parameters(state))
 
 
-class _Decay(eqx.Module):
+class _Decay(AbstractAdjustment):
     strength: float
+
+    def traits(self, base: Traits) -> Traits:
+        # Orthogonally equivariant it is; but the reductions also rely on W moving along a alone, and the decay shrinks
+        # the rest of W. The decay adds a multiple of the identity to the Jacobian.
+        return dataclasses.replace(base, equivariant=False, conserves=False)
 
     def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
         return jax.tree.map(lambda v, x: v - self.strength * x, velocity, here)
 
 
-class _Clip(eqx.Module):
+def _rescaled(base: Traits) -> Traits:
+    """Of a flow at another speed: the same path. With a symmetric Jacobian H the new one is P H with P symmetric and
+    not negative, so that its eigenvalues stay real."""
+    return dataclasses.replace(base, symmetric=False, real_spectrum=base.symmetric)
+
+
+class _Clip(AbstractAdjustment):
     limit: float
+
+    def traits(self, base: Traits) -> Traits:
+        return _rescaled(base)
 
     def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
         return _tree.scale(self.limit / jnp.maximum(_tree.norm(velocity), self.limit), velocity)
 
 
-class _Normalise(eqx.Module):
+class _Normalise(AbstractAdjustment):
     epsilon: float
+
+    def traits(self, base: Traits) -> Traits:
+        return _rescaled(base)
 
     def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
         return _tree.scale(1 / jnp.sqrt(_tree.dot(velocity, velocity) + self.epsilon**2), velocity)
 
 
-class _Scale(eqx.Module):
+class _Scale(AbstractAdjustment):
     rates: tuple[tuple[str, float], ...] = eqx.field(static=True)
+
+    def traits(self, base: Traits) -> Traits:
+        # Arrays at rest (rate 0) leave the Jacobian of those that move as it is; D H with D >= 0 has real eigenvalues.
+        selects = all(rate in (0.0, 1.0) for _, rate in self.rates)
+        return dataclasses.replace(
+            base, equivariant=False, conserves=False, symmetric=base.symmetric and selects, real_spectrum=base.symmetric
+        )
 
     def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
         return by_leaf(jnp.multiply, weights(here, dict(self.rates)), velocity)
 
 
-class _Project(eqx.Module):
+class _Project(AbstractAdjustment):
     names: tuple[str, ...] | None = eqx.field(static=True)
+
+    def traits(self, base: Traits) -> Traits:
+        return Traits(gradients=base.gradients)
 
     def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
         names = _tree.paths(here) if self.names is None else self.names

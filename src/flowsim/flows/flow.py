@@ -1,6 +1,7 @@
 """What a flow is: a vector field on a state that carries the parameters."""
 
 import abc
+import dataclasses
 
 import equinox as eqx
 from jaxtyping import PyTree
@@ -10,17 +11,38 @@ from .._types import Parameters, Scalar
 from ..problem import Problem
 
 
+@dataclasses.dataclass(frozen=True)
+class Traits:
+    """What the rest of flowsim may rely on of a flow. The defaults claim nothing, and hold for any flow.
+
+    **Fields:**
+
+    - `equivariant`: orthogonally equivariant: the same in every system of orthonormal coordinates of a subspace that
+      holds the start and all gradients, so that the exact reductions hold for it.
+    - `symmetric`: the Jacobian of the velocity is symmetric (where the problem has no metric of its own), on all
+      vectors that the velocity takes; `exponential` needs it.
+    - `real_spectrum`: its eigenvalues are real, at least; the stabilised methods need it.
+    - `conserves`: the invariants of the gradient flow are conserved.
+    - `gradients`: gradients in one velocity, a Hessian-vector product counted as two.
+    """
+
+    equivariant: bool = False
+    symmetric: bool = False
+    real_spectrum: bool = False
+    conserves: bool = False
+    gradients: int = 1
+
+
 class AbstractFlow(eqx.Module):
     """dz/dt = velocity(problem, t, z), with a quantity that the flow dissipates.
 
     The loop integrates the dissipation beside the state, so that every run can check its energy identity
     energy(z(0)) - energy(z(t)) = ∫ dissipation dt.
 
-    **Fields:** `rotates`: is the flow the same in every system of orthonormal coordinates of a subspace that holds
-    the start and all gradients? Then the exact reductions hold for it, else it runs in the user's own coordinates.
+    **Fields:** `traits`: what may be relied on; `Traits()` claims nothing.
     """
 
-    rotates: eqx.AbstractClassVar[bool]
+    traits: eqx.AbstractVar[Traits]
 
     @abc.abstractmethod
     def init(self, problem: Problem) -> PyTree:

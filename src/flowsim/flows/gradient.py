@@ -6,13 +6,13 @@ from jaxtyping import PyTree
 
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow
+from .flow import AbstractFlow, Traits
 
 
 class Gradient(AbstractFlow):
     """dθ/dt = -∇risk(θ), for all parameters together. The state is θ; the energy is the risk."""
 
-    rotates: ClassVar[bool] = True
+    traits: ClassVar[Traits] = Traits(equivariant=True, symmetric=True, real_spectrum=True, conserves=True)
 
     def init(self, problem: Problem) -> PyTree:
         return problem.parameters

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 from .. import _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow
+from .flow import AbstractFlow, Traits
 
 
 class ModifiedGradient(AbstractFlow):
@@ -22,7 +22,7 @@ class ModifiedGradient(AbstractFlow):
     # Where the start and all gradients lie in a subspace, so do the Hessian's images of its vectors, which are
     # differences of gradients; in orthonormal coordinates of it the velocity is the same formula. The Gram system has
     # other coordinates, in which ‖∇risk‖² would need the metric.
-    rotates: ClassVar[bool] = True
+    traits: ClassVar[Traits] = Traits(equivariant=True, symmetric=True, real_spectrum=True, gradients=3)
     step: Float[Array, ""]
 
     def init(self, problem: Problem) -> PyTree:

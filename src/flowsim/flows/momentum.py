@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from .. import _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow
+from .flow import AbstractFlow, Traits
 
 
 class Moving(eqx.Module):
@@ -27,7 +27,7 @@ class Momentum(AbstractFlow):
     **Fields:** `friction`: γ. `vanishing`: r. `kick`: θ'(0) = -kick ∇risk(θ(0)).
     """
 
-    rotates: ClassVar[bool] = True
+    traits: ClassVar[Traits] = Traits(equivariant=True)
     friction: float
     vanishing: float = 0.0
     kick: float = 0.0

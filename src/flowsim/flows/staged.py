@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ from jaxtyping import PyTree
 
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow, descent_rate
+from .flow import AbstractFlow, Traits, descent_rate
 from .gradient import Gradient
 from .leaves import by_leaf, weights
 
@@ -37,9 +36,13 @@ class InStage(eqx.Module):
 class Staged(AbstractFlow):
     """`base`, with arrays that move or rest by the stage. The energy is the risk. See `staged`."""
 
-    rotates: ClassVar[bool] = False
     base: AbstractFlow
     stages: tuple[Stage, ...] = eqx.field(static=True)
+
+    @property
+    def traits(self) -> Traits:
+        """Arrays that rest leave the Jacobian of those that move as it is; names of arrays are no coordinates."""
+        return dataclasses.replace(self.base.traits, equivariant=False, conserves=False)
 
     def init(self, problem: Problem) -> PyTree:
         flow = self.base.init(problem)

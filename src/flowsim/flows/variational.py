@@ -1,7 +1,5 @@
 """The flow of a state and of its derivatives: z' = v(z, ε), δz' = ∂v/∂z δz + ∂v/∂ε."""
 
-from typing import ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,7 +7,7 @@ from jaxtyping import PyTree
 
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow
+from .flow import AbstractFlow, Traits
 
 
 class Change(eqx.Module):
@@ -39,10 +37,16 @@ class Variational(AbstractFlow):
     **Fields:** `change`: derivatives by ε of the problem that the loop integrates, and of its lift.
     """
 
-    # The family is reduced first, with the derivatives of its bases: what is left is the reduced flow's own tangent.
-    rotates: ClassVar[bool] = True
     base: AbstractFlow
     change: Change
+
+    @property
+    def traits(self) -> Traits:
+        """The family is reduced first, with the derivatives of its bases: what is left is the reduced flow's own
+        tangent. The Jacobian is block triangular with the base's on its diagonal, so it has the base's spectrum."""
+        base = self.base.traits
+        gradients = base.gradients * (1 + 2 * self.change.directions)
+        return Traits(equivariant=True, real_spectrum=base.real_spectrum, gradients=gradients)
 
     def init(self, problem: Problem) -> PyTree:
         def along(change):

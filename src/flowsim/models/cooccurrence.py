@@ -1,5 +1,6 @@
 """The paper's transformer (Equation 1), with every parameter of it."""
 
+import dataclasses
 import math
 from typing import Any, Literal
 
@@ -74,6 +75,14 @@ class CooccurrenceTransformer(AbstractWordModel):
     def trainable(self) -> Any:
         frozen = jax.tree.map(lambda _: False, self)
         return eqx.tree_at(lambda m: (m.W, m.W_V, m.W_K, m.W_Q), frozen, (True,) * 4)
+
+    def evaluated_by(self, evaluation: Literal["vocabulary", "sample"]) -> "CooccurrenceTransformer":
+        """The same model, with its scores formed in the other way."""
+        new = object.__new__(type(self))
+        for field in dataclasses.fields(self):
+            object.__setattr__(new, field.name, getattr(self, field.name))
+        object.__setattr__(new, "evaluation", evaluation)
+        return new
 
     def readout(self) -> Float[Array, "width"]:
         """u = Wᵀa."""

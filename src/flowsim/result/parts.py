@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import flows
 from .._jit import light
 from ..records import Crossing, EventRecord, SolverRecord, Variable
 from ..simulation import Carry, History, Plan, Prepared
@@ -47,7 +46,7 @@ def variables(plan: Plan, rows: Mapping[str, np.ndarray]) -> dict[str, Variable]
 
 def cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
     """What the integration cost."""
-    settings, price = prepared.settings, flows.gradients_per_velocity(prepared.plan.flow)
+    settings, price = prepared.settings, prepared.plan.flow.traits.gradients
     return SolverRecord(
         kind=prepared.plan.method.kind,
         rtol=settings.rtol,

@@ -171,7 +171,7 @@ def _lifted(lift: Any, change: Any, here: PyTree, moved: PyTree) -> PyTree:
 
 def _name(base: flows.AbstractFlow, reduction: str) -> str:
     """The reduction by name, as far as it is exact for the base flow."""
-    if isinstance(base, flows.Gradient) or (base.rotates and reduction != "gram"):
+    if isinstance(base, flows.Gradient) or (base.traits.equivariant and reduction != "gram"):
         return reduction
     if reduction not in ("auto", "none"):
         raise ValueError(f"reduction {reduction} is not exact for {type(base).__name__}; use auto or none.")

@@ -1,21 +1,21 @@
 """All that is decided before the loop: the reduced problem, its plan, and how it is marched."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import _tree, flows, probes, reductions, saving, solvers
+from .. import _checks, _tree, flows, probes, reductions, saving, solvers
 from ..events import Event
 from ..moment import Lift
 from ..probes import Probe
 from ..problem import Problem
 from ..reductions import Reduction
-from ..solver_names import SYMMETRIC
+from ..solver_names import BY_KIND, DEFAULT_TOLERANCES, SYMMETRIC
 from ..solvers import Method
+from .arguments import as_events, as_flow, as_probes, as_problem, check_measured, check_start
 from .carry import Clock, Plan
 from .history import History
 from .march import March
@@ -27,16 +27,46 @@ _WORK = 2e7  # parameters × steps of one chunk: about a second, so that progres
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Numbers that decide how a flow is integrated."""
+    """Numbers that decide how a flow is integrated.
+
+    **Fields:** `rtol`, `atol`: None for those that suit the precision of the parameters. `certificate`: `solver` or
+    `gram`, which evidence a certificate is made from. `t0`: the clock at the start.
+    """
 
     t1: float
     solver: str = "auto"
-    rtol: float = 1e-8
-    atol: float = 1e-10
+    rtol: float | None = None
+    atol: float | None = None
     step: float | None = None
     max_steps: int = 1_000_000
-    certificate: str = "solver"  # or "gram": which evidence a certificate is made from
-    t0: float = 0.0  # the clock at the start
+    certificate: str = "solver"
+    t0: float = 0.0
+
+    def checked(self, dtype: Any, *, named: bool = True) -> "Settings":
+        """With the tolerances of a precision where none are given.
+
+        **Arguments:** `named`: is the solver one of flowsim's, by its name?
+
+        **Raises:** `ValueError`, `TypeError`.
+        """
+        rtol, atol = DEFAULT_TOLERANCES[_checks.choice("precision", np.dtype(dtype).name, DEFAULT_TOLERANCES)]
+        if named:
+            _checks.choice("solver", self.solver, ("auto", *BY_KIND))
+        _checks.choice("certificate", self.certificate, ("solver", "gram"))
+        return dataclasses.replace(
+            self,
+            t1=self._end(),
+            rtol=rtol if self.rtol is None else _checks.positive("rtol", self.rtol),
+            atol=atol if self.atol is None else _checks.positive("atol", self.atol),
+            step=None if self.step is None else _checks.positive("step", self.step),
+            max_steps=_checks.count("max_steps", self.max_steps),
+        )
+
+    def _end(self) -> float:
+        t1 = _checks.positive("t1", self.t1)
+        if t1 <= self.t0:
+            raise ValueError(f"t1 must be later than t0 = {self.t0:g} and finite, got {t1:g}.")
+        return t1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +100,8 @@ def prepare(
     problem: Problem,
     settings: Settings,
     *,
-    events: Sequence[Event] = (),
-    user_probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
+    events: Sequence[Event | str] = (),
+    user_probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] = (),
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
@@ -86,26 +116,22 @@ def prepare(
 
     **Raises:** as `simulate` does.
     """
-    if not (math.isfinite(settings.t1) and settings.t1 > settings.t0):
-        least = "0" if settings.t0 == 0 else f"t0 = {settings.t0:g}"
-        raise ValueError(f"t1 must be > {least} and finite, got {settings.t1}.")
-    flow = flows.gradient() if flow is None else flow
+    problem, flow, watched = as_problem(problem), as_flow(flow), as_events(events)
+    dtype = _tree.dtype(problem.parameters)
+    settings = settings.checked(dtype, named=method is None)
     if initial is not None and reduction not in ("auto", "none"):
         raise ValueError(f"a run from a flow's state has no reductions; use auto or none, not {reduction}.")
     reduction = reduction if initial is None else "none"
     smaller = _reduced(problem, reduction, flow, settings)
-    dtype = _tree.dtype(smaller.problem.parameters)
     times = _save_times(save_times, settings)
-    chosen = probes.standard(smaller.problem) + tuple(probes.user(k, f) for k, f in (user_probes or {}).items())
-    _check_names("probe", [probe.name for probe in chosen])
-    _check_names("event", [event.name for event in events])
-    _check_stages(flow, [event.name for event in events])
+    chosen = probes.standard(smaller.problem) + as_probes(user_probes)
+    _check_stages(flow, [event.name for event in watched])
     plan = Plan(
         problem=smaller.problem,
         flow=flow,
         lift=Lift(problem, smaller.lift, smaller.recoverable),
         method=_named_method(settings, dtype) if method is None else method(dtype),
-        events=tuple(events),
+        events=watched,
         probes=chosen,
         saves=Clock.at(times, dtype),
         end=Clock.at(settings.t1, dtype),
@@ -116,6 +142,8 @@ def prepare(
     if settings.solver in SYMMETRIC and not _symmetric(flow, smaller.problem):
         what = "the Gram system" if smaller.problem.metric is not None else type(flow).__name__
         raise ValueError(f"{settings.solver} needs a symmetric Jacobian, which {what} has not: use stabilized.")
+    check_measured(plan)
+    check_start(problem, smaller)
     size = _tree.size(smaller.problem.parameters)
     return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
 
@@ -161,21 +189,16 @@ def with_tolerance(prepared: Prepared, rtol: float, atol: float) -> Prepared:
 
 
 def _for_stiff(settings: Settings, plan: Plan) -> Method | None:
-    """The method that `auto` turns to where the flow is stiff. Only a gradient flow's spectrum is known to be real."""
-    if settings.solver != "auto" or settings.step is not None or not _real(plan.flow):
+    """The method that `auto` turns to where the flow is stiff, if the spectrum of its Jacobian is known to be real."""
+    if settings.solver != "auto" or settings.step is not None or not plan.flow.traits.real_spectrum:
         return None
     kind = solvers.choose_stabilised(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem))
     return solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=plan.end.high.dtype)
 
 
-def _real(flow: flows.AbstractFlow) -> bool:
-    """Is the spectrum of the velocity's Jacobian known to be real? That of tangents is the flow's own once more."""
-    return isinstance(flow.base if isinstance(flow, flows.Variational) else flow, flows.Gradient)
-
-
 def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:
     """Is the velocity the gradient of something, so that its Jacobian is symmetric?"""
-    return isinstance(flow, flows.Gradient | flows.ModifiedGradient) and problem.metric is None
+    return flow.traits.symmetric and problem.metric is None
 
 
 def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Settings) -> Reduction:
@@ -184,18 +207,14 @@ def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Se
         return reductions.reduce(problem, name)
     kind = type(flow).__name__
     if "gram" in (name, settings.certificate):
-        raise ValueError(f"the Gram system is one of the gradient flow; it is none of {kind}: use another.")
-    if flow.rotates:
+        raise ValueError(f"the Gram system is that of the gradient flow, and {kind} is another: use auto or none.")
+    if flow.traits.equivariant:
         return reductions.reduce(problem, name)
+    why = f"{kind} is not orthogonally equivariant, or moves what the exact reductions hold fixed"
+    _checks.choice("reduction", name, reductions.NAMES)
     if name not in ("auto", "none"):
-        raise ValueError(f"{kind} has no exact reductions, as it tells coordinates apart; use auto or none.")
-    return reductions.identity(problem, f"{kind} tells coordinates apart")
-
-
-def _check_names(what, names):
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
+        raise ValueError(f"the reduction {name} does not apply: {why}; use auto or none.")
+    return reductions.identity(problem, why)
 
 
 def _check_stages(flow, events):

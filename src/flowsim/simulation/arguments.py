@@ -1,0 +1,166 @@
+"""The entrance: what `simulate` and `prepare` are given becomes what a plan holds, or is refused in a sentence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from .. import _checks, _tree, events, flows, probes
+from .._jit import light
+from ..events import Event
+from ..moment import Moment
+from ..probes import Probe
+from ..problem import Problem
+from ..reductions import Reduction
+from .carry import Plan
+
+EVENTS: Mapping[str, Callable[[], Event]] = {
+    "phase1_end": events.phase1_end,
+    "common_word_turns": events.common_word_turns,
+}
+"""Events that need no number, by the names that an experiment file gives them."""
+
+PROBES: Mapping[str, Callable[[], Probe]] = {"sharpness": probes.sharpness, "margins": probes.margins}
+
+
+def as_problem(problem: Any) -> Problem:
+    """**Raises:** `TypeError` for anything but a problem, and for one whose arrays are traced."""
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            f"problem must be a flowsim.Problem, got {_checks.described(problem)}: make one by flowsim.Problem(model, "
+            "task) or flowsim.Problem.from_loss(loss, parameters)."
+        )
+    _checks.not_traced("the problem", problem.parameters)
+    return problem
+
+
+def as_events(given: Any) -> tuple[Event, ...]:
+    """Events, some perhaps by name; one alone stands for a list of one. **Raises:** `TypeError`, `ValueError`."""
+    given = (given,) if isinstance(given, Event | str) else given
+    if not isinstance(given, Sequence):
+        raise TypeError(f"events must be a list of flowsim.events, got {_checks.described(given)}.")
+    found = tuple(_event(one) for one in given)
+    _distinct("event", [event.name for event in found])
+    return found
+
+
+def _event(given: Any) -> Event:
+    if isinstance(given, Event):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(
+            f"an event must be one of flowsim.events, got {_checks.described(given)}: a condition of your own is "
+            "flowsim.events.crossing(name, function)."
+        )
+    if given not in EVENTS and given in events.__all__:
+        raise ValueError(f"the event {given!r} needs its arguments: write flowsim.events.{given}(…).")
+    return EVENTS[_checks.choice("event", given, EVENTS, more=", or an object of flowsim.events")]()
+
+
+def as_probes(given: Any) -> tuple[Probe, ...]:
+    """Probes: name -> function or probe, or a list of flowsim's own, some perhaps by name.
+
+    **Raises:** `TypeError`, `ValueError`.
+    """
+    if isinstance(given, Mapping):
+        return tuple(probes.user(name, function) for name, function in given.items())
+    given = (given,) if isinstance(given, Probe | str) else given
+    if not isinstance(given, Sequence):
+        raise TypeError(f"probes must be a dictionary name -> function, got {_checks.described(given)}.")
+    return tuple(_probe(one) for one in given)
+
+
+def _probe(given: Any) -> Probe:
+    if isinstance(given, Probe):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(
+            f"a probe in a list must be one of flowsim.probes, got {_checks.described(given)}: a function of your own "
+            'needs a name, as in probes={"norm": function}.'
+        )
+    return PROBES[_checks.choice("probe", given, PROBES, more=", or an object of flowsim.probes")]()
+
+
+def as_flow(flow: Any) -> flows.AbstractFlow:
+    """A flow; the gradient flow by default. **Raises:** `TypeError`."""
+    if flow is None or flow == "gradient":
+        return flows.gradient()
+    if not isinstance(flow, flows.AbstractFlow):
+        raise TypeError(f"flow must be one of flowsim.flows, such as flowsim.flows.momentum(friction=1.0), got "
+                        f"{_checks.described(flow)}.")  # fmt: skip
+    return flow
+
+
+def check_measured(plan: Plan) -> None:
+    """Every event and every probe can be evaluated at the start. Shapes only: nothing is computed.
+
+    **Raises:** `ValueError` or `TypeError` with its name and what went wrong.
+    """
+    _distinct("probe", [probe.name for probe in plan.probes])
+    zero = jnp.zeros((), plan.end.high.dtype)
+    here = Moment(plan.problem, zero, plan.flow.parameters(plan.flow.init(plan.problem)), plan.lift)
+    for event in plan.events:
+        _shape(f"event {event.name}", event.parts, here)
+    for probe in plan.probes:
+        _shape(f"probe {probe.name}", probe.measure, here)
+
+
+def _shape(what: str, function: Callable, here: Moment) -> None:
+    try:
+        eqx.filter_eval_shape(function, here)
+    except Exception as error:
+        reason = (str(error).strip().split("\n")[0] or "no message").removeprefix(f"{what} ")
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what} cannot be evaluated at the start of this problem: {reason}") from error
+
+
+def check_start(original: Problem, reduction: Reduction) -> None:
+    """The risk and its gradient are finite at the start, and the reduced problem has the same ones.
+
+    A reduction is derived by hand for a model; one evaluation shows that it is this problem's.
+
+    **Raises:** `ValueError` for a start at which there is no flow; `RuntimeError` for a reduction that is not exact.
+    """
+    finite, same = jax.device_get(_start(original, reduction))
+    if not finite:
+        raise ValueError(
+            "the risk or its gradient is not finite (NaN or infinite) at the start: check the initial parameters, and "
+            "the loss where it takes a logarithm, a root or a quotient."
+        )
+    if not same:
+        raise RuntimeError(
+            f"the reduction {reduction.name} does not have this problem's risk and gradient at the start, so it is not "
+            "exact here: use reduction='none', and please report the model."
+        )
+
+
+@light
+def _start(original: Problem, reduction: Reduction) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
+    small = reduction.problem
+    risk, (_, rate) = small.risk(small.parameters), small.velocity(small.parameters)
+    finite = jnp.isfinite(risk) & jnp.isfinite(rate)
+    if reduction.name == "none":
+        return finite, jnp.ones((), bool)
+    whole = original.evaluated_by_sample()
+    tolerance = 1e3 * jnp.finfo(risk.dtype).eps
+    there, (velocity, fall) = whole.risk(whole.parameters), whole.velocity(whole.parameters)
+    same = _near(risk, there, tolerance) & _near(rate, fall, tolerance)
+    if reduction.recoverable and reduction.lift is not None:
+        lifted = jax.jvp(reduction.lift, (small.parameters,), (small.velocity(small.parameters)[0],))[1]
+        apart = _tree.norm(_tree.subtract(*map(jax.tree.leaves, (lifted, velocity))))
+        same &= apart <= tolerance * (_tree.norm(velocity) + jnp.finfo(risk.dtype).tiny)
+    return finite, same | ~finite
+
+
+def _near(x: Array, y: Array, tolerance: Array | float) -> Bool[Array, ""]:
+    return jnp.abs(x - y) <= tolerance * (jnp.abs(x) + jnp.abs(y)) + np.finfo(x.dtype).tiny
+
+
+def _distinct(what: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two {what}s are named {twice[0]!r}: every {what} needs a name of its own.")
