@@ -77,8 +77,7 @@ class Problem(eqx.Module):
         """
         if not callable(loss):
             raise TypeError(f"the loss must be a function of the parameters, got {_checks.described(loss)}.")
-        tree = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, parameters)
-        tree = jax.tree.map(lambda x: jnp.asarray(x) if _is_inexact(x) else x, tree)
+        tree = jax.tree.map(_as_array, parameters)
         problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array if trainable is None else trainable)
         value = _evaluated("the loss", lambda p: loss(problem.model(p)), problem.parameters)
         if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
@@ -167,15 +166,17 @@ class Problem(eqx.Module):
         return self.task is not None and isinstance(self.remainder, AbstractWordModel)
 
 
+def _as_array(leaf: Any) -> Any:
+    """Floats and NumPy's arrays as JAX's; the rest of a pytree as it is."""
+    if eqx.is_array(leaf):
+        return leaf
+    return jnp.asarray(leaf) if isinstance(leaf, float) or eqx.is_inexact_array_like(leaf) else leaf
+
+
 def _embed(model, embedding):
     if not isinstance(model, AbstractWordModel):
         raise ValueError(f"the task has an embedding matrix, but {type(model).__name__} takes none.")
     return eqx.tree_at(lambda m: m.embedding, model, embedding, is_leaf=lambda x: x is None)
-
-
-def _is_inexact(x: Any) -> bool:
-    # Equinox asks a tracer for `__jax_array__`, which is None there.
-    return eqx.is_inexact_array(x) or (not _checks.is_traced(x) and eqx.is_inexact_array_like(x))
 
 
 def _weights(weights: Any, task: Task | None, dtype: Any) -> Float[Array, "samples"]:
@@ -205,13 +206,10 @@ def _check_kinds(model: Any, task: Any) -> None:
 def _check_fit(model: Callable, task: Task, loss: Callable) -> None:
     """Can the model read a sample of the task, and the loss compare its prediction with a label? Shapes only."""
     known = getattr(model, "vocabulary", None)
-    if (
-        isinstance(known, int)
-        and task.vocabulary != known
-        and not (task.embedding is None and 0 < task.vocabulary < known)
-    ):
+    if isinstance(known, int) and known < task.vocabulary:  # an index beyond an array would be clamped to its end
         raise ValueError(
-            f"the model's vocabulary is {known} and the task's {task.vocabulary}: make both with the same vocabulary."
+            f"the model's vocabulary of {known} words is smaller than the task's of {task.vocabulary}: make the model "
+            f"with vocabulary={task.vocabulary}."
         )
     sample, label = (jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in (task.tokens, task.labels))
     prediction = _evaluated(f"the model, on one sample of the task ({_checks.described(sample)}),", model, sample)
@@ -221,7 +219,7 @@ def _check_fit(model: Callable, task: Task, loss: Callable) -> None:
         raise ValueError(
             f"the model's prediction must be one number where labels are ±1, got {_checks.described(prediction)}."
         )
-    if task.target == "word" and prediction.shape[:-1] != label.shape:
+    if task.target == "word" and (prediction.ndim == 0 or prediction.shape[:-1] != label.shape):
         raise ValueError(
             f"the model's prediction must be logits of shape {(*label.shape, task.vocabulary)} where labels are words, "
             f"got shape {prediction.shape}; for labels ±1 use target='sign'."

@@ -1,0 +1,170 @@
+"""A user's mistakes: each an expression that must be refused in one sentence. `python -m tests.mistakes` prints JSON.
+
+They run in a process of their own, as users run flowsim: without the shape checks that the tests switch on.
+"""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import flowsim
+from flowsim import events, flows, init, models, probes, tasks
+
+jax.config.update("jax_enable_x64", True)
+KEY = jax.random.key(0)
+PROBLEM = flowsim.Problem.from_loss(lambda p: jnp.sum(p["x"] ** 2) / 2, {"x": jnp.ones(2)})
+
+
+def words(vocabulary=9, **more):
+    return tasks.cooccurrence(**{"samples": 12, "length": 4, "vocabulary": vocabulary, "key": KEY, **more})
+
+
+def model(vocabulary=9, **more):
+    return models.CooccurrenceTransformer(**{"vocabulary": vocabulary, "width": 4, "neurons": 4, "key": KEY, **more})
+
+
+def numbers(**more):
+    return tasks.regression(**{"samples": 5, "features": 3, "outputs": 2, "key": KEY, **more})
+
+
+def run(**more):
+    return flowsim.simulate(**{"problem": PROBLEM, "t1": 0.1, **more})
+
+
+def watch(function, **more):
+    return run(events=[events.crossing("mine", function, **more)])
+
+
+def measure(function):
+    return run(probes={"mine": function})
+
+
+# name -> (what is done, a part of the sentence that must come)
+MISTAKES = {
+    "vocabulary of model below the task's": (
+        lambda: flowsim.Problem(model(5), words(9)), "vocabulary of 5 words is smaller than the task's of 9"),
+    "task that is none": (lambda: flowsim.Problem(model(), "words"), "task must be a flowsim.tasks.Task"),
+    "model that is none": (lambda: flowsim.Problem({"W": jnp.ones(3)}, words()), "Problem.from_loss"),
+    "model class": (lambda: flowsim.Problem(models.CooccurrenceTransformer, words()), "got the class"),
+    "loss misspelt": (lambda: flowsim.Problem(model(), words(), loss="logistc"), "did you mean 'logistic'"),
+    "loss that is a number": (lambda: flowsim.Problem(model(), words(), loss=2.0), "loss must be one of"),
+    "loss of one argument": (lambda: flowsim.Problem(model(), words(), loss=lambda f: f), "the loss, on a prediction"),
+    "loss that returns words": (lambda: flowsim.Problem(model(), words(), loss=lambda f, y: "a"), "loss"),
+    "cross-entropy of a scalar model": (
+        lambda: flowsim.Problem(model(), words(), loss="cross_entropy"), "the loss, on a prediction"),
+    "word labels, one prediction": (
+        lambda: flowsim.Problem(model(), tasks.from_arrays(np.zeros((2, 4), int), [3, 5], vocabulary=9)),
+        "logits of shape"),
+    "numbers of another shape": (
+        lambda: flowsim.Problem(models.DeepLinear(sizes=(3, 4, 1), key=KEY), numbers(), loss="squared"),
+        "has shape (1,) and a label (2,)"),
+    "inputs of another size": (
+        lambda: flowsim.Problem(models.DeepLinear(sizes=(7, 4, 2), key=KEY), numbers(), loss="squared"),
+        "the model, on one sample of the task"),
+    "two numbers where labels are ±1": (
+        lambda: flowsim.Problem(models.DeepLinear(sizes=(3, 2), key=KEY), tasks.from_arrays(np.ones((2, 3)), [1, -1])),
+        "must be one number"),
+    "nothing to train": (lambda: flowsim.Problem.from_loss(lambda p: p * 1.0, 3), "write 1.0 for 1"),
+    "integer parameters": (
+        lambda: flowsim.Problem.from_loss(lambda p: jnp.sum(p) * 1.0, jnp.arange(3)), "floating-point array"),
+    "complex parameters": (
+        lambda: flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.abs(p)), jnp.ones(2) * 1j), "split complex numbers"),
+    "loss that is no function": (lambda: flowsim.Problem.from_loss(3.0, jnp.ones(2)), "must be a function"),
+    "loss of a vector": (lambda: flowsim.Problem.from_loss(lambda p: p, jnp.ones(2)), "must return a real scalar"),
+    "loss that returns None": (lambda: flowsim.Problem.from_loss(lambda p: None, jnp.ones(2)), "a real scalar"),
+    "loss with a misspelt leaf": (
+        lambda: flowsim.Problem.from_loss(lambda p: p["y"], {"x": jnp.ones(2)}), "the loss could not be evaluated"),
+    "risk that is not a number": (
+        lambda: run(problem=flowsim.Problem.from_loss(lambda p: jnp.log(p).sum(), -jnp.ones(3))), "not finite"),
+    "risk that is infinite": (
+        lambda: run(problem=flowsim.Problem.from_loss(lambda p: jnp.sum(1 / p), jnp.zeros(3))), "not finite"),
+    "numbers as signs": (
+        lambda: tasks.Task(jnp.ones((2, 3)), jnp.array([0.3, 2.0]), None, None, 0), "target='value'"),
+    "labels 0 and 1": (lambda: tasks.from_arrays(np.zeros((2, 3), int), [0, 1], vocabulary=3), "2 * labels - 1"),
+    "label for each but one": (lambda: tasks.from_arrays(np.ones((3, 2)), [1, -1]), "one row a sample"),
+    "tokens beyond the vocabulary": (
+        lambda: tasks.from_arrays(np.array([[0, 3]]), [1], vocabulary=3), "tokens must lie in [0, 3)"),
+    "tokens that are numbers": (lambda: tasks.from_arrays(np.array([[0.5, 1]]), [1], vocabulary=3), "must be integers"),
+    "inputs that are not numbers": (lambda: tasks.from_arrays(np.array([[np.nan, 1]]), [1]), "NaN"),
+    "groups without a name": (
+        lambda: tasks.from_arrays(np.ones((2, 2)), [1, -1], groups=np.array([0, 7])), "`group_names`"),
+    "target that is none": (lambda: tasks.from_arrays(np.ones((2, 2)), [1, -1], target="sing"), "did you mean 'sign'"),
+    "int for a key, task": (lambda: words(key=0), "write jax.random.key(0)"),
+    "int for a key, regression": (lambda: numbers(key=7), "write jax.random.key(7)"),
+    "int for a key, model": (lambda: model(key=3), "write jax.random.key(3)"),
+    "int for a key, initialiser": (lambda: init.kaiming_normal()(model(), key=1), "write jax.random.key(1)"),
+    "width of 0": (lambda: model(width=0), "width must be a whole number >= 1"),
+    "width of 1.5": (lambda: model(width=1.5), "width must be a whole number >= 1"),
+    "negative scale": (lambda: init.gaussian(sigma0=-1.0, sigma1=1.0), "sigma0 must be >= 0"),
+    "start of another model": (
+        lambda: init.gaussian(sigma0=1.0, sigma1=1.0)(models.DeepLinear(sizes=(3, 2), key=KEY), key=KEY),
+        "use kaiming_uniform"),
+    "activation misspelt": (
+        lambda: models.MLP(sizes=(3, 2), activation="gleu", key=KEY), "did you mean 'gelu'"),
+    "model for a problem": (lambda: run(problem=model()), "problem must be a flowsim.Problem"),
+    "negative end": (lambda: run(t1=-1.0), "t1 must be > 0"),
+    "end that is not a number": (lambda: run(t1=float("nan")), "t1 must be > 0 and finite"),
+    "end that is a string": (lambda: run(t1="10"), "t1 must be a number"),
+    "solver misspelt": (lambda: run(solver="dopri9"), "did you mean 'dopri8'"),
+    "solver that is an object": (lambda: run(solver=3), "solver must be one of"),
+    "tolerance 0": (lambda: run(rtol=0.0), "rtol must be > 0"),
+    "tolerance that is a string": (lambda: run(rtol="1e-8"), "rtol must be a number"),
+    "tolerance beyond the precision": (lambda: run(rtol=1e-17), "rtol must be at least"),
+    "euler without a step": (lambda: run(solver="euler"), "fixed step size"),
+    "negative step": (lambda: run(solver="euler", step=-0.1), "step must be > 0"),
+    "half a step": (lambda: run(max_steps=0.5), "max_steps must be a whole number"),
+    "event misspelt": (lambda: run(events=["phase1_edn"]), "did you mean 'phase1_end'"),
+    "event that needs its number": (lambda: run(events=["loss_below"]), "needs its arguments"),
+    "event that is a function": (lambda: run(events=[lambda t, p: t]), "flowsim.events.crossing(name, function)"),
+    "events that are no list": (lambda: run(events=3), "events must be a list"),
+    "event of another task": (lambda: run(events=["phase1_end"]), "event phase1_end cannot be evaluated"),
+    "event that is an array": (lambda: watch(lambda t, p: p["x"] - 0.5), "take one entry"),
+    "event that is a boolean": (lambda: watch(lambda t, p: p["x"][0] < 0.5), "crosses 0"),
+    "event that is None": (lambda: watch(lambda t, p: None), "one real number, got None"),
+    "event that is complex": (lambda: watch(lambda t, p: p["x"][0] * 1j), "signed real number"),
+    "event with a misspelt leaf": (lambda: watch(lambda t, p: p["y"][0]), "event mine cannot be evaluated"),
+    "event of one argument": (lambda: watch(lambda p: p["x"][0]), "event mine cannot be evaluated"),
+    "event without a function": (lambda: events.crossing("mine", 0.5), "must be a function (t, parameters)"),
+    "event whose name is a function": (lambda: events.crossing(lambda t, p: t, "mine"), "name must be a string"),
+    "direction misspelt": (lambda: watch(lambda t, p: t, direction="upwards"), "unknown direction"),
+    "two events of one name": (
+        lambda: run(events=[events.loss_below(0.1), events.loss_below(0.2)]), "two events are named 'loss_below'"),
+    "probes that are functions": (lambda: run(probes=[lambda p: p]), "needs a name"),
+    "probe that is no function": (lambda: measure(3.0), "probe mine must be a function"),
+    "probe that is a dictionary": (lambda: measure(lambda p: p), "write a probe for each quantity"),
+    "probe that is None": (lambda: measure(lambda p: None), "one array, got None"),
+    "probe with a misspelt leaf": (lambda: measure(lambda p: p["y"]), "probe mine cannot be evaluated"),
+    "probe of a standard name": (lambda: run(probes={"loss": lambda p: p["x"]}), "two probes are named 'loss'"),
+    "norm of what is not there": (lambda: run(probes=[probes.norm("W_K")]), "probe"),
+    "save times beyond the end": (lambda: run(save_times=[0.0, 5.0]), "save times must lie in [0, t1"),
+    "save times out of order": (lambda: run(save_times=[0.05, 0.01]), "strictly increasing"),
+    "flow by a wrong name": (lambda: run(flow="adam"), "flow must be one of flowsim.flows"),
+    "reduction misspelt": (lambda: run(reduction="rotaton"), "reduction"),
+    "reduction of another model": (lambda: run(reduction="gram"), "Use auto or none"),
+    "certificate by a wrong name": (lambda: run(certificate="yes"), "unknown certificate"),
+    "scale of what is not there": (
+        lambda: run(flow=flows.time_scales(rates={"W": 2.0})), "no trained parameter is named"),
+    "inside grad": (lambda: jax.grad(lambda s: _loss_of(s))(1.0), "flowsim.sensitivity"),
+    "inside jit": (lambda: jax.jit(_loss_of)(1.0), "flowsim.sensitivity"),
+    "inside vmap": (lambda: jax.vmap(_loss_of)(jnp.ones(2)), "flowsim.ensemble"),
+    "traced end": (lambda: jax.grad(lambda t: run(t1=t).final["loss"])(1.0), "flowsim.sensitivity"),
+}  # fmt: skip
+
+
+def _loss_of(scale):
+    return run(problem=flowsim.Problem.from_loss(lambda p: jnp.sum(p**2), scale * jnp.ones(3))).final["loss"]
+
+
+def outcome(mistake):
+    """What came of it: the error's type and text."""
+    try:
+        mistake()
+    except Exception as error:
+        return {"type": type(error).__name__, "text": str(error)}
+    return {"type": None, "text": "nothing was refused"}
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: outcome(mistake) | {"wanted": text} for name, (mistake, text) in MISTAKES.items()}))
