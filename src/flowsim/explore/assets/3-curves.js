@@ -22,7 +22,7 @@ function shown() {
 }
 
 function lines(name) {
-  const found = [], single = shown().filter((one) => one.run.series[name]).length === 1;
+  const found = [], single = shown().filter((one) => one.run.series[name] && !one.descent).length === 1;
   for (const one of shown()) {
     const series = one.run.series[name];
     if (!series) continue;
@@ -128,10 +128,11 @@ function summaryOf(name, curves) {
 
 // What the lines are. Of several runs the colours are named beside the runs, and dashes tell the entries apart.
 function legend(curves) {
-  const items = new Map(), several = new Set(curves.map((curve) => curve.run)).size > 1;
+  const items = new Map(), several = new Set(curves.filter((curve) => !curve.descent).map((curve) => curve.run)).size > 1;
   for (const curve of curves) {
     const text = several && !curve.descent ? curve.entry : curve.label;
-    if (text && !(curve.descent && several && items.has(curve.run))) items.set(curve.descent ? curve.run : text, several && !curve.descent ? { ...curve, color: theme().soft } : curve);
+    if (curve.descent) { if (!items.has(curve.run)) items.set(curve.run, several ? curve : { ...curve, color: theme().soft }); }
+    else if (text) items.set(text, several ? { ...curve, color: theme().soft } : curve);
   }
   if (items.size < 2 && !several) return [];
   return [...items].map(([text, curve]) => {
@@ -191,9 +192,9 @@ function noteOf(name) {
 
 function visibleRows(panel) {
   const range = panel.querySelector(".plot").layout.xaxis.range, log = state.x === "log", rows = [["run", "entry", "time", "value", "error"]];
-  const [low, high] = log ? range.map((value) => 10 ** value) : range;
+  const slack = 1e-9 * (range[1] - range[0]), seen = (x) => x >= range[0] - slack && x <= range[1] + slack;
   for (const curve of panel.curves) curve.x.forEach((x, i) => {
-    if (x >= low && x <= high) rows.push([curve.run, curve.entry, curve.times[i], curve.y[i], curve.error ? curve.error[i] : NaN]);
+    if (seen(log ? Math.log10(x) : x)) rows.push([curve.run, curve.entry, curve.times[i], curve.y[i], curve.error ? curve.error[i] : NaN]);
   });
   return rows;
 }

@@ -50,9 +50,10 @@ function slice(one) {
 }
 
 function drawMap(panel) {
-  const shownMaps = maps(panel.dataset.name), plot = panel.querySelector(".plot"), count = shownMaps.length, columns = Math.min(Math.max(count, 3), 4), rows = Math.ceil(count / columns);
+  const shownMaps = maps(panel.dataset.name), plot = panel.querySelector(".plot"), count = shownMaps.length, columns = count < 2 ? 1 : Math.min(Math.max(count, 3), 4), rows = Math.ceil(count / columns);
   panel.maps = shownMaps;
   panel.style.setProperty("--rows", String(rows));
+  panel.classList.toggle("wide", count > 1);
   const look = theme(), more = {}, annotations = [], figures = [];
   const [low, high] = extremes(shownMaps.flatMap((one) => extremes(data.numbers(one.series.values))));
   const size = Math.max(Math.abs(low), Math.abs(high)) || 1, signed = low < 0;

@@ -1,7 +1,7 @@
 // A sweep: two of its axes as a heat map (or one as a line), the others chosen; a click opens a member.
 function sweepPanel(sweep, number) {
   const id = (what) => `sweep-${number}-${what}`;
-  const own = { x: sweep.axes.length - 1, y: sweep.axes.length > 1 ? 0 : null, value: 0, at: sweep.axes.map(() => 0), log: false };
+  const own = { x: sweep.axes.length - 1, y: sweep.axes.length > 1 ? 0 : null, value: Math.max(0, sweep.values.findIndex((one) => one.name === "final_loss")), at: sweep.axes.map(() => 0), log: false };
   const strides = sweep.axes.map((_, i) => product(sweep.axes.slice(i + 1).map((one) => one.labels.length)));
   const flat = (at) => at.reduce((sum, place, i) => sum + place * strides[i], 0);
   const values = (k) => data.numbers(sweep.values[k].place);
@@ -12,7 +12,7 @@ function sweepPanel(sweep, number) {
     return make("label", { for: id(what) }, label + " ", select);
   };
   const axisNames = sweep.axes.map((one) => one.name), controls = make("div", { class: "controls" });
-  controls.append(choice("value", "value", sweep.values.map((one) => one.name), 0, (k) => { own.value = k; }));
+  controls.append(choice("value", "value", sweep.values.map((one) => one.name), own.value, (k) => { own.value = k; }));
   if (sweep.axes.length > 1) {
     const pick = (key, other) => (k) => { if (own[other] === k) own[other] = own[key]; own[key] = k; fill(); };
     controls.append(choice("x", "across", axisNames, own.x, pick("x", "y")), choice("y", "down", axisNames, own.y, pick("y", "x")));
