@@ -62,14 +62,16 @@ def run(
       flowsim run figure1.yaml flow.t1=1.0e6 'discrete=[]' --out long
       flowsim run figure1.yaml --dry-run
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
+      flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b flow.t1=1.0e6
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
         load_plugins(plugin or [])
         if resume is not None:
-            if experiment is not None or out is not None or force:
-                output.refuse("--resume takes the run folder alone: its experiment is in it.")
-            request = _resumed(resume)
+            changes = [*([str(experiment)] if experiment is not None else []), *(overrides or [])]
+            if out is not None or force or not all("=" in change for change in changes):
+                output.refuse("--resume takes the run folder, whose experiment is in it, and changes like flow.t1=1e6.")
+            request = _resumed(resume, changes)
         elif experiment is None:
             output.refuse("give an experiment file, or --resume DIR (`flowsim new` prints an experiment).")
         else:
@@ -92,8 +94,11 @@ def _new_folder(experiment: Experiment) -> pathlib.Path:
     return pathlib.Path("runs") / experiment.name / f"{started}-{secrets.token_hex(2)}"
 
 
-def _resumed(folder: pathlib.Path) -> Request:
-    """The request that made a run folder. Overrides are in its `resolved.yaml`, not in its `experiment.yaml`."""
+def _resumed(folder: pathlib.Path, changes: list[str]) -> Request:
+    """The request that made a run folder. Overrides are in its `resolved.yaml`, not in its `experiment.yaml`.
+
+    **Arguments:** `changes`: of a finished run that is to go on to a later `flow.t1`.
+    """
     if not folder.is_dir():
         raise refusal(Place(str(folder)), "is not a folder; --resume takes a run folder.")
     from ..experiment import folders  # loads JAX
@@ -105,7 +110,15 @@ def _resumed(folder: pathlib.Path) -> Request:
         raise refusal(Place(str(folder)), f"was made by {meta.command}: `flowsim {meta.command} --resume {folder}`.")
     source = folders.read(meta.source_folder, folder)
     resolved, given = current / "resolved.yaml", current / "experiment.yaml"
-    experiment = load_text(read_text(resolved), origin=str(resolved), folder=source)
+    experiment = load_text(read_text(resolved), origin=str(resolved), folder=source, overrides=changes)
+    if changes:
+        from ..experiment.lengthen import lengthen
+        from ..store import StoreError
+
+        try:
+            experiment = lengthen(experiment, source, folder)
+        except StoreError as error:
+            raise refusal(Place(str(folder)), f"cannot be lengthened: {error}.") from None
     return Request(experiment, read_text(given) if given.exists() else "", source, folder, resume=True)
 
 

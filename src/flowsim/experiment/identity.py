@@ -28,7 +28,13 @@ def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
 
 def inputs(experiment: Experiment, folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The files that a run reads, by the name under which the experiment or the command line knows them."""
-    return {name: folder / name for name in _referenced(experiment)} | {path.name: path for path in plugin.sources()}
+    named = {name: _file(folder / name) for name in _referenced(experiment)}
+    return named | {path.name: path for path in plugin.sources()}
+
+
+def _file(path: pathlib.Path) -> pathlib.Path:
+    """Of a run folder, what is read of it."""
+    return path / "parameters.safetensors" if path.is_dir() else path
 
 
 def _referenced(experiment: Experiment) -> list[str]:

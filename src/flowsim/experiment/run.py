@@ -15,7 +15,7 @@ from ..config.schema import Experiment
 from ..probes import coordinates
 from ..problem import Problem
 from ..records import Status
-from ..result import Result, assemble
+from ..result import Result, assemble, tightened
 from ..simulation import AbstractConsumer, Chunk, ForEach, History, Prepared
 from ..simulation import run as integrate
 from . import build, descent, ensemble_run, folders, sizes
@@ -96,18 +96,23 @@ def run_experiment(
         if experiment.seeds:
             run.segments.open_members(who)
             return _run_ensemble(experiment, member, source_folder, run, who, members, _heeding(stop, say), account)
-        consumers: list[AbstractConsumer] = [Recorder(run, who)]
+        target = getattr(experiment.solver, "target_error", None)
+        consumers: list[AbstractConsumer] = [Recorder(run, who, fresh=target is not None)]
         if progress is not None:
             consumers.append(ForEach(lambda chunk: _tell(progress, prepared, chunk)))
         consumers.append(ForEach(lambda _: stop.check()))
-        with stop.deferred():
-            history = stop.run(lambda: integrate(prepared, *consumers))
-        result = assemble(prepared, history)
+
+        def once(prepared: Prepared) -> Result:
+            with stop.deferred():
+                return assemble(prepared, stop.run(lambda: integrate(prepared, *consumers)))
+
+        result = once(prepared) if target is None else tightened(prepared, target, once)
+        store.write_continuation(run.path, result.history, who)
         account.add("compiling", result.solver.seconds_compile)
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
         summary = _write(experiment, problem, result, run, _heeding(stop, say), account)
-        return Outcome(run.home, summary, result.status.ok, Run(problem, prepared, result), account.seconds)
+        return Outcome(run.home, summary, result.status.ok, Run(problem, result.prepared, result), account.seconds)
 
 
 def _built(experiment: Experiment, source_folder: pathlib.Path, instrument):
@@ -158,12 +163,18 @@ def _run_ensemble(
 
 
 class Recorder(AbstractConsumer):
-    """Keeps a run on the disk, chunk by chunk, and takes an interrupted one up again."""
+    """Keeps a run on the disk, chunk by chunk, and takes an interrupted one up again.
 
-    def __init__(self, run: store.RunFolder, identity: store.Identity):
-        self._segments, self._identity = run.segments, identity
+    **Arguments:** `fresh`: every run begins anew, as those of a `target_error` do, which follow each other.
+    """
+
+    def __init__(self, run: store.RunFolder, identity: store.Identity, *, fresh: bool = False):
+        self._segments, self._identity, self._fresh = run.segments, identity, fresh
 
     def begin(self, prepared: Prepared, history: History) -> None:
+        if self._fresh:
+            self._segments.remove()
+            self._segments.create()
         self._segments.restore(prepared.methods, self._identity, history)
 
     def take(self, chunk: Chunk, history: History) -> Status | None:

@@ -3,6 +3,7 @@
 from .any import as_made
 from .draws import Initialiser, gaussian, kaiming_normal, kaiming_uniform, theory
 from .file import from_arrays, from_file
+from .named import from_named
 from .wrappers import balanced, scale
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "balanced",
     "from_arrays",
     "from_file",
+    "from_named",
     "gaussian",
     "kaiming_normal",
     "kaiming_uniform",

@@ -2,6 +2,7 @@
 
 from .._files import RefusedError, StoreError, write_dataset, write_json, write_text
 from .claims import claims, write_claims
+from .continuation import reopen, save_times_of, write_continuation
 from .folder import RunFolder, named_parameters
 from .load import Run, load
 from .lock import Lock
@@ -44,8 +45,11 @@ __all__ = [
     "named_parameters",
     "read_dataset",
     "read_json",
+    "reopen",
     "resumable",
+    "save_times_of",
     "write_claims",
+    "write_continuation",
     "write_dataset",
     "write_json",
     "write_text",

@@ -20,7 +20,7 @@ _NEW, _MOVING = ".new", ".moving"
 _META = "meta.json"
 _OWN = re.compile(
     r"(meta|summary|claims)\.json|(experiment|resolved)\.yaml|trajectory\.nc|parameters\.safetensors|report\.html"
-    rf"|log\.txt|{re.escape(CHECKPOINT)}|(discrete|descent)/\d{{2,}}\.nc"
+    rf"|log\.txt|continuation\.safetensors|{re.escape(CHECKPOINT)}|(discrete|descent)/\d{{2,}}\.nc"
 )
 _FIGURE = re.compile(r"figures/(?P<name>[^/]+)\.(png|pdf|gif)|figures/claims/(?P<claim>[^/]+)\.png")
 _FOLDERS = ("figures/claims", "figures", "discrete", "descent", SEGMENTS)

@@ -84,6 +84,22 @@ class FileInit(InitKind):
         return init.from_arrays(**load_weights(context.path(self.path)))
 
 
+@kind("init", "run")
+class RunInit(InitKind):
+    """Where another run ended: the parameters of its run folder."""
+
+    traits: ClassVar[Traits] = Traits(files=("path",))
+
+    path: FilePath
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+        from ...store import load
+
+        folder = context.path(self.path)
+        return init.from_named(load(folder).parameters, str(self.path))
+
+
 @kind("init", "as_made")
 class AsMade(InitKind):
     """What the model drew itself when it was made."""
