@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from . import _checks, flows, simulation
+from . import flows, simulation
 from .events import Event
 from .probes import Probe
 from .problem import Problem
 from .result import Result, assemble, started, tightened
 from .simulation import Chunk, Prepared, Settings, prepare
+from .simulation.arguments import as_problem
 
 
 def simulate(
@@ -74,7 +75,7 @@ def simulate(
     unknown names, two events or probes of one name, an event that is no real number, a risk that is not finite at the
     start. `TypeError` for arguments of another kind.
     """
-    _checks.not_traced("the problem", [problem, *_closed_over(problem.loss)])
+    problem = as_problem(problem)
     initial = None
     if start is not None:
         problem, initial = started(problem, flow, start)
@@ -99,7 +100,3 @@ def simulate(
         return tightened(prepared, target_error, integrate)
     result = integrate(prepared)
     return result.certified(result.certificate) if certificate and result.status.kind != "interrupted" else result
-
-
-def _closed_over(loss: Callable) -> list[object]:
-    return [cell.cell_contents for cell in getattr(loss, "__closure__", None) or ()]

@@ -34,7 +34,8 @@ def as_problem(problem: Any) -> Problem:
             f"problem must be a flowsim.Problem, got {_checks.described(problem)}: make one by flowsim.Problem(model, "
             "task) or flowsim.Problem.from_loss(loss, parameters)."
         )
-    _checks.not_traced("the problem", problem.parameters)
+    closed_over = [cell.cell_contents for cell in getattr(problem.loss, "__closure__", None) or ()]
+    _checks.not_traced("the problem", [problem, *closed_over])
     return problem
 
 
