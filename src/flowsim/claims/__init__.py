@@ -8,8 +8,9 @@ from .claim import Claim, Verdict, claim
 from .condition import Condition, Word, above, below, judge, positive
 from .evidence import Evidence
 from .finding import Curve, Finding, NotReachedError
-from .laws import agrees, conserved, near
+from .laws import agrees, all_of, conserved, equals, near
 from .measured import Measured
+from .oracle import scalar_flow
 from .tally import Tally, tally, wilson
 from .verdicts import Verdicts
 
@@ -27,12 +28,15 @@ __all__ = [
     "Word",
     "above",
     "agrees",
+    "all_of",
     "below",
     "claim",
     "conserved",
+    "equals",
     "judge",
     "near",
     "positive",
+    "scalar_flow",
     "tally",
     "wilson",
 ]

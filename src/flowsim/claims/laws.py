@@ -1,6 +1,7 @@
 """Curves against closed forms, and quantities that are conserved."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from .measured import Measured
 BANDS = 10.0
 """How many of the run's own error bands a curve may be from its closed form."""
 
+_ROUNDING = 32 * float(np.finfo(np.float64).eps)  # of a number that is computed from others of a given size
+
 
 def agrees(
     evidence: Evidence,
@@ -21,16 +24,17 @@ def agrees(
     *,
     bands: float = BANDS,
     resolution: float = 1e-6,
+    scale: float | None = None,
     start: float = 0.0,
     end: float = np.inf,
 ) -> Finding:
     """The curve of `name` is within `bands` of its own error bands of a closed form, at every saved time.
 
-    A run whose bands, times `bands`, exceed `resolution` of the curve's largest value cannot decide it: too close to
-    call.
+    A run whose bands, times `bands`, exceed `resolution` of the scale cannot decide it: too close to call.
 
     **Arguments:** `closed_form`: `times -> values`, in the shape of the variable, or its values at the saved times;
-    `start`, `end`: judge the saved times between the two only.
+    `scale`: the size of the numbers that the variable is computed from, whose rounding no run can do without; by
+    default the largest value of each entry; `start`, `end`: judge the saved times between the two only.
 
     **Raises:** `NotReachedError` if no time is saved between them.
     """
@@ -40,33 +44,49 @@ def agrees(
     exact = np.asarray(closed_form(time) if callable(closed_form) else closed_form, np.float64)
     if exact.shape != np.shape(curve.value):
         raise ValueError(f"the closed form of {name} has shape {exact.shape}, the curve {np.shape(curve.value)}.")
-    apart, error = np.abs(curve.value - exact), np.asarray(curve.error)
-    scale = np.max(np.abs(exact), axis=0, keepdims=True)
-    scale = np.where(scale > 0, scale, 1.0)
-    far = ~(apart <= bands * error)
-    margins = np.where(far, bands * error - apart, resolution * scale)
-    condition = Condition(margins, np.where(far, 0.0, bands * error))
+    apart, size = np.abs(curve.value - exact), _scale(exact, scale)
+    error = np.asarray(curve.error) + _ROUNDING * size
     measured = {
         f"{name}: largest distance / band": float(np.max(apart / error)),
-        f"{name}: largest distance / largest value": float(np.max(apart / scale)),
-        f"{name}: largest relative distance": _relative(apart, exact),
+        f"{name}: largest distance / scale": float(np.max(apart / size)),
+        f"{name}: largest relative distance": _relative(apart, exact, bands * error),
     }
+    condition = _within(apart, bands * error, resolution * size)
     return Finding(measured, (condition,), curve=_drawn(time, name, curve.value, exact))
 
 
 def conserved(evidence: Evidence, name: str, *, scale: float | None = None, bands: float = BANDS) -> Finding:
     """A quantity stays where it starts: within `bands` of its error bands at every saved time.
 
-    **Arguments:** `scale`: what its error is measured against; by default its largest value.
+    **Arguments:** `scale`: the size of the numbers that it is computed from; by default its own largest value.
     """
     time, curve = evidence.curve(name)
-    size = float(np.max(np.abs(curve.value))) if scale is None else scale
-    apart, error = np.abs(curve.value - curve.value[:1]), curve.error + curve.error[:1]
-    far = ~(apart <= bands * error)
-    margins = np.where(far, bands * error - apart, 1e-6 * (size or 1.0))
-    condition = Condition(margins, np.where(far, 0.0, bands * error))
+    size = _scale(curve.value, scale)
+    apart, error = np.abs(curve.value - curve.value[:1]), curve.error + curve.error[:1] + _ROUNDING * size
+    condition = _within(apart, bands * error, 1e-6 * size)
     measured = {f"{name}: largest drift": float(np.max(apart)), f"{name}: band": float(np.max(error))}
     return Finding(measured, (condition,), curve=_drawn(time, name, curve.value, None))
+
+
+def equals(quantity: Measured, exact: float, *, bands: float = BANDS, resolution: float = 1e-6) -> Finding:
+    """A measured number is within `bands` of its error bounds of an exact one, and these are finer than `resolution`
+    of it."""
+    label = quantity.label or "measured"
+    wide = Measured(quantity.value, bands * quantity.error + _ROUNDING * abs(exact))
+    found = Finding.compare(wide, "==", exact, resolution=resolution)
+    measured = {label: float(quantity.value), f"{label}: exact": float(exact)}
+    return Finding(measured, found.conditions, errors={label: float(quantity.error)})
+
+
+def all_of(findings: Iterable[Finding]) -> Finding:
+    """All findings together.
+
+    **Raises:** `ValueError` if there are none.
+    """
+    found = list(findings)
+    if not found:
+        raise ValueError("all_of needs at least one finding.")
+    return functools.reduce(Finding.__and__, found)
 
 
 def near(quantity: Measured, value: float, within: float) -> Finding:
@@ -79,9 +99,22 @@ def near(quantity: Measured, value: float, within: float) -> Finding:
     return found & Finding(prediction, found.conditions[:0])
 
 
-def _relative(apart: np.ndarray, exact: np.ndarray) -> float:
-    """The largest distance relative to the closed form's own value at that time, where it is not 0."""
-    there = exact != 0
+def _scale(values: np.ndarray, given: float | None) -> np.ndarray:
+    """The scale of every entry, with an axis of length 1 for the times; 1 for an entry that is always 0."""
+    largest = np.max(np.abs(values), axis=0, keepdims=True)
+    return np.where(largest > 0, largest, 1.0) if given is None else np.full(largest.shape, given)
+
+
+def _within(apart: np.ndarray, allowed: np.ndarray, decisive: np.ndarray) -> Condition:
+    """Fails where a distance is more than allowed; too close to call where more is allowed than decides anything."""
+    far = ~(apart <= allowed)
+    margins = np.where(far, allowed - apart, np.broadcast_to(decisive, apart.shape))
+    return Condition(margins, np.where(far, 0.0, allowed))
+
+
+def _relative(apart: np.ndarray, exact: np.ndarray, resolved: np.ndarray) -> float:
+    """The largest distance relative to the closed form's own value at that time, where that exceeds the error."""
+    there = np.abs(exact) > resolved
     return float(np.max(apart[there] / np.abs(exact[there]))) if np.any(there) else 0.0
 
 

@@ -1,0 +1,108 @@
+"""Simon, Knutins, Ziyin, Geisz, Fetterman, Albrecht (ICML 2023): stepwise self-supervised learning."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+import flowsim
+from flowsim.claims import Finding, agrees, all_of, equals
+
+SOURCE = "Simon et al., ICML 2023"
+
+
+@flowsim.kind("problem", "simon2023")
+class Simon2023(flowsim.config.Kind):
+    """Linear Barlow twins: ‖W Γ Wᵀ - 1‖²_F with Γ = V diag(eigenvalues) Vᵀ, from W = Q diag(start) Vᵀ.
+
+    Q and V are random orthogonal matrices.
+    """
+
+    eigenvalues: tuple[float, ...] = Field(default=(8.0, 4.0, 2.0, 1.0), min_length=1, description="γ of Γ.")
+    start: float = Field(default=1e-4, gt=0, description="Every singular value s₀ of W at t = 0.")
+    misalignment: float = Field(default=0.0, description="Size of a random matrix added to the start, against s₀.")
+
+    def rotations(self, key):
+        """Q and V."""
+        return [jax.random.orthogonal(k, len(self.eigenvalues)) for k in jax.random.split(key)]
+
+    def problem(self, key):
+        Q, V = self.rotations(key)
+        gamma = V @ jnp.diag(jnp.asarray(self.eigenvalues)) @ V.T
+        noise = jax.random.normal(jax.random.fold_in(key, 1), Q.shape)
+        W = self.start * (Q @ V.T + self.misalignment * noise)
+        return flowsim.Problem.from_loss(lambda W: jnp.sum((W @ gamma @ W.T - jnp.eye(len(W))) ** 2), W)
+
+    def squares(self, t):
+        """s_j²(t), (times, modes): a logistic curve that ends at 1/γ_j."""
+        gamma = np.asarray(self.eigenvalues)
+        return 1 / (gamma + (self.start**-2 - gamma) * np.exp(-8 * gamma * np.asarray(t)[:, None]))
+
+    def steps(self):
+        """When each s_j² is half of 1/γ_j."""
+        gamma = np.asarray(self.eigenvalues)
+        return np.log(1 / (self.start**2 * gamma) - 1) / (8 * gamma)
+
+    def claims(self, key):
+        Q, V = self.rotations(key)
+        gamma = np.asarray(self.eigenvalues)
+
+        def half(i, t, W):
+            return (Q.T @ W @ V)[i, i] ** 2 * self.eigenvalues[i] - 0.5
+
+        events = [
+            flowsim.events.crossing(f"step_{i}", functools.partial(half, i), direction="up") for i in range(len(gamma))
+        ]
+        probes = {"squared_singular_value": lambda W: jnp.diagonal(V.T @ W.T @ W @ V)}
+        make = functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events)
+
+        @make(
+            id="singular values",
+            statement="s_j²(t) = 1 / (γ_j + (s_j(0)⁻² - γ_j) e^(-8 γ_j t)).",
+            rule="within 10 error bands of the closed form at every saved time",
+        )
+        def singular_values(evidence):
+            return agrees(evidence, "squared_singular_value", self.squares)
+
+        @make(
+            id="loss",
+            statement="The loss is Σ (γ_j s_j² - 1)² and falls in steps.",
+            rule="within 10 error bands of the closed form at every saved time",
+        )
+        def loss(evidence):
+            return agrees(evidence, "loss", lambda t: np.sum((gamma * self.squares(t) - 1) ** 2, axis=1))
+
+        @make(
+            id="times of the steps",
+            statement="Mode j is learned at ln(1/(s₀² γ_j) - 1) / (8 γ_j).",
+            rule="within 10 error bounds of the event's time",
+        )
+        def times(evidence):
+            return all_of(equals(evidence.time(f"step_{i}"), float(time)) for i, time in enumerate(self.steps()))
+
+        @make(
+            id="order of the steps",
+            statement="Eigendirections are learned one by one, in the order of their eigenvalues.",
+            rule="the steps' times increase as the eigenvalues decrease",
+        )
+        def order(evidence):
+            ranked = np.argsort(gamma)[::-1]
+            pairs = [(a, b) for a, b in itertools.pairwise(ranked) if gamma[a] > gamma[b]]
+            if not pairs:
+                return Finding({}, reason="all eigenvalues are equal")
+            return all_of(
+                Finding.compare(evidence.time(f"step_{a}"), "<", evidence.time(f"step_{b}")) for a, b in pairs
+            )
+
+        return [singular_values, loss, times, order]
+
+
+@flowsim.kind("claim", "simon2023")
+class Claims(flowsim.config.Kind):
+    """The claims of Simon et al. about the problem `simon2023`."""
+
+    def build(self, context):
+        return context.experiment.problem.claims(context.key("problem"))

@@ -1,0 +1,131 @@
+"""Zhang, Frei, Bartlett (JMLR 2024): trained transformers learn linear models in context."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+import flowsim
+from flowsim.claims import Finding, Measured, conserved, near
+
+SOURCE = "Zhang, Frei, Bartlett, JMLR 2024"
+
+
+@flowsim.kind("problem", "zhang2024")
+class Zhang2024(flowsim.config.Kind):
+    """One linear attention head with merged K, Q on in-context regression: the exact population risk.
+
+    Prompts of N pairs x ~ N(0, Λ), y = wᵀx with w ~ N(0, 1); ŷ = u (1/N) Σ y_n x_nᵀ U x; ½E(y - ŷ)². It starts at
+    u = σ, U = σ Θ Θᵀ with a Gaussian Θ and ‖Θ Θᵀ‖_F = 1.
+    """
+
+    covariance: tuple[float, ...] = Field(default=(2.0, 1.0, 0.5), min_length=1, description="Eigenvalues of Λ.")
+    examples: int = Field(default=20, ge=1, description="Number N of pairs in a prompt.")
+    sigma: float = Field(default=0.3, gt=0, description="Scale σ of the start.")
+    ridge: float = Field(default=0.0, description="Adds ridge · (u² + ‖U‖²): breaks the limit.")
+
+    @property
+    def preconditioner(self):
+        """Eigenvalues of Γ = (1 + 1/N) Λ + (Tr Λ/N) 1."""
+        lam = np.asarray(self.covariance)
+        return (1 + 1 / self.examples) * lam + np.sum(lam) / self.examples
+
+    def rotation(self, key):
+        return jax.random.orthogonal(jax.random.fold_in(key, 1), len(self.covariance))
+
+    def risk(self, A, key, covariance=None):
+        """½E(y - ŷ)², for prompts of another covariance with the same eigenvectors if one is given."""
+        lam = jnp.asarray(self.covariance if covariance is None else covariance)
+        gamma = (1 + 1 / self.examples) * lam + jnp.sum(lam) / self.examples
+        B = self.rotation(key).T @ A @ self.rotation(key)
+        squares = jnp.sum(lam[:, None] * gamma[:, None] * B**2 * lam)
+        return 0.5 * (jnp.sum(lam) - 2 * jnp.sum(jnp.diagonal(B) * lam**2) + squares)
+
+    def problem(self, key):
+        D = len(self.covariance)
+        theta = jax.random.normal(jax.random.fold_in(key, 2), (D, D))
+        shape = theta @ theta.T
+        start = {"u": jnp.asarray(self.sigma), "U": self.sigma * shape / jnp.linalg.norm(shape)}
+
+        def risk(p):
+            return self.risk(p["u"] * p["U"], key) + self.ridge * (p["u"] ** 2 + jnp.sum(p["U"] ** 2))
+
+        return flowsim.Problem.from_loss(risk, start)
+
+    def claims(self, key):
+        U, gamma, lam = self.rotation(key), self.preconditioner, np.asarray(self.covariance)
+        shifted = 2 * lam
+        probes = {
+            "coefficients": lambda p: U.T @ (p["u"] * p["U"]) @ U,
+            "u": lambda p: p["u"],
+            "balance": lambda p: p["u"] ** 2 - jnp.sum(p["U"] ** 2),
+            "shifted_risk": lambda p: self.risk(p["u"] * p["U"], key, shifted),
+        }
+        make = functools.partial(flowsim.claim, source=SOURCE, probes=probes)
+
+        def arrived(evidence):
+            """The start condition of Theorem 4.1, and convergence."""
+            condition = self.sigma**2 * np.max(gamma) * np.sqrt(len(lam))
+            if condition >= 2:
+                raise flowsim.claims.NotReachedError(f"σ²‖Γ‖√d = {condition:.3g} is not below 2")
+            left = evidence.value("gradient_norm").value
+            if left > 1e-9:
+                raise flowsim.claims.NotReachedError(f"the gradient's norm is {left:.1e} at the end")
+
+        @make(
+            id="balance",
+            statement="u² - ‖U‖²_F is conserved.",
+            rule="within 10 error bands of its start at every saved time",
+        )
+        def balance(evidence):
+            return conserved(evidence, "balance", scale=float(np.sqrt(np.sum(gamma**-2.0))))
+
+        @make(
+            id="limit",
+            statement="From a small start (σ²‖Γ‖√d < 2) the flow converges to u U = Γ⁻¹ with u = ‖Γ⁻¹‖_F^½ (Theorem 4.1).",
+            rule="within 1e-7 of the largest entry once the gradient's norm is below 1e-9",
+        )
+        def limit(evidence):
+            arrived(evidence)
+            final = evidence.value("coefficients")
+            apart = abs(final - np.diag(1 / gamma))
+            worst = int(np.argmax(np.ravel(apart.value)))
+            largest = Measured(np.ravel(apart.value)[worst], np.ravel(apart.error)[worst], "largest distance from Γ⁻¹")
+            norm = float(np.sum(gamma**-2.0) ** 0.25)
+            return Finding.of(apart < 1e-7 / np.min(gamma), largest) & near(evidence.value("u"), norm, 1e-7)
+
+        @make(
+            id="risk of the limit",
+            statement="The limit's risk is ½(Tr Λ - Tr(Λ² Γ⁻¹)).",
+            rule="relatively within 1e-7 once the gradient's norm is below 1e-9",
+        )
+        def risk(evidence):
+            arrived(evidence)
+            return near(evidence.value("loss"), 0.5 * float(np.sum(lam - lam**2 / gamma)), 1e-7)
+
+        @make(
+            id="covariate shift",
+            statement="On prompts of another covariance the trained head is not the best linear predictor in context "
+            "(section 4.3).",
+            rule="with 2Λ in place of Λ its risk is the formula's for A = Γ⁻¹, relatively within 1e-7, and above the "
+            "least risk for 2Λ",
+        )
+        def shift(evidence):
+            arrived(evidence)
+            there = (1 + 1 / self.examples) * shifted + np.sum(shifted) / self.examples
+            exact = 0.5 * np.sum(shifted - 2 * shifted**2 / gamma + shifted**2 * there / gamma**2)
+            best = 0.5 * float(np.sum(shifted - shifted**2 / there))
+            final = evidence.value("shifted_risk")
+            return near(final, float(exact), 1e-7) & Finding.of(final > best, Measured(best, 0.0, "least risk for 2Λ"))
+
+        return [balance, limit, risk, shift]
+
+
+@flowsim.kind("claim", "zhang2024")
+class Claims(flowsim.config.Kind):
+    """The claims of Zhang, Frei and Bartlett about the problem `zhang2024`."""
+
+    def build(self, context):
+        return context.experiment.problem.claims(context.key("problem"))

@@ -1,0 +1,185 @@
+"""Zhang, Singh, Latham, Saxe (ICML 2025): training dynamics of in-context learning in linear attention."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+import flowsim
+from flowsim.claims import Finding, agrees, all_of, near, scalar_flow
+
+SOURCE = "Zhang, Singh, Latham, Saxe, ICML 2025, arXiv 2501.16265"
+COPIES = ("aligned", "random", "merged")
+
+
+@flowsim.kind("problem", "zhang2025")
+class Zhang2025(flowsim.config.Kind):
+    """Linear attention on in-context linear regression: the exact population risk of three models at once.
+
+    Prompts of N pairs x ~ N(0, Λ), y = wᵀx with w ~ N(0, 1); every model predicts (1/N) Σ y_n x_nᵀ A x and its risk is
+    E(y - ŷ)² = Tr Λ - 2 Tr(A Λ²) + Tr(Aᵀ Λ Γ A Λ), Γ = (1 + 1/N) Λ + (Tr Λ/N) 1. As many heads as dimensions:
+    `aligned`: A = Σ v_h k_h q_hᵀ, head h along eigenvector h, v = ‖k‖ = ‖q‖ = start; `random`: the same model from a
+    Gaussian start; `merged`: A = Σ v_h M_h from a Gaussian start. The problem's risk is the sum.
+    """
+
+    covariance: tuple[float, ...] = Field(
+        default=(0.4, 0.3, 0.2, 0.1), min_length=1, description="Eigenvalues of Λ; its eigenvectors are random."
+    )
+    examples: int = Field(default=31, ge=1, description="Number N of pairs in a prompt.")
+    start: float = Field(default=0.01, gt=0, description="Scale of the initial weights.")
+    tie: float = Field(default=0.0, description="Adds tie · ‖v‖² to every risk: breaks the closed forms.")
+
+    @property
+    def preconditioner(self):
+        """Eigenvalues of Γ."""
+        lam = np.asarray(self.covariance)
+        return (1 + 1 / self.examples) * lam + np.sum(lam) / self.examples
+
+    def rotation(self, key):
+        return jax.random.orthogonal(jax.random.fold_in(key, 1), len(self.covariance))
+
+    def risk(self, A, key):
+        """E(y - ŷ)² of (1/N) Σ y_n x_nᵀ A x."""
+        U, lam, gamma = self.rotation(key), jnp.asarray(self.covariance), jnp.asarray(self.preconditioner)
+        B = U.T @ A @ U
+        return (
+            jnp.sum(lam) - 2 * jnp.sum(jnp.diagonal(B) * lam**2) + jnp.sum(lam[:, None] * gamma[:, None] * B**2 * lam)
+        )
+
+    def problem(self, key):
+        D, s, U = len(self.covariance), self.start, self.rotation(key)
+        v, k, q, u, m = (jax.random.fold_in(key, i) for i in range(2, 7))
+        start = {
+            "aligned": {"v": s * jnp.ones(D), "k": s * U.T, "q": s * U.T},
+            "random": {
+                "v": s * jax.random.normal(v, (D,)),
+                "k": s * jax.random.normal(k, (D, D)),
+                "q": s * jax.random.normal(q, (D, D)),
+            },
+            "merged": {"v": s * jax.random.normal(u, (D,)), "m": s * jax.random.normal(m, (D, D, D))},
+        }
+
+        def total(p):
+            return sum(self.risk(matrix(p[c]), key) + self.tie * jnp.sum(p[c]["v"] ** 2) for c in COPIES)
+
+        return flowsim.Problem.from_loss(total, start)
+
+    def plateaus(self):
+        """L_0 … L_D: Tr Λ less λ/(1 + (1 + Tr Λ/λ)/N) for every direction learned."""
+        lam = np.sort(np.asarray(self.covariance))[::-1]
+        gain = lam / (1 + (1 + np.sum(lam) / lam) / self.examples)
+        return np.sum(lam) - np.concatenate([[0.0], np.cumsum(gain)])
+
+    def gains(self, t):
+        """a_d(t) of the aligned start, (times, D): a = s³, (1/s)' = -2λ²(1 - γ s³)."""
+        lam, gamma = np.asarray(self.covariance), self.preconditioner
+        start = np.full(len(lam), 1 / self.start)
+        return scalar_flow(lambda y: -2 * lam**2 * (1 - gamma / y**3), start, t) ** -3
+
+    def claims(self, key):
+        U, lam = self.rotation(key), np.asarray(self.covariance)
+        gains = lambda p: jnp.diagonal(U.T @ matrix(p["aligned"]) @ U)  # noqa: E731
+        probes = {"gain": gains} | {f"risk_{c}": functools.partial(_risk_of, self, key, c) for c in COPIES}
+        half = 0.5 / self.preconditioner
+        events = [
+            flowsim.events.crossing(f"learned_{d}", lambda t, p, d=d: gains(p)[d] - half[d], direction="up")
+            for d in range(len(lam))
+        ]
+        make = functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events)
+
+        @make(
+            id="aligned heads",
+            statement="A head aligned with eigenvector d learns a_d by a' = 6 λ² a^(4/3) (1 - γ a).",
+            rule="within 10 error bands of the scalar equation's solution at every saved time",
+        )
+        def aligned(evidence):
+            return agrees(evidence, "gain", self.gains)
+
+        @make(
+            id="order of learning",
+            statement="Directions are learned one by one in the order of their variances.",
+            rule="the aligned heads' half-times increase as the eigenvalues decrease",
+        )
+        def order(evidence):
+            ranked = np.argsort(lam)[::-1]
+            pairs = [(a, b) for a, b in itertools.pairwise(ranked) if lam[a] > lam[b]]
+            if not pairs:
+                return Finding({}, reason="all eigenvalues are equal")
+            times = [(evidence.time(f"learned_{a}"), evidence.time(f"learned_{b}")) for a, b in pairs]
+            return all_of(Finding.compare(a, "<", b) for a, b in times)
+
+        @make(
+            id="final risk",
+            statement="All three models end at Tr Λ - Σ λ/(1 + (1 + Tr Λ/λ)/N).",
+            rule="relatively within 1e-7, once the gradient's norm is below 1e-8",
+        )
+        def final(evidence):
+            left = evidence.value("gradient_norm").value
+            if left > 1e-8:
+                return Finding({}, reason=f"the gradient's norm is {left:.1e} at the end")
+            return all_of(near(evidence.value(f"risk_{c}"), float(self.plateaus()[-1]), 1e-7) for c in COPIES)
+
+        @make(
+            id="plateaus of separate heads",
+            statement="From a small random start separate rank-one K and Q visit a plateau at L_m, Tr Λ - Σ_(d≤m) "
+            "λ_d/(1 + (1 + Tr Λ/λ_d)/N), after each direction.",
+            rule="within 2 % where the risk falls most slowly between two drops, for every m",
+        )
+        def plateaus(evidence):
+            time, risk = evidence.curve("risk_random")
+            flat = resting(time, risk.value)
+            heights = self.plateaus()[1:-1]
+            if len(np.unique(lam)) < len(lam):
+                return Finding({}, reason="some eigenvalues are equal: their plateaus are one")
+            if risk.value[-1] > 1.001 * self.plateaus()[-1]:
+                return Finding({}, reason="the last direction is not learned by the end")
+            found = Finding.compare(float(len(flat)), "==", float(len(heights)))
+            pairs = enumerate(zip(flat, heights, strict=False))
+            visits = [near(risk[i].named(f"plateau {m + 1}"), float(h), 0.02) for m, (i, h) in pairs]
+            return all_of([Finding({"plateaus between drops": float(len(flat))}, found.conditions), *visits])
+
+        @make(
+            id="one drop with merged K, Q",
+            statement="With merged K and Q the risk falls in one abrupt drop.",
+            rule="no resting place between the first plateau and the end",
+        )
+        def merged(evidence):
+            time, risk = evidence.curve("risk_merged")
+            if risk.value[-1] > 1.001 * self.plateaus()[-1]:
+                return Finding({}, reason="nothing, or not all, is learned by the end")
+            found = Finding.compare(float(len(resting(time, risk.value))), "==", 0.0)
+            return Finding({"plateaus between drops": float(len(resting(time, risk.value)))}, found.conditions)
+
+        return [aligned, order, final, plateaus, merged]
+
+
+@flowsim.kind("claim", "zhang2025")
+class Claims(flowsim.config.Kind):
+    """The claims of Zhang et al. about the problem `zhang2025`."""
+
+    def build(self, context):
+        return context.experiment.problem.claims(context.key("problem"))
+
+
+def matrix(heads):
+    """A of separate or merged heads."""
+    if "m" in heads:
+        return jnp.einsum("h,hij->ij", heads["v"], heads["m"])
+    return jnp.einsum("h,hi,hj->ij", heads["v"], heads["k"], heads["q"])
+
+
+def resting(time, risk):
+    """Where the risk's fall in ln t is least between two places where it is largest: its plateaus between drops."""
+    inner = time > 0
+    fall = -np.gradient(np.log(risk[inner]), np.log(time[inner]))
+    least = np.flatnonzero((fall[1:-1] < fall[:-2]) & (fall[1:-1] <= fall[2:])) + 1
+    tall = 0.05 * np.max(fall)
+    deep = [i for i in least if np.max(fall[:i]) > tall and np.max(fall[i:]) > tall]
+    return np.flatnonzero(inner)[deep]
+
+
+def _risk_of(paper, key, copy, p):
+    return paper.risk(matrix(p[copy]), key)
