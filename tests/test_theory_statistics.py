@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from flowsim import claims
-from flowsim.claims.yang2024 import scaling
+from flowsim.claims import scaling
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (97, 100)])

@@ -83,7 +83,7 @@ def test_refuses_a_used_folder_and_a_missing_file(verified, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("scaling: {over: depth, values: [1, 2]}", "must be one of"),
+        ("scaling: {over: depth, values: [1, 2]}", "must be a key of a section"),
         ("scaling: {over: width, values: [64]}", "at least 2"),
         ("scaling: {over: width, values: [64, 64.5]}", "whole number"),
         ("scaling: {over: sigma0, values: [0.1, 0.2]}", "gaussian"),

@@ -5,24 +5,31 @@ the home paper are in `claims.yang2024`.
 """
 
 from .claim import Claim, Verdict, claim
+from .closed_form import agrees, all_of, conserved, equals, near
 from .condition import Condition, Word, above, below, judge, positive
 from .evidence import Evidence
 from .finding import Curve, Finding, NotReachedError
-from .laws import agrees, all_of, conserved, equals, near
 from .measured import Measured
 from .oracle import scalar_flow
+from .scaling import Exponent, Law, Point, common_slope, fit
 from .tally import Tally, tally, wilson
+from .theory import AbstractTheory, Theory, together
 from .verdicts import Verdicts
 
 __all__ = [
+    "AbstractTheory",
     "Claim",
     "Condition",
     "Curve",
     "Evidence",
+    "Exponent",
     "Finding",
+    "Law",
     "Measured",
     "NotReachedError",
+    "Point",
     "Tally",
+    "Theory",
     "Verdict",
     "Verdicts",
     "Word",
@@ -31,12 +38,15 @@ __all__ = [
     "all_of",
     "below",
     "claim",
+    "common_slope",
     "conserved",
     "equals",
+    "fit",
     "judge",
     "near",
     "positive",
     "scalar_flow",
     "tally",
+    "together",
     "wilson",
 ]

@@ -18,7 +18,8 @@ class Tally:
 
     **Fields:** `counts`: how often each word was said; `verdict`: the word for all of them together; `fraction`: of
     the runs that decide the claim, how many it holds in, with its 95 % Wilson `interval`; None if none decides it.
-    `measured`: label -> (median, lowest, highest) over the runs that measured it; `reasons`: why runs were not reached.
+    `measured`: label -> (median, lowest, highest) over the runs that measured it; `reasons`: why runs were not reached;
+    `errors`: label -> the largest error bound of what was measured.
     """
 
     claim: Claim
@@ -28,6 +29,7 @@ class Tally:
     interval: tuple[float, float] | None
     measured: Mapping[str, tuple[float, float, float]]
     reasons: tuple[str, ...]
+    errors: Mapping[str, float]
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -51,7 +53,7 @@ def tally(verdicts: Sequence[Verdict]) -> Tally:
     decides, is too close to call, or not reached if no run reached the claim's premise.
     """
     claim = verdicts[0].claim
-    if any(verdict.claim is not claim for verdict in verdicts):
+    if any(verdict.claim.id != claim.id for verdict in verdicts):
         raise ValueError("a tally is of one claim; got several.")
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in Word}
     decided = counts[Word.HOLDS] + counts[Word.FAILS]
@@ -63,6 +65,7 @@ def tally(verdicts: Sequence[Verdict]) -> Tally:
         interval=wilson(counts[Word.HOLDS], decided) if decided else None,
         measured=_spread(verdicts),
         reasons=tuple(dict.fromkeys(v.finding.reason for v in verdicts if v.finding.reason)),
+        errors={k: max(v.finding.errors.get(k, 0.0) for v in verdicts) for one in verdicts for k in one.finding.errors},
     )
 
 

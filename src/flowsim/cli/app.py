@@ -24,6 +24,7 @@ Examples:
   flowsim run figure1.yaml flow.t1=1.0e6 solver.rtol=1e-10 --out long
   flowsim run --resume runs/figure1/…       go on with an interrupted run
   flowsim verify theory.yaml                the paper's claims, measured
+  flowsim gallery verify saxe2014           the claims of another paper, measured
   flowsim compare solver_accuracy.yaml      work against precision
   flowsim solvers                           which solver, and when
 

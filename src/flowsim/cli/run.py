@@ -79,7 +79,7 @@ def run(
         if dry_run:
             _plan(request, output)
         else:
-            _execute(request, output, force)
+            execute(request, output, force)
 
 
 def requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None) -> Request:
@@ -147,7 +147,8 @@ def _plan(request: Request, output: Output) -> None:
     output.document({"status": "planned", **plan, "experiment": request.experiment.model_dump(mode="json")})
 
 
-def _execute(request: Request, output: Output, force: bool) -> None:
+def execute(request: Request, output: Output, force: bool) -> None:
+    """Run into the request's folder, or take up what was interrupted there."""
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)

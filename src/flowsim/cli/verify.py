@@ -1,4 +1,4 @@
-"""`flowsim verify`: the paper's claims, each with a number and a verdict."""
+"""`flowsim verify`: claims, each with a number and a verdict."""
 
 import pathlib
 import shutil
@@ -31,7 +31,7 @@ def verify(
     verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
-    """Measure the paper's claims on an experiment, over its `seeds` and its `scaling`.
+    """Judge an experiment's `claims`, or without any the home paper's, over its `seeds` and its `scaling`.
 
     The exit code says whether the runs went through, not whether the claims hold.
 
@@ -39,6 +39,7 @@ def verify(
     Examples:
       flowsim verify verify_theory_regime.yaml
       flowsim verify figure1.yaml 'seeds=10' 'discrete=[]' --json
+      flowsim verify mine.yaml --plugin mine.py
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
@@ -46,10 +47,11 @@ def verify(
         request = requested(experiment, overrides or [], out)
         if not force:
             refuse_used(request.folder, output)
-        _execute(request, output, force)
+        execute(request, output, force)
 
 
-def _execute(request: Request, output: Output, force: bool) -> None:
+def execute(request: Request, output: Output, force: bool) -> None:
+    """Run, judge, and print the verdicts."""
     from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
     from ..experiment.run import Interrupted
     from ..experiment.verify import verify_experiment

@@ -172,11 +172,19 @@ def _own_fields(defined: type[Kind]) -> Mapping[str, Any]:
 
 def _as_written(annotation: Any, info: Any) -> Any:
     """The annotation for values as YAML writes them: lists for tuples, `1.0e9` for whole numbers; None to leave it."""
+    written = _from_yaml(annotation)
+    if written is annotation:
+        return None
+    return typing.Annotated[written, *info.metadata] if info.metadata else written
+
+
+def _from_yaml(annotation: Any) -> Any:
+    """A type with its whole numbers and tuples, nested ones too, in the form that reads YAML."""
     if annotation is int:
-        return typing.Annotated[Whole, *info.metadata] if info.metadata else Whole
+        return Whole
     if typing.get_origin(annotation) is tuple:
-        return typing.Annotated[annotation, Listed, *info.metadata]
-    return None
+        return typing.Annotated[tuple[tuple(_from_yaml(one) for one in typing.get_args(annotation))], Listed]
+    return annotation
 
 
 def section_fields(section: str) -> Callable[[type[Kind]], type[Kind]]:

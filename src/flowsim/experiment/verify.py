@@ -1,27 +1,22 @@
-"""The paper's claims, measured over the seeds and sizes of an experiment."""
+"""Claims, measured over the seeds and sizes of an experiment."""
 
 import dataclasses
 import math
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
-import jax.numpy as jnp
-
-from .. import ensemble, plot, report, store, tasks
-from ..claims import tally
-from ..claims import yang2024 as theory
-from ..claims.yang2024 import scaling
+from .. import ensemble, plot, report, store
+from ..claims import AbstractTheory, Exponent, Point, Verdict, fit, scaling, tally, together, yang2024
+from ..config.making import claims_of, wrong_result
 from ..config.problems import Place, refusal
-from ..config.schema import Experiment, Scaling
+from ..config.schema import Certificate, Experiment, Scaling
 from ..problem import Problem
-from ..result import assemble
+from ..result import Result, assemble
 from ..simulation import Prepared
 from ..simulation import run as integrate
 from . import build, ensemble_run
 from .run import Progress, run_experiment
-
-FRESH = 6000  # samples on which the test loss is measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,104 +42,160 @@ def verify_experiment(
 
     The folder is a run folder of the first seed, with `claims.json` and a figure for each claim beside it.
 
-    **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which the paper claims nothing.
+    **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which nothing is claimed.
     """
-    if (
-        experiment.problem is not None
-        or experiment.model.kind != "cooccurrence_transformer"
-        or experiment.task.kind not in ("cooccurrence", "file")
-    ):
-        raise refusal(Place(experiment.name), "must be of the paper's model and task: no claim is about another.")
-    if math.isinf(experiment.model.width):  # pyright: ignore[reportAttributeAccessIssue] (the kind has a width)
-        raise refusal(Place(experiment.name), "model.width must be finite: the claims are about neurons and words.")
+    _refuse_what_nothing_is_claimed_of(experiment)
+    if experiment.claims and experiment.certificate.method == "none":  # the error bounds decide
+        experiment = experiment.model_copy(update={"certificate": Certificate()})
     build.configure(experiment.precision)
     first, *others = experiment.seeds or (experiment.seed,)
     base = ensemble_run.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source_folder)
+    member = Member(base, source_folder)
     outcome = run_experiment(
         base, source_text=source_text, source_folder=source_folder, folder=folder, force=force,
-        progress=progress, say=say, instrument=instrument,
+        progress=progress, say=say, instrument=member.instrument,
     )  # fmt: skip
     run: Any = outcome.run
-    runs = [_evidence(base, run.problem, run.prepared, run.result)]
+    runs = [member.judged(run.problem, run.prepared, run.result)]
     if others:
-        for evidence in ensemble.each(lambda seed: member(ensemble_run.member(base, seed), source_folder), others):
-            runs.append(evidence)
+        for judged in ensemble.each(lambda seed: Member(ensemble_run.member(base, seed), source_folder).run(), others):
+            runs.append(judged)
             say(f"seeds: {len(runs)} of {len(others) + 1}")
-    verdicts = [theory.verdicts(evidence) for evidence in runs]
-    tallies = [tally(column) for column in zip(*verdicts, strict=True)]
     exponents = [found for entry in experiment.scaling for found in _sizes(experiment, entry, source_folder, say)]
-    claims = store.claims(experiment.name, (first, *others), tallies, exponents, theory.DEFAULT)
+    verdicts = [judged.verdicts for judged in runs]
+    tallies = [tally(column) for column in zip(*verdicts, strict=True)]
+    content = store.claims(experiment.name, (first, *others), tallies, exponents, member.theory.constants)
     with store.Lock(folder):
-        plot.draw_claims(verdicts, exponents, [run.T1 for run in runs], folder / "figures" / "claims")
-        store.write_claims(folder, claims)
+        plot.draw_claims(verdicts, exponents, [judged.phase1_end for judged in runs], folder / "figures" / "claims")
+        store.write_claims(folder, content)
         report.rebuild(folder)
-    return Verified(folder, claims, all(evidence.complete for evidence in runs))
+    return Verified(folder, content, all(judged.result.status.ok for judged in runs))
 
 
-def instrument(problem: Problem, prepared: Prepared) -> Prepared:
-    """The run with the probes and events that the claims need."""
-    if problem.samples.groups is None:
-        raise refusal(Place("task"), "must have `groups`: the claims are about groups of samples.")
-    watched = theory.watched()
-    names = {event.name for event in watched}
-    others = tuple(event for event in prepared.plan.events if event.name not in names)
-    probes = prepared.plan.probes + theory.measured(problem, prepared.reduction)
-    return dataclasses.replace(
-        prepared, plan=dataclasses.replace(prepared.plan, probes=probes, events=watched + others)
-    )
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """One run with its verdicts."""
+
+    result: Result
+    evidence: Any
+    verdicts: list[Verdict]
+
+    @property
+    def phase1_end(self) -> float | None:
+        """Where phase 1 ends, in runs that watch for it: the figures of the claims mark it."""
+        record = self.result.events.get("phase1_end")
+        return None if record is None else record.time
 
 
-def member(experiment: Experiment, folder: pathlib.Path, *, certify: bool = True) -> theory.Evidence:
-    """One run of an ensemble. Runs of equal shapes share one compiled program."""
-    problem = build.problem(experiment, folder)
-    prepared = instrument(problem, build.prepared(experiment, problem, folder))
-    result = assemble(prepared, integrate(prepared))
-    if certify and experiment.certificate.method != "none":
-        result = result.certified(result.certificate)
-    return _evidence(experiment, problem, prepared, result)
+class Member:
+    """One run of a verification: an experiment of one seed, and the theory that it is evidence for."""
+
+    def __init__(self, experiment: Experiment, folder: pathlib.Path):
+        self.experiment, self.folder = experiment, folder
+        self.theory: AbstractTheory = yang2024.THEORY
+
+    def instrument(self, problem: Problem, prepared: Prepared) -> Prepared:
+        """The run with what its claims need."""
+        self.theory = theory_of(self.experiment, problem, self.folder)
+        if self.theory is yang2024.THEORY and problem.samples.groups is None:
+            raise refusal(Place("task"), "must have `groups`: the claims are about groups of samples.")
+        return self.theory.instrument(problem, prepared)
+
+    def run(self, *, certify: bool = True) -> Judged:
+        """Integrate and judge. Runs of equal shapes share one compiled program."""
+        problem = build.problem(self.experiment, self.folder)
+        prepared = self.instrument(problem, build.prepared(self.experiment, problem, self.folder))
+        return self.judged(problem, prepared, assemble(prepared, integrate(prepared)), certify=certify)
+
+    def judged(self, problem: Problem, prepared: Prepared, result: Result, *, certify: bool = True) -> Judged:
+        """The verdicts on a run that was instrumented here."""
+        if certify and self.experiment.certificate.method != "none":
+            result = result.certified(result.certificate)
+        evidence = self.theory.observe(problem, prepared, result, self._fresh)
+        return Judged(result, evidence, [claim.verdict(evidence) for claim in self.theory.claims])
+
+    def _fresh(self, samples: int) -> Any:
+        task = self.experiment.task
+        if task is None or not hasattr(task, "fresh"):
+            return None
+        return task.fresh(samples, build.Context(self.experiment, self.folder))
 
 
-def _evidence(experiment: Experiment, problem: Problem, prepared: Prepared, result) -> theory.Evidence:
-    fresh = None
-    if experiment.task.kind == "cooccurrence":
-        fresh = tasks.cooccurrence(
-            samples=FRESH,
-            length=experiment.task.length,
-            vocabulary=experiment.task.vocabulary,
-            targets=experiment.task.targets,
-            key=build.stream(experiment.seed, "fresh"),
-        )
-    return theory.observe(problem, prepared.reduction, result, tolerance=prepared.settings.rtol, fresh=fresh)
+def theory_of(experiment: Experiment, problem: Problem, folder: pathlib.Path) -> AbstractTheory:
+    """What an experiment's `claims` state of its problem; the home paper's claims where none are listed.
+
+    **Raises:** `ExperimentErrors` for kinds that build anything but claims, power laws or one theory.
+    """
+    if not experiment.claims:
+        return yang2024.THEORY
+    here, found = build.context(experiment, problem, folder), []
+    for part in experiment.claims:
+        made = claims_of(part, here)
+        try:
+            together(made)
+        except TypeError:
+            raise wrong_result(part, made) from None
+        found += made
+    try:
+        return together(found)
+    except ValueError as error:
+        raise refusal(Place(experiment.name), str(error), "claims") from None
 
 
-def _sizes(experiment: Experiment, entry: Scaling, folder: pathlib.Path, say) -> Iterator[scaling.Exponent]:
+def _refuse_what_nothing_is_claimed_of(experiment: Experiment) -> None:
+    """Without `claims` an experiment must be the home paper's."""
+    if experiment.claims and all(part.kind != "yang2024" for part in experiment.claims):
+        return
+    parts: Any = experiment
+    if (
+        experiment.problem is not None
+        or not parts.model.traits.paper
+        or parts.task.traits.inputs != "words"
+        or parts.task.traits.labels != "sign"
+    ):
+        remedy = "list `claims` of your own (`docs/your-own-claim.md`), or take the paper's model and task"
+        raise refusal(Place(experiment.name), f"must be of the paper's model and task, or have claims: {remedy}.")
+    if math.isinf(parts.model.width):
+        raise refusal(Place(experiment.name), "model.width must be finite: the claims are about neurons and words.")
+
+
+def _sizes(experiment: Experiment, entry: Scaling, folder: pathlib.Path, say) -> Iterator[Exponent]:
     place, field = entry.place
-    points = []
+    points, laws = [], ()
     for value in entry.values:
         say(f"{entry.over} = {value:g}: {entry.seeds} seeds")
         size = int(value) if isinstance(getattr(getattr(experiment, place), field), int) else value
         section = getattr(experiment, place).model_copy(update={field: size})
         changed = _gram(experiment.model_copy(update={place: section}))
 
-        def point(seed: int, value=value, changed=changed) -> scaling.Point:
+        def point(seed: int, changed=changed) -> tuple[int, Member, Judged]:
             here = ensemble_run.member(changed, seed)
-            here = _same_stage(experiment, here, folder) if entry.same_stage else here
-            return scaling.Point(value, seed, member(here, folder, certify=False))
+            member = Member(_same_stage(experiment, here, folder) if entry.same_stage else here, folder)
+            return seed, member, member.run(certify=bool(experiment.claims))
 
-        points += ensemble.each(point, range(experiment.seed, experiment.seed + entry.seeds))
-    yield from scaling.fit(entry.over, points)
+        for seed, member, judged in ensemble.each(point, range(experiment.seed, experiment.seed + entry.seeds)):
+            points.append(Point(value, seed, judged.evidence))
+            laws = member.theory.laws
+    within = scaling.WITHIN if experiment.claims else yang2024.DEFAULT.exponent
+    yield from fit(laws, entry.over, points, within=within)
 
 
 def _gram(experiment: Experiment) -> Experiment:
     """The Gram system holds the width as a number, so that all widths share one compiled program."""
-    if experiment.flow.reduction != "auto" or getattr(experiment.task, "embedding", None) is not None:
+    if experiment.claims or experiment.flow.reduction != "auto" or getattr(experiment.task, "embedding", None):
         return experiment
     return experiment.model_copy(update={"flow": experiment.flow.model_copy(update={"reduction": "gram"})})
 
 
 def _same_stage(base: Experiment, changed: Experiment, folder: pathlib.Path) -> Experiment:
-    """The changed experiment with its times stretched by the speeds of phase 1, (σ0² + σ1²) m m1."""
-    ratio = _speed(base, folder) / _speed(changed, folder)
+    """The changed experiment with its times stretched by the speeds at which training begins."""
+    speeds = []
+    for experiment in (base, changed):
+        problem = build.problem(experiment, folder)
+        speeds.append(theory_of(experiment, problem, folder).speed(problem))
+    if None in speeds:
+        return changed
+    ratio = speeds[0] / speeds[1]
     flow = changed.flow.model_copy(update={"t1": base.flow.t1 * ratio})
     save = base.save
     if save.spacing == "given":
@@ -152,10 +203,3 @@ def _same_stage(base: Experiment, changed: Experiment, folder: pathlib.Path) -> 
     elif save.spacing == "log":
         save = save.model_copy(update={"first": (save.first or 1e-3) * ratio})
     return changed.model_copy(update={"flow": flow, "save": save})
-
-
-def _speed(experiment: Experiment, folder: pathlib.Path) -> float:
-    problem, config = build.problem(experiment, folder), cast(Any, experiment.model)
-    model = problem.model(problem.parameters)
-    values = jnp.diagonal(model.value_gram(jnp.arange(3)))
-    return float(model.readout_squared() + config.neurons * jnp.mean(values))

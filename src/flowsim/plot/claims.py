@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._files import write_bytes
-from ..claims import Curve, Verdict
-from ..claims.yang2024.scaling import Exponent
+from ..claims import Curve, Exponent, Verdict
 from . import frame as _frame
 from . import style
 from .drawing import Drawing

@@ -15,7 +15,8 @@ def section(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Markup
     seeds = content.get("seeds") or []
     constants = ", ".join(f"{name} = {number(value)}" for name, value in (content.get("constants") or {}).items())
     runs = f"{len(seeds)} seeds; a fraction counts the runs that decide a claim, with its 95 % Wilson interval. "
-    intro = f"{runs if len(seeds) > 1 else ''}What the rules call small, bounded or balanced: {constants}."
+    open_numbers = f"What the rules call small, bounded or balanced: {constants}." if constants else ""
+    intro = f"{runs if len(seeds) > 1 else ''}{open_numbers}"
     rows = [
         (claim["id"], claim["verdict"], share(claim), numbers(claim), f"{claim['statement']} Rule: {claim['rule']}.")
         for claim in content["claims"]
@@ -39,8 +40,15 @@ def share(claim: Mapping[str, Any]) -> str:
 
 def numbers(claim: Mapping[str, Any]) -> str:
     """What was measured, in a line; where nothing could be, why."""
-    measured = "; ".join(f"{label} {number(value, 4)}" for label, value in claim["measured"].items())
+    errors = claim.get("errors") or {}
+    measured = "; ".join(
+        f"{label} {number(value, 4)}{_bound(errors.get(label))}" for label, value in claim["measured"].items()
+    )
     return "; ".join(filter(None, [measured, *claim.get("reasons", ())])) or "–"
+
+
+def _bound(error: float | None) -> str:
+    return f" ± {number(error, 2)}" if error else ""
 
 
 def _figure(claim: Mapping[str, Any], png: bytes) -> Markup:

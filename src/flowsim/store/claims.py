@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._files import write_json
-from ..claims import Tally
-from ..claims.yang2024 import Constants
-from ..claims.yang2024.scaling import Exponent
+from ..claims import Exponent, Tally
 
 NAME = "claims.json"
 
 
 def claims(
-    name: str, seeds: Sequence[int], tallies: Sequence[Tally], exponents: Sequence[Exponent], constants: Constants
+    name: str, seeds: Sequence[int], tallies: Sequence[Tally], exponents: Sequence[Exponent], constants: Any
 ) -> dict[str, Any]:
     """Every claim with its verdict and numbers; those of scaling laws follow, one for each size that was varied."""
     decided = {exponent.id for exponent in exponents}  # what one size cannot decide, a range of them does
@@ -25,7 +23,7 @@ def claims(
         "schema_version": 1,
         "name": name,
         "seeds": list(seeds),
-        "constants": dataclasses.asdict(constants),
+        "constants": {} if constants is None else dataclasses.asdict(constants),
         "claims": rows,
     }
 
@@ -43,6 +41,7 @@ def _tally(tally: Tally, runs: int) -> dict[str, Any]:
         "rule": claim.rule,
         "verdict": str(tally.verdict),
         "measured": {label: _number(spread[0]) for label, spread in tally.measured.items()},
+        "errors": {label: _number(bound) for label, bound in tally.errors.items()},
         "runs": {str(word): count for word, count in tally.counts.items()},
         "fraction": tally.fraction,
         "interval": None if tally.interval is None else list(tally.interval),

@@ -9,6 +9,8 @@ from ..claim import Claim, Verdict
 from . import alignment, balance, convergence, identities, phase1, phase2
 from .constants import DEFAULT, Constants
 from .evidence import Evidence, measured, observe, watched
+from .laws import LAWS
+from .theory import Yang2024
 
 _CLAIMS: tuple[Claim, ...] = (
     *phase1.CLAIMS,
@@ -22,6 +24,10 @@ CLAIMS = tuple(dataclasses.replace(claim, constants=DEFAULT) for claim in _CLAIM
 """Every claim, in the paper's order of sections."""
 
 
+THEORY = Yang2024(CLAIMS, LAWS)
+"""Claims and power laws together."""
+
+
 def verdicts(evidence: Evidence, constants: Constants = DEFAULT) -> list[Verdict]:
     """What one run says of every claim."""
     return [claim.verdict(evidence, constants) for claim in CLAIMS]
@@ -30,9 +36,12 @@ def verdicts(evidence: Evidence, constants: Constants = DEFAULT) -> list[Verdict
 __all__ = [
     "CLAIMS",
     "DEFAULT",
+    "LAWS",
+    "THEORY",
     "Claim",
     "Constants",
     "Evidence",
+    "Yang2024",
     "measured",
     "observe",
     "verdicts",

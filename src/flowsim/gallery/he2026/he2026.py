@@ -31,6 +31,9 @@ class He2026(flowsim.config.Kind):
     radius: float = Field(default=1e4, gt=0, description="√(α² + β²) at which the run is stopped.")
     cubic: float = Field(default=0.0, description="Adds cubic (α² + β²)² to the risk: breaks its homogeneity.")
 
+    def build(self, context):
+        return self.problem(context.key("problem"))
+
     def problem(self, key):
         alpha, beta, D = (jnp.asarray(column) for column in zip(*self.starts, strict=True))
         phi = jax.random.uniform(key, alpha.shape, maxval=2 * jnp.pi)
@@ -67,7 +70,7 @@ class He2026(flowsim.config.Kind):
         @make(
             id="conserved quantities",
             statement="α² - 2β² and α²β sin D are conserved.",
-            rule="within 10 error bands of their start at every saved time but the last five, at which a frequency diverges",
+            rule="within 10 error bands of their start at all saved times but the last five, where one diverges",
         )
         def invariants(evidence):
             early = float(evidence.dataset.time.values[-6])

@@ -35,6 +35,9 @@ class Makkuva2024(flowsim.config.Kind):
         """u = e²(1 + 2w|w|) at every global minimum."""
         return float(np.log((1 - self.p) * (1 - self.q) / (self.p * self.q)))
 
+    def build(self, context):
+        return self.problem(context.key("problem"))
+
     def problem(self, key):
         e, w = (jnp.asarray(column) for column in zip(*self.starts, strict=True))
 

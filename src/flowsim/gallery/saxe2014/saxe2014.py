@@ -31,6 +31,9 @@ class Saxe2014(flowsim.config.Kind):
         """R_0 … R_N, each (modes, modes)."""
         return [jax.random.orthogonal(k, len(self.strengths)) for k in jax.random.split(key, self.depth + 1)]
 
+    def build(self, context):
+        return self.problem(context.key("problem"))
+
     def problem(self, key):
         R, lam = self.rotations(key), jnp.asarray(self.strengths)
         target = R[-1] @ jnp.diag(lam) @ R[0].T

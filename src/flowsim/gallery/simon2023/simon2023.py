@@ -29,6 +29,9 @@ class Simon2023(flowsim.config.Kind):
         """Q and V."""
         return [jax.random.orthogonal(k, len(self.eigenvalues)) for k in jax.random.split(key)]
 
+    def build(self, context):
+        return self.problem(context.key("problem"))
+
     def problem(self, key):
         Q, V = self.rotations(key)
         gamma = V @ jnp.diag(jnp.asarray(self.eigenvalues)) @ V.T

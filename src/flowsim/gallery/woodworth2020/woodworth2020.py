@@ -19,7 +19,8 @@ SOURCE = "Woodworth et al., COLT 2020"
 class Woodworth2020(flowsim.config.Kind):
     """Diagonal linear network β = u∘u - v∘v on underdetermined least squares, from several scales at once.
 
-    (1/2n)‖Xβ - y‖² with Gaussian X and a target that is 1 in the first `support` entries, 0 elsewhere;
+    (1/2n)‖Xβ - y‖² with Gaussian X and labels y = Xβ* + noise, β* = 1 in the first `support` entries, 0
+    elsewhere;
     u(0) = v(0) = α 1 in one copy for each α of `scales`, and the risk is the sum over copies.
     """
 
@@ -28,10 +29,16 @@ class Woodworth2020(flowsim.config.Kind):
     inputs: int = Field(default=12, ge=2, description="Dimension of the inputs.")
     support: int = Field(default=2, ge=1, description="Entries of the target that are not 0.")
 
+    noise: float = Field(default=0.5, ge=0, description="Size of Gaussian noise on the labels.")
+
     def data(self, key):
         """X: (samples, inputs), y: (samples,)."""
         X = jax.random.normal(key, (self.samples, self.inputs))
-        return X, jnp.sum(X[:, : self.support], axis=1)
+        noise = self.noise * jax.random.normal(jax.random.fold_in(key, 1), (self.samples,))
+        return X, jnp.sum(X[:, : self.support], axis=1) + noise
+
+    def build(self, context):
+        return self.problem(context.key("problem"))
 
     def problem(self, key):
         X, y = self.data(key)

@@ -43,6 +43,9 @@ class Zhang2024(flowsim.config.Kind):
         squares = jnp.sum(lam[:, None] * gamma[:, None] * B**2 * lam)
         return 0.5 * (jnp.sum(lam) - 2 * jnp.sum(jnp.diagonal(B) * lam**2) + squares)
 
+    def build(self, context):
+        return self.problem(context.key("problem"))
+
     def problem(self, key):
         D = len(self.covariance)
         theta = jax.random.normal(jax.random.fold_in(key, 2), (D, D))
@@ -84,7 +87,7 @@ class Zhang2024(flowsim.config.Kind):
 
         @make(
             id="limit",
-            statement="From a small start (σ²‖Γ‖√d < 2) the flow converges to u U = Γ⁻¹ with u = ‖Γ⁻¹‖_F^½ (Theorem 4.1).",
+            statement="From σ²‖Γ‖√d < 2 the flow converges to u U = Γ⁻¹ with u = ‖Γ⁻¹‖_F^½ (Theorem 4.1).",
             rule="within 1e-7 of the largest entry once the gradient's norm is below 1e-9",
         )
         def limit(evidence):

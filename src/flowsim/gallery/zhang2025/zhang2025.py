@@ -49,6 +49,9 @@ class Zhang2025(flowsim.config.Kind):
             jnp.sum(lam) - 2 * jnp.sum(jnp.diagonal(B) * lam**2) + jnp.sum(lam[:, None] * gamma[:, None] * B**2 * lam)
         )
 
+    def build(self, context):
+        return self.problem(context.key("problem"))
+
     def problem(self, key):
         D, s, U = len(self.covariance), self.start, self.rotation(key)
         v, k, q, u, m = (jax.random.fold_in(key, i) for i in range(2, 7))
