@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import xarray
 
-from ..claims.yang2024.scaling import common_slope
+from ..claims.scaling import common_slope
 
 
 @dataclasses.dataclass(frozen=True)
