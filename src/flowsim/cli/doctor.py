@@ -1,0 +1,43 @@
+"""`flowsim doctor`: what this machine offers, what would go wrong, and the remedy."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from .output import Debug, Json, Output
+
+_MARKS = {"ok": "ok  ", "note": "note", "warning": "WARN", "error": "FAIL"}
+
+
+def register(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    json: Json = False,
+    debug: Debug = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs JAX to compile.")] = False,
+) -> None:
+    """Look at devices, precision, versions, caches, disk and clusters: what would go wrong, and the remedy.
+
+    Exit code 1 if something would fail.
+
+    \b
+    Examples:
+      flowsim doctor
+      flowsim doctor --json
+    """
+    output = Output(json=json, debug=debug)
+    with output.ending():
+        from ..doctor import examine  # loads JAX
+
+        findings = examine(quick=quick)
+        for finding in findings:
+            output.data(f"{_MARKS[finding.state]}  {finding.name}: {finding.found}")
+            if finding.remedy:
+                output.data(f"      {finding.remedy}")
+        worst = "failed" if any(finding.state == "error" for finding in findings) else "done"
+        output.document({"status": worst, "findings": [dataclasses.asdict(finding) for finding in findings]})
+        if worst == "failed":
+            raise typer.Exit(1)

@@ -1,0 +1,94 @@
+"""`flowsim doctor` finds what is wrong, and each such line names a remedy."""
+
+import importlib.metadata
+import json
+import shutil
+from types import SimpleNamespace
+
+import jax
+import pytest
+import typer
+
+from flowsim.cli.doctor import doctor as command
+from flowsim.doctor import device, examine, system
+
+
+def test_every_line_that_is_wrong_has_a_remedy(capsys):
+    command(json=True)
+    document = json.loads(capsys.readouterr().out)
+    names = {one["name"] for one in document["findings"]}
+    assert names == {
+        "flowsim", "versions", "compilation cache", "disk", "memory", "clusters", "devices", "float64", "TF32",
+        "threads", "float64 product",
+    }  # fmt: skip
+    assert document["status"] == "done"
+    for one in document["findings"]:
+        assert one["found"]
+        assert one["remedy"] or one["state"] in ("ok", "note")
+        assert one["state"] != "error"
+
+
+def test_text(capsys):
+    command(quick=True)
+    out = capsys.readouterr().out
+    assert "ok    devices: cpu:0" in out
+    assert "float64 product" not in out
+
+
+def test_an_old_version_is_an_error(monkeypatch, capsys):
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.1" if name == "diffrax" else real(name))
+    found = system.versions()
+    assert found.state == "error"
+    assert "diffrax 0.0.1, needed >=" in found.found
+    with pytest.raises(typer.Exit) as ended:
+        command(quick=True)
+    assert ended.value.exit_code == 1
+    assert "FAIL  versions: diffrax 0.0.1" in capsys.readouterr().out
+
+
+def test_a_newer_version_is_a_note(monkeypatch):
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.0" if name == "jax" else real(name))
+    assert "jax 99.0 (tested up to" in system.versions().found
+    assert system.versions().state == "note"
+
+
+def test_full_disk(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e8))
+    assert system.free_disk().state == "warning"
+    assert "--out" in system.free_disk().remedy
+
+
+def test_cache(tmp_path):
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        (tmp_path / "program").write_bytes(b"x" * 3_000_000)
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+        assert f"{tmp_path}: 1 files, 3 MB" in system.compilation_cache().found
+        jax.config.update("jax_compilation_cache_dir", None)
+        assert "JAX_COMPILATION_CACHE_DIR" in system.compilation_cache().remedy
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_clusters(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sbatch" if name == "sbatch" else None)
+    assert system.clusters().found == "Slurm (/usr/bin/sbatch)"
+
+
+def test_tf32_on_a_gpu(monkeypatch):
+    gpu = SimpleNamespace(platform="gpu", id=0, device_kind="test")
+    monkeypatch.setattr(jax, "devices", lambda: [gpu])
+    assert device.matrix_precision().state == "warning"
+    with jax.default_matmul_precision("highest"):
+        assert device.matrix_precision().state == "ok"
+
+
+def test_what_cannot_be_examined_is_said(monkeypatch):
+    def broken():
+        raise RuntimeError("no driver")
+
+    monkeypatch.setattr(device, "LOOKS", (broken,))
+    (found,) = (one for one in examine(quick=True) if one.name == "broken")
+    assert (found.state, found.found) == ("error", "cannot be examined: no driver")
