@@ -43,7 +43,7 @@ def make_room() -> bool:
         return False
     _counted = _compiled
     held = maps()
-    if held is not None and held < limit() or held is None and _compiled < _PROGRAMS:
+    if _compiled < _PROGRAMS if held is None else held < limit():
         return False
     logging.getLogger("flowsim").info("%d compiled programs are dropped: the process holds %s maps", _compiled, held)
     jax.clear_caches()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ..config import load
 from ..plugin import load as load_plugins
 from .output import Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .run import asked_for, refuse_used
 
 
 def register(app: typer.Typer) -> None:
@@ -17,10 +17,15 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    experiment: Annotated[pathlib.Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")],
+    experiment: Annotated[
+        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
+    ] = None,
     overrides: Overrides = None,
     out: Annotated[
         pathlib.Path | None, typer.Option("--out", help="The folder; runs/NAME/compare-ID if not given.")
+    ] = None,
+    resume: Annotated[
+        pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Resume this interrupted comparison.")
     ] = None,
     plugin: Plugins = None,
     json: Json = False,
@@ -30,7 +35,7 @@ def compare(
 ) -> None:
     """Solve an experiment by several solvers at several tolerances; print what accuracy costs with each.
 
-    The experiment's section `compare` says which. Errors are against a reference by a solver that is not on trial,
+    The experiment's section `compare` says which. Errors are against a reference by a solver that is not one of them,
     checked by another. With `compare.descent` it is gradient descent at several learning rates instead, against the
     gradient flow and the modified flow, and the orders of its distance. The table goes to stdout; table, dataset and
     figure go into a folder.
@@ -40,19 +45,30 @@ def compare(
       flowsim compare solver_accuracy.yaml
       flowsim compare descent_order.yaml
       flowsim compare figure1.yaml 'compare.solvers=[tsit5, dopri8, scipy_rk45]' flow.t1=10.0
+      flowsim compare --resume runs/figure1/compare-2026-01-31T12-00-00Z-1a2b
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
         load_plugins(plugin or [])
-        checked = load(experiment, overrides or ())
-        folder = _new_folder(checked.name) if out is None else out
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            output.refuse(f"{folder} is there already: choose another --out.")
+        request = asked_for(output, "compare", experiment, overrides, out, resume, False)
+        folder = _new_folder(request.experiment.name) if out is None and resume is None else request.folder
+        if resume is None:
+            refuse_used(folder, output)
         from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
         from ..experiment.comparison import run_comparison
+        from ..experiment.signals import Interrupted
 
         try:
-            found = run_comparison(checked, source_folder=experiment.parent, folder=folder, say=output.detail)
+            found = run_comparison(
+                request.experiment,
+                source_text=request.source_text,
+                source_folder=request.source_folder,
+                folder=folder,
+                resume=request.resume,
+                say=output.detail,
+            )
+        except Interrupted as stop:
+            output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
         except (ArrayErrors, ValueError) as error:
             output.refuse(str(error))
         output.data(found.table())

@@ -67,19 +67,33 @@ def run(
     output = Output(json, quiet, verbose, debug)
     with output.ending():
         load_plugins(plugin or [])
-        if resume is not None:
-            changes = [*([str(experiment)] if experiment is not None else []), *(overrides or [])]
-            if out is not None or force or not all("=" in change for change in changes):
-                output.refuse("--resume takes the run folder, whose experiment is in it, and changes like flow.t1=1e6.")
-            request = _resumed(resume, changes)
-        elif experiment is None:
-            output.refuse("give an experiment file, or --resume DIR (`flowsim new` prints an experiment).")
-        else:
-            request = requested(experiment, overrides or [], out)
+        request = asked_for(output, "run", experiment, overrides, out, resume, force)
         if dry_run:
             _plan(request, output)
         else:
             execute(request, output, force)
+
+
+def asked_for(
+    output: Output,
+    command: str,
+    experiment: pathlib.Path | None,
+    overrides: list[str] | None,
+    out: pathlib.Path | None,
+    resume: pathlib.Path | None,
+    force: bool,
+) -> Request:
+    """What a command is to do: an experiment anew, or the interrupted one of a run folder."""
+    if resume is not None:
+        changes = [*([str(experiment)] if experiment is not None else []), *(overrides or [])]
+        if out is not None or force or not all("=" in change for change in changes):
+            output.refuse("--resume takes the run folder, whose experiment is in it, and changes like flow.t1=1e6.")
+        if changes and command != "run":
+            output.refuse(f"--resume DIR takes no changes here: start a new {command} with them.")
+        return resumed(resume, command, changes)
+    if experiment is None:
+        output.refuse("give an experiment file, or --resume DIR (`flowsim new` prints an experiment).")
+    return requested(experiment, overrides or [], out)
 
 
 def requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None) -> Request:
@@ -94,8 +108,8 @@ def _new_folder(experiment: Experiment) -> pathlib.Path:
     return pathlib.Path("runs") / experiment.name / f"{started}-{secrets.token_hex(2)}"
 
 
-def _resumed(folder: pathlib.Path, changes: list[str]) -> Request:
-    """The request that made a run folder. Overrides are in its `resolved.yaml`, not in its `experiment.yaml`.
+def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] = ()) -> Request:
+    """The request by which a command made a run folder; its overrides are in `resolved.yaml` only.
 
     **Arguments:** `changes`: of a finished run that is to go on to a later `flow.t1`.
     """
@@ -106,7 +120,7 @@ def _resumed(folder: pathlib.Path, changes: list[str]) -> Request:
 
     current = resumable(folder)
     meta = Meta.read(current)
-    if meta.command != "run":
+    if meta.command != command:
         raise refusal(Place(str(folder)), f"was made by {meta.command}: `flowsim {meta.command} --resume {folder}`.")
     source = folders.read(meta.source_folder, folder)
     resolved, given = current / "resolved.yaml", current / "experiment.yaml"

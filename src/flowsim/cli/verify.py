@@ -11,7 +11,7 @@ import typer
 from ..plugin import load as load_plugins
 from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
 from .progress import Progress
-from .run import Request, refuse_used, requested
+from .run import Request, asked_for, refuse_used
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +19,15 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    experiment: Annotated[pathlib.Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")],
+    experiment: Annotated[
+        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
+    ] = None,
     overrides: Overrides = None,
     out: Annotated[
         pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")
+    ] = None,
+    resume: Annotated[
+        pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Resume this interrupted verification.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
     plugin: Plugins = None,
@@ -40,12 +45,13 @@ def verify(
       flowsim verify verify_theory_regime.yaml
       flowsim verify figure1.yaml 'seeds=10' 'discrete=[]' --json
       flowsim verify mine.yaml --plugin mine.py
+      flowsim verify --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():
         load_plugins(plugin or [])
-        request = requested(experiment, overrides or [], out)
-        if not force:
+        request = asked_for(output, "verify", experiment, overrides, out, resume, force)
+        if not force and not request.resume:
             refuse_used(request.folder, output)
         execute(request, output, force)
 
@@ -57,18 +63,19 @@ def execute(request: Request, output: Output, force: bool) -> None:
     from ..experiment.verify import verify_experiment
 
     try:
-        with Progress(quiet=output.quiet) as progress:
+        with Progress(quiet=output.quiet) as progress, progress.telling(verbose=output.verbose):
             verified = verify_experiment(
                 request.experiment,
                 source_text=request.source_text,
                 source_folder=request.source_folder,
                 folder=request.folder,
+                resume=request.resume,
                 force=force,
                 progress=progress.update,
                 say=progress.say,
             )
     except Interrupted as stop:
-        output.interrupted(str(stop), stop.signal)
+        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
     except ArrayErrors as error:
         output.refuse(f"{error}.")
     output.data(_table(verified.claims["claims"]))

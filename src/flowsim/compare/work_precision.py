@@ -31,6 +31,7 @@ def work_precision(
     repeats: int = 3,
     max_steps: int = 1_000_000,
     progress: Callable[[str], None] | None = None,
+    keep: Callable[[str, Callable[[], Outcome]], Outcome] = lambda _, compute: compute(),
 ) -> Comparison:
     """Run every solver at every tolerance, and measure its error against a reference by a method not on trial.
 
@@ -50,6 +51,8 @@ def work_precision(
     - `repeats`: timed repeats of every run.
     - `max_steps`: attempted steps after which a contestant has failed.
     - `progress`: told what comes next.
+    - `keep`: given a name and a function, calls it or gives what it gave before: how an interrupted comparison is
+      resumed.
 
     **Returns:** a `Comparison`; a contestant that fails is in it with its status and its error so far.
 
@@ -65,14 +68,15 @@ def work_precision(
     task = Task(problem, t1, events, times, atol_ratio, repeats, max_steps)
     tell = progress or (lambda text: None)
     tight = max(min(tolerances, default=1e-8) / _TIGHTER, _TIGHTEST)
-    truth, second = (_judge(task, name, tight, tell) for name in judges)
+    truth, second = (keep(f"reference-{name}", lambda name=name: _judge(task, name, tight, tell)) for name in judges)
     start = flat(problem.parameters)
     travelled = float(np.linalg.norm(truth.parameters - start)) or math.ulp(1.0)
     runs = []
     for solver in solvers:
         for setting in learning_rates if solver in rates else tolerances:
             tell(f"{solver} at {setting:g}")
-            runs.append(_judged(solver, setting, enter(task, solver, setting), truth, travelled))
+            outcome = keep(f"{solver}-{setting!r}", lambda s=solver, at=setting: enter(task, s, at))
+            runs.append(_judged(solver, setting, outcome, truth, travelled))
     apart = float(np.linalg.norm(truth.parameters - second.parameters)) / travelled
     return Comparison(tuple(runs), t1, f"{judges[0]} at {tight:g}", f"{judges[1]} at {tight:g}", apart)
 

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import xarray
@@ -9,31 +10,72 @@ import xarray
 from .. import plot, store
 from .._files import write_bytes, write_text
 from ..compare import Comparison, DescentOrder, descent_order, work_precision
+from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
 from ..problem import Problem
-from . import build
+from . import build, folders, pieces
+from .git import git_state
+from .identity import environment, identity, inputs
+from .signals import stopping
 
 
 def run_comparison(
-    experiment: Experiment, *, source_folder: pathlib.Path, folder: pathlib.Path, say: Callable[[str], None]
+    experiment: Experiment,
+    *,
+    source_text: str,
+    source_folder: pathlib.Path,
+    folder: pathlib.Path,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Comparison | DescentOrder:
     """Run the comparison of an experiment and write its dataset, figure and `table.txt` into `folder`: of solvers as
     `work_precision.nc`, `.png` and `.pdf`, of descent as `descent_order`.
 
-    **Raises:** `ValueError` if the reference, or a flow, fails, or if the reference is on trial.
+    What each method gave at each setting is kept in the folder until all have ended, for a resumed comparison.
+
+    **Raises:** `ValueError` if the reference, or a flow, fails, or if the reference is one of the methods compared;
+    `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
     build.configure(experiment.precision)
-    problem = build.problem(experiment, source_folder)
-    found, name, picture = (_solvers if experiment.compare.descent is None else _descent)(experiment, problem, say)
-    folder.mkdir(parents=True, exist_ok=True)
-    store.write_dataset(folder / f"{name}.nc", found.dataset())
-    for form in ("png", "pdf"):
-        write_bytes(folder / f"{name}.{form}", plot.rendered(picture, form))
-    write_text(folder / "table.txt", found.table() + "\n")
+    problem, who = build.problem(experiment, source_folder), identity(experiment, source_folder)
+    run = store.RunFolder(folder)
+    if not resume:
+        run.create(inputs=inputs(experiment, source_folder).values())
+    with store.Lock(folder), stopping(folder, "compare") as stop:
+        run.prepare(fresh=not resume)
+        if resume:
+            run.check_inputs()
+        else:
+            run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, source_folder, folder))
+        run.segments.open_members(who)
+        kept = pieces.outcomes(run, who)
+
+        def tell(text: str) -> None:
+            stop.check()
+            say(text)
+
+        compare = _solvers if experiment.compare.descent is None else _descent
+        found, name, picture = compare(experiment, problem, tell, kept)
+        store.write_dataset(run.path / f"{name}.nc", found.dataset())
+        for form in ("png", "pdf"):
+            write_bytes(run.path / f"{name}.{form}", plot.rendered(picture, form))
+        write_text(run.path / "table.txt", found.table() + "\n")
+        run.finish()
     return found
 
 
-def _descent(experiment: Experiment, problem: Problem, say: Callable[[str], None]):
+def _meta(experiment: Experiment, source_folder: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
+    return {
+        "schema_version": store.SCHEMA_VERSION,
+        "name": experiment.name,
+        "command": "compare",
+        "source_folder": folders.written(source_folder, folder),
+        "git": git_state(source_folder),
+        **environment(),
+    }
+
+
+def _descent(experiment: Experiment, problem: Problem, say: Callable[[str], None], _: pieces.Pieces):
     entry = experiment.compare.descent
     assert entry is not None
     found = descent_order(
@@ -51,7 +93,7 @@ def _descent(experiment: Experiment, problem: Problem, say: Callable[[str], None
     return found, "descent_order", plot.descent.figure(plot.Drawing(xarray.Dataset(), overlays=runs))
 
 
-def _solvers(experiment: Experiment, problem: Problem, say: Callable[[str], None]):
+def _solvers(experiment: Experiment, problem: Problem, say: Callable[[str], None], kept: pieces.Pieces):
     entry = experiment.compare
     comparison = work_precision(
         problem,
@@ -66,6 +108,7 @@ def _solvers(experiment: Experiment, problem: Problem, say: Callable[[str], None
         repeats=entry.repeats,
         max_steps=experiment.solver.max_steps,
         progress=say,
+        keep=kept.of,
     )
     return comparison, "work_precision", plot.work_precision.figure(comparison.dataset())
 

@@ -38,13 +38,13 @@ def packed(member: Member) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "coordinates": {name: list(labels) for name, labels in trajectory.coordinates.items()},
     }
     arrays = {"time": trajectory.time, **{f"probe.{name}": values for name, values in trajectory.values.items()}}
-    return arrays, _map(about, _written)
+    return arrays, written_plain(about)
 
 
 def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> Member:
     """The member of `packed`."""
-    about = _map(about, _read)
-    events = {record["name"]: _event(record) for record in about["events"]}
+    about = read_plain(about)
+    events = {record["name"]: event_of(record) for record in about["events"]}
     variables = {name: Variable(**{**v, "dims": tuple(v["dims"])}) for name, v in about["variables"].items()}
     values = {name: arrays[f"probe.{name}"] for name in variables}
     certificate = about["certificate"]
@@ -63,8 +63,19 @@ def _solver(record: dict[str, Any]) -> SolverRecord:
     return SolverRecord(**{**record, "switches": tuple(Switch(**switch) for switch in record["switches"])})
 
 
-def _event(record: dict[str, Any]) -> EventRecord:
+def event_of(record: dict[str, Any]) -> EventRecord:
+    """The record that `dataclasses.asdict` took apart."""
     return EventRecord(**{**record, "crossings": tuple(Crossing(**crossing) for crossing in record["crossings"])})
+
+
+def written_plain(tree: Any) -> Any:
+    """Plain data that JSON can hold to the last bit: it has no infinity and no NaN."""
+    return _map(tree, _written)
+
+
+def read_plain(tree: Any) -> Any:
+    """The data of `written_plain`."""
+    return _map(tree, _read)
 
 
 def _map(tree: Any, change) -> Any:
@@ -76,7 +87,6 @@ def _map(tree: Any, change) -> Any:
 
 
 def _written(value: Any) -> Any:
-    """JSON has no infinity and no NaN."""
     return {"float": repr(value)} if isinstance(value, float) and not np.isfinite(value) else value
 
 

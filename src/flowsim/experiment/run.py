@@ -14,15 +14,15 @@ from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
 from ..probes import coordinates
 from ..problem import Problem
-from ..records import Status
 from ..result import Result, assemble, tightened
-from ..simulation import AbstractConsumer, Chunk, ForEach, History, Prepared
+from ..simulation import AbstractConsumer, Chunk, ForEach, Prepared
 from ..simulation import run as integrate
 from . import build, descent, ensemble_run, folders, sizes
 from .account import Account
 from .git import git_state
 from .identity import environment, identity, inputs
 from .log import logging_to
+from .recorder import Recorder
 from .signals import Interrupted, Stop, stopping
 
 Progress = Callable[[float, float, float, int, float], None]
@@ -62,18 +62,23 @@ def run_experiment(
     members: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
     instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
+    command: str = "run",
+    whole: Experiment | None = None,
+    then: Callable[["Run", store.RunFolder, store.Identity], None] | None = None,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
     **Arguments:** `source_folder`: where paths in the experiment start. `say`: told of each stage. `members`: told how
     many members of an ensemble, of how many, have ended. `instrument`: adds probes and events before it starts.
+    `command`: the one that resumes it. `whole`: the experiment that this run is the first part of. `then`: what belongs
+    to the run after its own files are written, done before it counts as complete.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
     account = Account()
     build.configure(experiment.precision)
     with account.stage("building"):
-        member, problem, prepared, who = _built(experiment, source_folder, instrument)
+        member, problem, prepared, who = _built(experiment, source_folder, instrument, whole or experiment)
     run = store.RunFolder(folder)
     if not resume:
         run.create(replace=force, inputs=inputs(experiment, source_folder).values())
@@ -81,9 +86,13 @@ def run_experiment(
         stack.enter_context(store.Lock(folder))
         run.prepare(fresh=not resume)
         log = stack.enter_context(logging_to(run.path, fresh=not resume))
-        stop = stack.enter_context(stopping(folder))
+        stop = stack.enter_context(stopping(folder, command))
         if not resume:
-            run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, prepared, source_folder, run))
+            run.write_inputs(
+                source_text,
+                resolved_yaml(whole or experiment),
+                _meta(experiment, prepared, source_folder, run, command),
+            )
         elif run.finished():
             log.info("asked to go on, but the run has ended")
             run.finish()
@@ -97,7 +106,7 @@ def run_experiment(
             run.segments.open_members(who)
             return _run_ensemble(experiment, member, source_folder, run, who, members, _heeding(stop, say), account)
         target = getattr(experiment.solver, "target_error", None)
-        consumers: list[AbstractConsumer] = [Recorder(run, who, fresh=target is not None)]
+        consumers: list[AbstractConsumer] = [Recorder(run.segments, who, fresh=target is not None)]
         if progress is not None:
             consumers.append(ForEach(lambda chunk: _tell(progress, prepared, chunk)))
         consumers.append(ForEach(lambda _: stop.check()))
@@ -112,16 +121,21 @@ def run_experiment(
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
         summary = _write(experiment, problem, result, run, _heeding(stop, say), account)
-        return Outcome(run.home, summary, result.status.ok, Run(problem, result.prepared, result), account.seconds)
+        made = Run(problem, result.prepared, result)
+        if then is not None:
+            then(made, run, who)
+            stop.check()
+        run.finish()
+        return Outcome(run.home, summary, result.status.ok, made, account.seconds)
 
 
-def _built(experiment: Experiment, source_folder: pathlib.Path, instrument):
+def _built(experiment: Experiment, source_folder: pathlib.Path, instrument, whole: Experiment):
     """All that is read and made before the run folder is touched."""
     member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
     sizes.refuse_weights_that_cannot_fit(member)
     problem = build.problem(member, source_folder)
     prepared = instrument(problem, build.prepared(member, problem, source_folder))
-    return member, problem, prepared, identity(experiment, source_folder)
+    return member, problem, prepared, identity(whole, source_folder)
 
 
 def _tolerances(prepared: Prepared) -> tuple[float, float]:
@@ -162,25 +176,6 @@ def _run_ensemble(
     return Outcome(run.home, summary, result.ok, seconds=account.seconds)
 
 
-class Recorder(AbstractConsumer):
-    """Keeps a run on the disk, chunk by chunk, and takes an interrupted one up again.
-
-    **Arguments:** `fresh`: every run begins anew, as those of a `target_error` do, which follow each other.
-    """
-
-    def __init__(self, run: store.RunFolder, identity: store.Identity, *, fresh: bool = False):
-        self._segments, self._identity, self._fresh = run.segments, identity, fresh
-
-    def begin(self, prepared: Prepared, history: History) -> None:
-        if self._fresh:
-            self._segments.remove()
-            self._segments.create()
-        self._segments.restore(prepared.methods, self._identity, history)
-
-    def take(self, chunk: Chunk, history: History) -> Status | None:
-        self._segments.append(history.number - 1, chunk, self._identity)
-
-
 def _done(run: store.RunFolder) -> Outcome:
     summary = store.Summary.read(run.home)
     assert summary is not None
@@ -217,7 +212,6 @@ def _write(
         run.write_descents([one.dataset() for one in taken])
         run.write_summary(summary)
         report.rebuild(run.path, dataset=dataset, own=build.figures(experiment))
-        run.finish()
     return summary
 
 
@@ -234,7 +228,7 @@ def _shown(experiment: Experiment) -> dict[str, Any]:
     return {"name": experiment.name, "notes": experiment.notes, "figures": _figures(experiment)}
 
 
-def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path, run) -> dict[str, Any]:
+def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path, run, command: str) -> dict[str, Any]:
     """`meta.json`: what the run ran on, and what a reader of its segments needs."""
     variables = {
         probe.name: {"dims": list(probe.dims or ()), "attributes": {"long_name": probe.long_name, "units": probe.units}}
@@ -246,6 +240,7 @@ def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Pat
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": experiment.seed,
         "precision": experiment.precision,
+        "command": command,
         "source_folder": folders.written(source_folder, run.home),
         "git": git_state(source_folder),
         "variables": variables,

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import ensemble, plot, report, store
@@ -12,11 +12,11 @@ from ..config.making import claims_of, wrong_result
 from ..config.problems import Place, refusal
 from ..config.schema import Certificate, Experiment, Scaling
 from ..problem import Problem
-from ..result import Result, assemble
+from ..result import Result
 from ..simulation import Prepared
-from ..simulation import run as integrate
 from . import build, ensemble_run
-from .run import Progress, run_experiment
+from .kept import Kept
+from .run import Progress, Run, run_experiment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +34,15 @@ def verify_experiment(
     source_text: str,
     source_folder: pathlib.Path,
     folder: pathlib.Path,
+    resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verified:
     """Run the experiment into `folder`, then its other seeds and its sizes, and judge every claim.
 
-    The folder is a run folder of the first seed, with `claims.json` and a figure for each claim beside it.
+    The folder is a run folder of the first seed, with `claims.json` and a figure for each claim beside it. Until all
+    have ended it keeps every other run as well, for a resumed verification.
 
     **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which nothing is claimed.
     """
@@ -51,25 +53,76 @@ def verify_experiment(
     first, *others = experiment.seeds or (experiment.seed,)
     base = ensemble_run.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source_folder)
     member = Member(base, source_folder)
+    found: list[Verified] = []
+
+    def rest(run: Run, home: store.RunFolder, who: store.Identity) -> None:
+        judged = member.judged(run.problem, run.prepared, run.result)
+        verification = _Verification(experiment, base, source_folder, Kept(home, who), say)
+        found.append(verification.write([judged, *verification.others(others)], member.theory, home))
+
     outcome = run_experiment(
-        base, source_text=source_text, source_folder=source_folder, folder=folder, force=force,
-        progress=progress, say=say, instrument=member.instrument,
+        base, source_text=source_text, source_folder=source_folder, folder=folder, resume=resume, force=force,
+        progress=progress, say=say, instrument=member.instrument, command="verify", whole=experiment, then=rest,
     )  # fmt: skip
-    run: Any = outcome.run
-    runs = [member.judged(run.problem, run.prepared, run.result)]
-    if others:
-        for judged in ensemble.each(lambda seed: Member(ensemble_run.member(base, seed), source_folder).run(), others):
-            runs.append(judged)
-            say(f"seeds: {len(runs)} of {len(others) + 1}")
-    exponents = [found for entry in experiment.scaling for found in _sizes(experiment, entry, source_folder, say)]
-    verdicts = [judged.verdicts for judged in runs]
-    tallies = [tally(column) for column in zip(*verdicts, strict=True)]
-    content = store.claims(experiment.name, (first, *others), tallies, exponents, member.theory.constants)
-    with store.Lock(folder):
-        plot.draw_claims(verdicts, exponents, [judged.phase1_end for judged in runs], folder / "figures" / "claims")
-        store.write_claims(folder, content)
-        report.rebuild(folder)
-    return Verified(folder, content, all(judged.result.status.ok for judged in runs))
+    if found:
+        return dataclasses.replace(found[0], folder=outcome.folder)
+    return Verified(folder, store.read_json(folder / "claims.json"), outcome.ok)  # it had been finished before
+
+
+@dataclasses.dataclass(frozen=True)
+class _Verification:
+    """What is left of a verification when its first run has been written."""
+
+    experiment: Experiment
+    base: Experiment
+    folder: pathlib.Path
+    kept: Kept
+    say: Callable[[str], None]
+
+    def others(self, seeds: Sequence[int]) -> Iterator["Judged"]:
+        """The runs of the other seeds."""
+        if not seeds:
+            return
+        for number, judged in enumerate(ensemble.each(self._seed, seeds), start=2):
+            yield judged
+            self.say(f"seeds: {number} of {len(seeds) + 1}")
+
+    def write(self, runs: list["Judged"], theory: AbstractTheory, home: store.RunFolder) -> Verified:
+        """The verdicts over all runs and sizes, with their figures and the report."""
+        exponents = [found for entry in self.experiment.scaling for found in self._sizes(entry)]
+        verdicts = [judged.verdicts for judged in runs]
+        tallies = [tally(column) for column in zip(*verdicts, strict=True)]
+        seeds = self.experiment.seeds or (self.experiment.seed,)
+        content = store.claims(self.experiment.name, seeds, tallies, exponents, theory.constants)
+        plot.draw_claims(verdicts, exponents, [judged.phase1_end for judged in runs], home.path / "figures" / "claims")
+        store.write_claims(home.path, content)
+        report.rebuild(home.path)
+        return Verified(home.path, content, all(judged.result.status.ok for judged in runs))
+
+    def _seed(self, seed: int) -> "Judged":
+        return Member(ensemble_run.member(self.base, seed), self.folder).run(self.kept, f"seed-{seed}")
+
+    def _sizes(self, entry: Scaling) -> Iterator[Exponent]:
+        experiment = self.experiment
+        place, field = entry.place
+        points, laws = [], ()
+        for value in entry.values:
+            self.say(f"{entry.over} = {value:g}: {entry.seeds} seeds")
+            size = int(value) if isinstance(getattr(getattr(experiment, place), field), int) else value
+            section = getattr(experiment, place).model_copy(update={field: size})
+            changed = _gram(experiment.model_copy(update={place: section}))
+
+            def point(seed: int, changed=changed, value=value) -> tuple[int, Member, Judged]:
+                here = ensemble_run.member(changed, seed)
+                member = Member(_same_stage(experiment, here, self.folder) if entry.same_stage else here, self.folder)
+                name = f"{entry.over}={value!r}-seed-{seed}"
+                return seed, member, member.run(self.kept, name, certify=bool(experiment.claims))
+
+            for seed, member, judged in ensemble.each(point, range(experiment.seed, experiment.seed + entry.seeds)):
+                points.append(Point(value, seed, judged.evidence))
+                laws = member.theory.laws
+        within = scaling.WITHIN if experiment.claims else yang2024.DEFAULT.exponent
+        yield from fit(laws, entry.over, points, within=within)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,11 +154,15 @@ class Member:
             raise refusal(Place("task"), "must have `groups`: the claims are about groups of samples.")
         return self.theory.instrument(problem, prepared)
 
-    def run(self, *, certify: bool = True) -> Judged:
-        """Integrate and judge. Runs of equal shapes share one compiled program."""
+    def run(self, kept: Kept, name: str, *, certify: bool = True) -> Judged:
+        """Integrate and judge. Runs of equal shapes share one compiled program.
+
+        **Arguments:** `kept`, `name`: where the run is kept, by which name.
+        """
         problem = build.problem(self.experiment, self.folder)
         prepared = self.instrument(problem, build.prepared(self.experiment, problem, self.folder))
-        return self.judged(problem, prepared, assemble(prepared, integrate(prepared)), certify=certify)
+        certified = certify and self.experiment.certificate.method != "none"
+        return self.judged(problem, prepared, kept.result(name, prepared, certified=certified), certify=certify)
 
     def judged(self, problem: Problem, prepared: Prepared, result: Result, *, certify: bool = True) -> Judged:
         """The verdicts on a run that was instrumented here."""
@@ -157,27 +214,6 @@ def _refuse_what_nothing_is_claimed_of(experiment: Experiment) -> None:
         raise refusal(Place(experiment.name), f"must be of the paper's model and task, or have claims: {remedy}.")
     if math.isinf(parts.model.width):
         raise refusal(Place(experiment.name), "model.width must be finite: the claims are about neurons and words.")
-
-
-def _sizes(experiment: Experiment, entry: Scaling, folder: pathlib.Path, say) -> Iterator[Exponent]:
-    place, field = entry.place
-    points, laws = [], ()
-    for value in entry.values:
-        say(f"{entry.over} = {value:g}: {entry.seeds} seeds")
-        size = int(value) if isinstance(getattr(getattr(experiment, place), field), int) else value
-        section = getattr(experiment, place).model_copy(update={field: size})
-        changed = _gram(experiment.model_copy(update={place: section}))
-
-        def point(seed: int, changed=changed) -> tuple[int, Member, Judged]:
-            here = ensemble_run.member(changed, seed)
-            member = Member(_same_stage(experiment, here, folder) if entry.same_stage else here, folder)
-            return seed, member, member.run(certify=bool(experiment.claims))
-
-        for seed, member, judged in ensemble.each(point, range(experiment.seed, experiment.seed + entry.seeds)):
-            points.append(Point(value, seed, judged.evidence))
-            laws = member.theory.laws
-    within = scaling.WITHIN if experiment.claims else yang2024.DEFAULT.exponent
-    yield from fit(laws, entry.over, points, within=within)
 
 
 def _gram(experiment: Experiment) -> Experiment:

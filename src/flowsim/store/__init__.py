@@ -9,7 +9,7 @@ from .lock import Lock
 from .meta import Meta
 from .netcdf import read_dataset
 from .replacement import resumable
-from .segments import Identity
+from .segments import Identity, Segments
 from .summary import (
     SCHEMA_VERSION,
     CertificateSummary,
@@ -37,6 +37,7 @@ __all__ = [
     "RefusedError",
     "Run",
     "RunFolder",
+    "Segments",
     "SolverSummary",
     "StoreError",
     "Summary",

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 
 from .._files import RefusedError, is_temporary, make_folder
-from .segments import CHECKPOINT, SEGMENTS, is_piece
+from .segments import CHECKPOINT, SEGMENTS, Segments, is_piece
 
 _NEW, _MOVING = ".new", ".moving"
 _META = "meta.json"
@@ -65,6 +65,7 @@ class Replacement:
         """The new run is complete: it takes the old one's place."""
         if not (self._new / _META).is_file():
             return
+        Segments(self._home).remove()
         own = sorted(_own(self._home), key=lambda path: path != self._home / _META)
         for path in own:  # meta.json first: without it nobody takes the rest for a run
             path.unlink(missing_ok=True)

@@ -22,7 +22,8 @@ from ..simulation import Chunk, History, Methods, begin
 from . import arrays as _arrays
 
 SEGMENTS, CHECKPOINT = "segments", "checkpoint.safetensors"
-_PIECE = re.compile(r"(\d{6,}|[a-z]+-[\w.+-]+)\.safetensors|experiment\.yaml")
+_PIECE = re.compile(r"(\d{6,}|[a-z]+-[\w.+=-]+)\.safetensors|experiment\.yaml")
+_PART = re.compile(r"part-[\w.+=-]+")
 _AGAIN = "start the run again with --force"
 
 
@@ -77,6 +78,10 @@ class Segments:
 
     def create(self) -> None:
         make_folder(self._segments)
+
+    def part(self, name: str) -> "Segments":
+        """Those of a run that is a part of this one."""
+        return Segments(self._segments / f"part-{name}")
 
     def append(self, index: int, chunk: Chunk, identity: Identity) -> None:
         """Write a chunk: first its segment, then the checkpoint that counts on it."""
@@ -174,7 +179,11 @@ class Segments:
         self._checkpoint.unlink(missing_ok=True)
         if self._segments.is_dir() and not self._segments.is_symlink():
             for path in self._segments.iterdir():
-                if is_piece(path.name) or is_temporary(path.name):
+                if path.is_dir() and not path.is_symlink() and _PART.fullmatch(path.name):
+                    Segments(path).remove()
+                    with contextlib.suppress(OSError):
+                        path.rmdir()
+                elif is_piece(path.name) or is_temporary(path.name):
                     path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it holds something else: that stays
                 self._segments.rmdir()
