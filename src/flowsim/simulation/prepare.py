@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import _checks, _tree, flows, probes, reductions, saving, solvers
-    _programs.make_room()
+from .. import _checks, _programs, _tree, flows, probes, reductions, saving, solvers
 from ..events import Event
 from ..moment import Lift
 from ..probes import Probe
@@ -117,17 +116,10 @@ def prepare(
 
     **Raises:** as `simulate` does.
     """
-<<<<<<< HEAD
+    _programs.make_room()
     problem, flow, watched = as_problem(problem), as_flow(flow), as_events(events)
     dtype = _tree.dtype(problem.parameters)
     settings = settings.checked(dtype, named=method is None)
-=======
-    if not (math.isfinite(settings.t1) and settings.t1 > settings.t0):
-        least = "0" if settings.t0 == 0 else f"t0 = {settings.t0:g}"
-        raise ValueError(f"t1 must be > {least} and finite, got {settings.t1}.")
-    _programs.make_room()
-    flow = flows.gradient() if flow is None else flow
->>>>>>> a1eb605 (A bound on compiled programs: 500 problems of new shapes in one process neither fail nor grow beyond it)
     if initial is not None and reduction not in ("auto", "none"):
         raise ValueError(f"a run from a flow's state has no reductions; use auto or none, not {reduction}.")
     reduction = reduction if initial is None else "none"
