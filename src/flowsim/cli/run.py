@@ -5,6 +5,7 @@ import datetime
 import pathlib
 import secrets
 import time as clock
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
