@@ -42,8 +42,8 @@ def test_an_interrupted_verification_is_resumed(tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(Killed):
         command(verify_experiment, VERIFY, folder, say=killing_at("width = 128"))
-    kept = {path: path.stat().st_mtime_ns for path in (folder / "segments").glob("evidence-*")}
-    assert {path.name for path in kept} == {"evidence-seed-1.safetensors", "evidence-width=64.0-seed-0.safetensors"}
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "segments").glob("part-*/checkpoint.safetensors")}
+    assert {path.parent.name for path in kept} == {"part-seed-1", "part-width=64.0-seed-0"}
     assert not (folder / "claims.json").exists()
 
     def unchanged(_):
