@@ -16,6 +16,7 @@ _NAMES = {
     "Problem": "problem",
     "Result": "result",
     "claim": "claims",
+    "influence": "sensitivities",
     "kind": "config",
     "langevin": "_langevin",
     "load": "store",
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from .config import kind
     from .problem import Problem
     from .result import Result
-    from .sensitivities import sensitivity
+    from .sensitivities import influence, sensitivity
     from .store import load
     from .sweep import load_sweep
 
@@ -81,6 +82,7 @@ __all__ = [
     "Result",
     "__version__",
     "claim",
+    "influence",
     "kind",
     "langevin",
     "load",

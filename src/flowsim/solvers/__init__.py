@@ -6,12 +6,14 @@ from .registry import choose, choose_stabilised, is_diffrax, kinds, make, of_dif
 from .spectrum import spectral_radius
 from .stabilized import Stabilized
 from .stabilized4 import Stabilized4
+from .tableau import Tableau, tableau
 
 __all__ = [
     "Exponential",
     "Method",
     "Stabilized",
     "Stabilized4",
+    "Tableau",
     "check_tolerances",
     "choose",
     "choose_stabilised",
@@ -21,4 +23,5 @@ __all__ = [
     "of_diffrax",
     "smallest_rtol",
     "spectral_radius",
+    "tableau",
 ]

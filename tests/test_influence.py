@@ -1,0 +1,86 @@
+"""The adjoint of the steps taken: against forward mode, against differences, and what it costs."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flowsim
+from flowsim.sensitivities import adjoint
+
+from .problems import reference
+
+T1 = 3.0
+PHASE1 = flowsim.events.phase1_end()
+
+
+@pytest.fixture(scope="module", name="forward")
+def _forward():
+    """Derivatives by the weights of two samples, by forward mode."""
+    problem, _ = reference()
+
+    def family(eps):
+        weights = jnp.ones(problem.task.samples).at[jnp.array([0, 5])].add(eps)
+        return flowsim.Problem(problem.model(problem.parameters), problem.task, weights=weights)
+
+    return flowsim.sensitivity(
+        family, at=[0.0, 0.0], t1=T1, rtol=1e-11, atol=1e-14, events=[PHASE1], save_times=[0.0, T1], certificate=False
+    )
+
+
+@pytest.fixture(scope="module", name="of_loss")
+def _of_loss():
+    return flowsim.influence(reference()[0], t1=T1, rtol=1e-11, atol=1e-14)
+
+
+def test_agrees_with_forward_mode(forward, of_loss):
+    np.testing.assert_allclose(of_loss.derivatives[[0, 5]], forward.dataset.loss_derivative[-1], rtol=1e-8)
+    of_time = flowsim.influence(reference()[0], t1=T1, of=PHASE1, rtol=1e-11, atol=1e-14, certificate=False)
+    assert of_time.value == pytest.approx(forward.events["phase1_end"].time, rel=1e-9)
+    np.testing.assert_allclose(of_time.derivatives[[0, 5]], forward.events["phase1_end"].derivative, rtol=1e-8)
+
+
+def test_all_samples_at_three_times_the_cost(of_loss):
+    """Gradients, a vector-Jacobian product of the velocity counted as two."""
+    assert of_loss.adjoint_evaluations + of_loss.run_evaluations <= 6 * of_loss.run_evaluations
+    assert len(of_loss.derivatives) == reference()[0].task.samples
+
+
+def test_errors_cover_a_loose_run(of_loss):
+    loose = flowsim.influence(reference()[0], t1=T1, rtol=1e-4, atol=1e-6)
+    assert np.all(np.abs(loose.derivatives - of_loss.derivatives) <= loose.errors)
+
+
+def test_weights_of_all_samples_together_scale_time(of_loss):
+    """risk -> c risk is the same path at another speed: Σ influence = loss - T ‖∇loss‖² at the end."""
+    problem, _ = reference()
+    result = flowsim.simulate(problem, t1=T1, rtol=1e-11, atol=1e-14, save_times=[0.0, T1])
+    expected = result.final["loss"] - T1 * result.final["gradient_norm"] ** 2
+    assert np.sum(of_loss.derivatives) == pytest.approx(expected, rel=1e-8)
+    assert sum(of_loss.by_group().values()) == pytest.approx(expected, rel=1e-8)
+    assert of_loss.dataset.influence.dims == ("sample",)
+
+
+def test_states_that_do_not_fit_are_computed_again(monkeypatch, of_loss):
+    monkeypatch.setattr(adjoint, "_NUMBERS", 4000)
+    again = flowsim.influence(reference()[0], t1=T1, rtol=1e-11, atol=1e-14, certificate=False)
+    np.testing.assert_allclose(again.derivatives, of_loss.derivatives, rtol=1e-11)
+    assert again.adjoint_evaluations > of_loss.adjoint_evaluations
+
+
+def test_function_of_the_model_and_event_that_never_happens():
+    problem, _ = reference()
+    norm = flowsim.influence(problem, t1=0.5, of=lambda model: jnp.sum(model.W_K**2), certificate=False)
+    assert norm.derivatives.shape == (problem.task.samples,)
+    never = flowsim.influence(problem, t1=0.01, of=flowsim.events.loss_below(1e-9), certificate=False)
+    assert never.value is None
+    assert never.derivatives is None
+
+
+def test_refusals():
+    problem, _ = reference()
+    with pytest.raises(ValueError, match="explicit Runge-Kutta"):
+        flowsim.influence(problem, t1=1.0, solver="stabilized")
+    with pytest.raises(ValueError, match="of must be"):
+        flowsim.influence(problem, t1=1.0, of="accuracy")
+    with pytest.raises(ValueError, match="no samples"):
+        flowsim.influence(flowsim.Problem.from_loss(lambda x: x**2, 1.0), t1=1.0)
