@@ -4,7 +4,7 @@ import dataclasses
 
 import typer
 
-from ..solver_names import AUTO, SOLVERS
+from ..solver_names import AUTO, OPTAX, SCIPY, SOLVERS
 from .output import Debug, Json, Output
 
 
@@ -20,7 +20,9 @@ def solvers(json: Json = False, debug: Debug = False) -> None:
     """
     output = Output(json=json, debug=debug)
     with output.ending():
-        output.document({"auto": AUTO, "solvers": [dataclasses.asdict(solver) for solver in SOLVERS]})
+        others = [*SCIPY, *OPTAX]
+        table = [dataclasses.asdict(solver) for solver in SOLVERS]
+        output.document({"auto": AUTO, "solvers": table, "compare_only": others})
         output.data(f"{'kind':<12} {'order':>5} {'stages':>6}  {'steps':<8} {'type':<8}  use")
         output.data(f"{'auto':<12} {'':>5} {'':>6}  {'adaptive':<8} {'':<8}  {AUTO}")
         for solver in SOLVERS:
@@ -28,3 +30,5 @@ def solvers(json: Json = False, debug: Debug = False) -> None:
             steps = "adaptive" if solver.adaptive else "fixed"
             form = "implicit" if solver.implicit else "explicit"
             output.data(f"{solver.kind:<12} {solver.order:>5} {stages:>6}  {steps:<8} {form:<8}  {solver.use}")
+        output.data("\nOther packages' methods, for `flowsim compare` alone:")
+        output.data(f"{', '.join(SCIPY)}: SciPy's solve_ivp; {', '.join(OPTAX)}: steps of Optax's optimizers.")

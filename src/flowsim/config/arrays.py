@@ -1,7 +1,7 @@
 """The arrays that an experiment names: samples, weights, embeddings. Read without pickle, checked before use."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -130,3 +130,12 @@ def _finite(name: str, values: np.ndarray) -> Iterator[str]:
 def _raise(messages: list[str]) -> None:
     if messages:
         raise ArrayErrors(messages)
+
+
+def refusals(field: str, load: Callable[[], object]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the file that a field names, found by loading it."""
+    try:
+        load()
+    except ArrayErrors as error:
+        for message in error.messages:
+            yield field, message

@@ -15,6 +15,7 @@ and from then on `loss: {kind: hinge2, margin: 0.5}` is checked, documented and 
 """
 
 import dataclasses
+import pathlib
 import re
 import sys
 import typing
@@ -67,7 +68,6 @@ class Traits:
     - `fresh`: can a task draw other samples of its law (method `fresh`)?
     - `matrices`: does a probe or event need the weights' matrices?
     - `plain`: is a flow the gradient flow, `symmetric`: is its Jacobian?
-    - `files`: fields that hold paths, relative to the experiment file.
     """
 
     inputs: str | None = None
@@ -84,7 +84,6 @@ class Traits:
     matrices: bool = False
     plain: bool = False
     symmetric: bool = False
-    files: tuple[str, ...] = ()
 
 
 class Kind(Section):
@@ -112,6 +111,17 @@ class Kind(Section):
     def parameter_names(self) -> list[str] | None:
         """Names of a model's trained arrays, for `time_scales`, `train` and probes; None if only the model knows."""
         return None
+
+    def named_files(self) -> Mapping[str, str]:
+        """Field -> the file that it names, relative to the experiment file. What a run depends on."""
+        return {}
+
+    def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterable[tuple[str, str]]:
+        """A field and what is wrong with the file that it names, before anything runs.
+
+        **Arguments:** as of `check`; `folder`: where the experiment file is.
+        """
+        return ()
 
     def build(self, context: Any) -> Any:
         """The part itself (`SECTIONS` says which). Import JAX and the rest of flowsim here, not at the top."""

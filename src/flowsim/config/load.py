@@ -4,11 +4,10 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pydantic import ValidationError
 
-from . import explain
+from . import explain, files
 from .overrides import ALIASES, apply
 from .problems import ExperimentErrors, Problem, dotted
 from .schema import Experiment, checks
@@ -56,7 +55,7 @@ def load_document(document: Document, *, folder: str | os.PathLike | None = None
             sound.setdefault(name, field.get_default(call_default_factory=True))
     found.extend(_remarks(sound, document))
     if folder is not None:
-        found.extend(_files(sound, document, pathlib.Path(folder)))
+        found.extend(files.problems(sound, document, pathlib.Path(folder)))
     if found or experiment is None:
         raise ExperimentErrors(_as_written(problem, written) for problem in found)
     return experiment
@@ -81,11 +80,3 @@ def _remarks(sound: dict, document: Document) -> Iterator[Problem]:
     for remark in checks.remarks(sound):
         given = document.texts.get(remark.path)
         yield Problem(document.place(remark.path), dotted(remark.path), remark.text(given))
-
-
-def _files(sound: dict[str, Any], document: Document, folder: pathlib.Path) -> Iterator[Problem]:
-    named = [part for part in sound.values() if getattr(part, "traits", None) is not None and part.traits.files]
-    if any(getattr(part, key) is not None for part in named for key in part.traits.files):
-        from . import files  # NumPy takes longer to load than most experiments take to check
-
-        yield from files.problems(sound, document, folder)

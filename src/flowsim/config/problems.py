@@ -95,8 +95,25 @@ def _window(line: str, column: int) -> tuple[str, int]:
     return head + line[start : start + _WIDEST] + tail, column - start + len(head)
 
 
+_SYNONYMS = {  # other packages' words for the same thing
+    "mse": "squared", "l2": "squared", "mean_squared_error": "squared", "quadratic": "squared",
+    "bce": "logistic", "binary_cross_entropy": "logistic", "softmax": "cross_entropy", "ce": "cross_entropy",
+    "nll": "cross_entropy", "exp": "exponential",
+    "rk45": "dopri5", "dormandprince": "dopri5", "ode45": "dopri5", "rk4": "dopri5", "rk23": "bosh3", "ode23": "bosh3",
+    "dop853": "dopri8", "bdf": "kvaerno5", "radau": "kvaerno5", "lsoda": "auto", "forward_euler": "euler",
+    "xavier": "kaiming_uniform", "glorot": "kaiming_uniform", "he": "kaiming_normal", "normal": "gaussian",
+    "gd": "sgd", "gradient_descent": "sgd", "gradient_flow": "gradient", "attention": "transformer",
+    "fcnn": "mlp", "feedforward": "mlp", "optimisers": "descent", "optimizers": "descent", "hessian": "sharpness",
+    "top_eigenvalue": "sharpness", "test_loss": "fresh", "optimizer": "descent", "epochs": "descent",
+    "plots": "figures",
+}  # fmt: skip
+
+
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The known word that was probably meant."""
+    meant = _SYNONYMS.get(word[:64].lower())
+    if meant in known:
+        return meant
     near = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
     return near[0] if near else None
 

@@ -46,6 +46,7 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
 
     **Raises:** `ExperimentErrors` for what a plugin builds wrongly.
     """
+    _refuse_devices(experiment)
     here = Context(experiment, folder)
     if experiment.problem is not None:
         whole = built(experiment.problem, here)
@@ -63,6 +64,18 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     return Problem(model, task, loss=loss)
 
 
+def _refuse_devices(experiment: Experiment) -> None:
+    """**Raises:** `ExperimentErrors` for more devices than there are, and for what cannot be split yet."""
+    asked = experiment.devices
+    if asked.count > jax.device_count():
+        key = "devices.samples" if asked.samples >= asked.parameters else "devices.parameters"
+        there = f"{jax.device_count()} device{'s' if jax.device_count() > 1 else ''}"
+        message = f"asks for {asked.samples} × {asked.parameters} devices, and there are {there}: lower it."
+        raise refusal(Place(experiment.name), message, key)
+    if asked.count > 1:
+        raise refusal(Place(experiment.name), "must be 1 × 1: a run over several devices is not built yet.", "devices")
+
+
 def _started(init: Any, here: Context, model: Any) -> Any:
     """The model at the start of the flow."""
     from .. import init as wrappers
@@ -73,7 +86,12 @@ def _started(init: Any, here: Context, model: Any) -> Any:
     made = wrappers.balanced(made) if init.balanced else made
     made = made if init.scale == 1.0 else wrappers.scale(made, init.scale)
     with blamed(init, "the initialiser"):
-        started = made(model, key=here.key("init"))
+        try:
+            started = made(model, key=here.key("init"))
+        except ValueError as error:
+            if not init.named_files():
+                raise
+            raise refusal(Place(here.experiment.name), str(error), "init.path") from None  # of another model
     return tried.start(init, started, model)
 
 

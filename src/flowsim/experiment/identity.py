@@ -11,6 +11,7 @@ import jax
 
 from .. import plugin
 from .._version import __version__
+from ..config.files import named
 from ..config.schema import Experiment
 from ..store import Identity
 
@@ -38,8 +39,7 @@ def _file(path: pathlib.Path) -> pathlib.Path:
 
 
 def _referenced(experiment: Experiment) -> list[str]:
-    sections = (getattr(experiment.task, "path", None), getattr(experiment.task, "embedding", None))
-    return [path for path in (*sections, getattr(experiment.init, "path", None)) if path is not None]
+    return named(dict(experiment))
 
 
 def versions() -> dict[str, str]:

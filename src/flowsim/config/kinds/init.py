@@ -1,5 +1,7 @@
 """`init`: where the flow starts."""
 
+import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..base import FilePath, NotNegative, Positive, about
@@ -70,12 +72,24 @@ class Theory(InitKind):
 class FileInit(InitKind):
     """Weights `W`, `W_V`, `W_K`, `W_Q`, `a` from an `.npz` or `.safetensors` file."""
 
-    traits: ClassVar[Traits] = Traits(starts="paper", files=("path",))
+    traits: ClassVar[Traits] = Traits(starts="paper")
 
     path: FilePath = about(
         "An `.npz` or `.safetensors` file with `W`, `W_V`, `W_K`, `W_Q`, `a`, as a run's `parameters.safetensors`.",
         example="weights.npz",
     )
+
+    def named_files(self) -> Mapping[str, str]:
+        return {"path": self.path}
+
+    def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterator[tuple[str, str]]:
+        from ..arrays import load_weights, refusals
+
+        model = experiment.model
+        paper = model is not None and model.traits.paper
+        sizes = {"width": model.width, "neurons": model.neurons} if paper else {}
+        vocabulary = getattr(experiment.task, "vocabulary", None)
+        yield from refusals("path", lambda: load_weights(folder / self.path, **sizes, vocabulary=vocabulary))
 
     def build(self, context: Any) -> Any:
         from ... import init
@@ -88,9 +102,16 @@ class FileInit(InitKind):
 class RunInit(InitKind):
     """Where another run ended: the parameters of its run folder."""
 
-    traits: ClassVar[Traits] = Traits(files=("path",))
+    path: FilePath = about("The run folder.", example="runs/figure1/2026-01-31T12-00-00Z-1a2b")
 
-    path: FilePath
+    def named_files(self) -> Mapping[str, str]:
+        return {"path": self.path}
+
+    def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterator[tuple[str, str]]:
+        from ..array_files import headers
+        from ..arrays import refusals
+
+        yield from refusals("path", lambda: headers(folder / self.path / "parameters.safetensors"))
 
     def build(self, context: Any) -> Any:
         from ... import init

@@ -5,7 +5,6 @@ from typing import Any
 
 from ..kind import Kind, registered
 from ..kinds.flow import flow_remarks
-from ..kinds.model import drawn_in_law
 from ..kinds.solver import solver_remarks
 from ..remark import Remark
 from .compare import whole_steps
@@ -19,11 +18,11 @@ MANY = ("events", "probes", "figures", "claims", "sensitivities", "log")  # sect
 _LABELS = {"sign": "labels are ±1", "word": "labels are words", "number": "labels are numbers"}
 
 
-class _HoldsErrors(Exception):
+class _UnsoundError(Exception):
     """A check asks for a section that is wrong in itself: what it would say cannot be known."""
 
 
-class _Sound:
+class Sound:
     """The sections without errors, as attributes."""
 
     def __init__(self, sections: Mapping[str, Any]):
@@ -31,32 +30,32 @@ class _Sound:
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._sections:
-            raise _HoldsErrors(name)
+            raise _UnsoundError(name)
         return self._sections[name]
 
 
 def remarks(sections: Mapping[str, Any]) -> list[Remark]:
     """Everything that is inconsistent among these sections; those that hold errors are left out of `sections`."""
-    experiment: Any = _Sound(sections)
+    experiment: Any = Sound(sections)
     found: list[Remark] = []
     for check in CHECKS:
-        found += _all(lambda check=check: check(experiment))
-    for path, part in _parts(sections):
-        found += [_placed(remark, path, part) for remark in _all(lambda part=part: part.check(experiment))]
-    for remark in _all(lambda: _scaling(experiment, dict(sections), set(found))):
+        found += until_unsound(lambda check=check: check(experiment))
+    for path, part in parts(sections):
+        found += [_placed(remark, path, part) for remark in until_unsound(lambda part=part: part.check(experiment))]
+    for remark in until_unsound(lambda: _scaling(experiment, dict(sections), set(found))):
         found.append(remark)
     return list(dict.fromkeys(found))
 
 
-def _all(check: Callable[[], Iterable[Remark]]) -> Iterator[Remark]:
-    """The remarks of a check, until it needs a section that holds errors."""
+def until_unsound(check: Callable[[], Iterable[Any] | None]) -> Iterator[Any]:
+    """What a check says, until it needs a section that holds errors."""
     try:
         yield from check() or ()
-    except _HoldsErrors:
+    except _UnsoundError:
         return
 
 
-def _parts(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Kind]]:
+def parts(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Kind]]:
     """Every kind of an experiment with its place."""
     for name in SINGLE:
         if sections.get(name) is not None:
@@ -202,4 +201,4 @@ CHECKS: tuple[Callable[[Any], Iterable[Remark]], ...] = (
     _unique_seeds,
 )
 
-__all__ = ["MANY", "SINGLE", "drawn_in_law", "remarks"]
+__all__ = ["MANY", "SINGLE", "Sound", "parts", "remarks", "until_unsound"]

@@ -1,6 +1,7 @@
 """The paper's task."""
 
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -17,7 +18,7 @@ LARGEST_TASK = 10**8  # tokens
 class CooccurrenceTask(TaskKind):
     """The paper's task: is a sequence of words holding both target words or not (specification section 1)."""
 
-    traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", fresh=True, files=("embedding",))
+    traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", fresh=True)
 
     samples: Count = about("n, how many samples.", example=60)
     length: Count = about("L, words of a sample.", example=5)
@@ -38,6 +39,16 @@ class CooccurrenceTask(TaskKind):
         yield from self._sizes()
         yield from self._groups()
         yield from self._distinct()
+
+    def named_files(self) -> Mapping[str, str]:
+        return {} if self.embedding is None else {"embedding": self.embedding}
+
+    def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterator[tuple[str, str]]:
+        if self.embedding is not None:
+            from ...arrays import load_embedding, refusals
+
+            path = folder / self.embedding
+            yield from refusals("embedding", lambda: load_embedding(path, self.vocabulary))
 
     def build(self, context: Any) -> Any:
         from ....tasks import cooccurrence

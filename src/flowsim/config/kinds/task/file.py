@@ -1,6 +1,7 @@
 """A task from the user's own samples."""
 
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ...base import Count, FilePath, about
@@ -13,7 +14,7 @@ from .base import TaskKind
 class FileTask(TaskKind):
     """The user's own samples: an `.npz` file with `tokens`, `labels` and, if there are any, `groups`."""
 
-    traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", files=("path",))
+    traits: ClassVar[Traits] = Traits(inputs="words", labels="sign")
 
     path: FilePath = about(
         "An `.npz` file with `tokens`, `labels` and, if there are any, `groups`.", example="data.npz"
@@ -24,6 +25,14 @@ class FileTask(TaskKind):
         if self.vocabulary < 3:
             what = "must be at least 3: words 0, 1, 2 are the targets and the common word"
             yield Remark(("task", "vocabulary"), what)
+
+    def named_files(self) -> Mapping[str, str]:
+        return {"path": self.path}
+
+    def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterator[tuple[str, str]]:
+        from ...arrays import load_task_arrays, refusals
+
+        yield from refusals("path", lambda: load_task_arrays(folder / self.path, self.vocabulary))
 
     def build(self, context: Any) -> Any:
         from ....tasks import from_arrays
