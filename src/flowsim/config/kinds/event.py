@@ -102,16 +102,14 @@ class GradientBelow(EventKind):
 
 @kind("event", "saddle")
 class Saddle(EventKind):
-    """Every local minimum of the gradient's norm, with the `count` lowest eigenvalues of the Hessian and its index.
+    """Every local minimum of the gradient's norm, with the `count` lowest eigenvalues of the Hessian and its index."""
 
-    **Fields:** `steps`: of Lanczos, for models above 256 parameters; `threshold`: eigenvalues below this share of the
-    largest count as 0; `floor`: gradients below it count as rounding.
-    """
-
-    count: Annotated[Whole, Field(ge=1, le=256)] = 6
-    steps: Annotated[Whole, Field(ge=2, le=1000)] = 48
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    floor: Positive = 1e-9
+    count: Annotated[Whole, Field(ge=1, le=256)] = about("How many of the lowest eigenvalues are recorded.", 6)
+    steps: Annotated[Whole, Field(ge=2, le=1000)] = about("Lanczos steps, for models above 256 parameters.", 48)
+    threshold: Annotated[float, Field(gt=0, lt=1)] = about(
+        "Eigenvalues below this share of the largest count as 0.", 0.02
+    )
+    floor: Positive = about("Gradients below it count as rounding.", 1e-9)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if experiment.flow.reduction == "gram":

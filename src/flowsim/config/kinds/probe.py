@@ -67,19 +67,15 @@ class Sharpness(ProbeKind):
 
 @kind("probe", "hessian_spectrum")
 class HessianSpectrum(ProbeKind):
-    """The `count` lowest and largest eigenvalues of the Hessian of the loss, with bounds on their errors.
-
-    **Fields:** `steps`: of Lanczos, at every saved time; `density`: the spectral density as well, by `nodes` nodes of
-    stochastic Lanczos quadrature from each of `starts` random vectors.
-    """
+    """The `count` lowest and largest eigenvalues of the Hessian of the loss, with bounds on their errors."""
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    count: Annotated[Whole, Field(ge=1, le=256)] = 8
-    steps: Annotated[Whole, Field(ge=2, le=1000)] = 48
-    density: bool = False
-    starts: Annotated[Whole, Field(ge=1, le=1000)] = 4
-    nodes: Annotated[Whole, Field(ge=2, le=1000)] = 32
+    count: Annotated[Whole, Field(ge=1, le=256)] = about("How many of the lowest and of the largest eigenvalues.", 8)
+    steps: Annotated[Whole, Field(ge=2, le=1000)] = about("Lanczos steps at every saved time.", 48)
+    density: bool = about("The spectral density as well.", False)
+    starts: Annotated[Whole, Field(ge=1, le=1000)] = about("Random vectors of the density's quadrature.", 4)
+    nodes: Annotated[Whole, Field(ge=2, le=1000)] = about("Nodes of the quadrature from each of them.", 32)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from ProbeKind.check(self, experiment)
@@ -99,8 +95,8 @@ class Ntk(ProbeKind):
 
     traits: ClassVar[Traits] = Traits(matrices=True)
 
-    count: Annotated[Whole, Field(ge=1, le=10**4)] = 8
-    samples: Annotated[Whole, Field(ge=1, le=10**4)] | None = 32
+    count: Annotated[Whole, Field(ge=1, le=10**4)] = about("How many of the largest eigenvalues.", 8)
+    samples: Annotated[Whole, Field(ge=1, le=10**4)] | None = about("The first so many samples; `null` for all.", 32)
 
     def build(self, context: Any) -> Any:
         from ...probes import ntk
