@@ -14,7 +14,7 @@ class Status:
     """How a run ended, and what to do about it.
 
     `kind` is one of `done`, `event` (a terminal event stopped it), `interrupted`, `step_limit`, `step_size_floor`,
-    `not_finite`, `implicit_failed`, `beyond_reach`.
+    `not_finite`, `implicit_failed`, `beyond_reach`, `sliding`, `blow_up`.
     """
 
     kind: str
@@ -34,7 +34,9 @@ class Crossing:
 
     **Fields:** `time`; `direction` +1 or -1; `refined`: solved for on the flow (False: only located on the dense
     output, because the exact step showed no sign change in the bracket); `resolved`: the step's scan resolved the
-    event, so no crossing in this step was missed; `values`: the scalar probes at the crossing, and the event's records.
+    event, so no crossing in this step was missed; `values`: the scalar probes at the crossing, and the event's records;
+    `slope`: the event's rate of change there, 0 where it jumps; `uncertainty`: bound on the error of `time` from the
+    certificate, None without one or where it gives none.
     """
 
     event: str
@@ -43,13 +45,16 @@ class Crossing:
     refined: bool
     resolved: bool
     values: Mapping[str, Any]
+    slope: float = 0.0
+    uncertainty: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class EventRecord:
     """All crossings of one event, in order of time; none is an explicit result.
 
-    **Fields:** `uncertainty`: bound on the error of `time` from the certificate, None without one.
+    **Fields:** `uncertainty`: bound on the error of `time`, the first crossing's, from the certificate; None without
+    one.
     """
 
     name: str
@@ -61,6 +66,12 @@ class EventRecord:
     def time(self) -> float | None:
         """The first crossing, None if there was none."""
         return self.crossings[0].time if self.crossings else None
+
+    def bounded(self, errors: Sequence[float | None]) -> "EventRecord":
+        """The same record with a bound on the error of every crossing's time."""
+        pairs = zip(self.crossings, errors, strict=True)
+        crossings = tuple(dataclasses.replace(crossing, uncertainty=error) for crossing, error in pairs)
+        return dataclasses.replace(self, crossings=crossings, uncertainty=errors[0] if errors else None)
 
     @property
     def times(self) -> list[float]:

@@ -2,32 +2,24 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any, cast
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
-from scipy.ndimage import maximum_filter1d
 
 from .. import _tree, probes, reductions, solvers
 from .._jit import light
 from .._types import Parameters, Scalar
 from ..invariants import Product, drift, find_products, of_words
 from ..models import CooccurrenceTransformer
-from ..records import Status
 from ..simulation import Carry, History, Plan, Prepared, Settings, run
 from ..solver_names import BY_KIND
 from ..solvers import Method
+from .bounds import SAFETY, crossing_bounds, curve_bounds
+from .premises import broken_premises, doubts
 from .record import Certificate, Uncertified
 from .words import frozen_directions, homogeneity
 
-_TIGHT = 1e-10  # below this tolerance eighth order is cheaper than fifth
-# The second integration has an error of its own, and errors of two runs may partly cancel. On 200 random problems
-# (`benchmarks/certificates.py`) twice the distance between the two covered the true error in 95 % of the cases, and
-# fell short of it by less than a factor 2 in the others.
-_SAFETY = 4.0
-_NEIGHBOURS = 5  # saved times over which the distance of two curves is taken at its largest
 _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 
 _SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling it well
@@ -51,17 +43,18 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
         points = [_products(prepared.plan, points[0]), _products(prepared.plan, points[1]), points[2]]
     travelled, apart, size = map(float, _lengths(*points))
     floor = _rounding_floor(size, carry, travelled)
-    apart = _over(apart, travelled) if _ended(there).ok else math.inf
+    withheld = broken_premises(prepared, result, there)
     return Certificate(
-        relative_error=float(_SAFETY * apart + floor),
+        relative_error=math.inf if withheld else float(SAFETY * _over(apart, travelled) + floor),
         energy_identity=result.energy_identity,
         invariants=_invariants(prepared.plan, result),
-        event_errors=_event_errors(result, there),
-        probe_errors=_probe_errors(result, there, floor),
+        crossing_errors=crossing_bounds(result, there, withheld=bool(withheld)),
+        probe_errors=curve_bounds(result, there, floor, withheld=bool(withheld)),
         rounding_floor=float(floor),
         method=_method(prepared, again, gram, bool(there.switches)),
         evaluations=plan.flow.traits.gradients * int(other.evaluations),
-        warnings=_warnings(result, there),
+        warnings=(*withheld, *doubts(prepared, result, there)),
+        withheld=withheld,
     )
 
 
@@ -70,10 +63,6 @@ def _over(length: float, travelled: float) -> float:
     if travelled == 0:
         return 0.0 if length == 0 else math.inf
     return length / travelled
-
-
-def _ended(history: History) -> Status:
-    return cast(Status, history.status)
 
 
 def _times(prepared: Prepared, plan: Plan) -> str:
@@ -96,8 +85,6 @@ def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
 def _verifying_method(kind: str, settings: Settings, dtype: Any) -> Method:
     info = BY_KIND.get(kind, BY_KIND["tsit5"])  # a solver of a user's own is verified as tsit5 is
     other, factor = info.certified_by, info.certified_tighter
-    if other in ("dopri5", "tsit5") and settings.rtol <= _TIGHT:
-        other, factor = "dop853", 4.0
     # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
     rtol = settings.rtol if settings.step is None else min(settings.rtol, 1e-8)
     rtol = max(rtol / factor, solvers.smallest_rtol(dtype))
@@ -121,7 +108,7 @@ def _method(prepared: Prepared, again: Prepared, gram: bool, switched: bool) -> 
     system = "of the Gram system (inner products of words) " if gram else ""
     tolerance = _times(prepared, plan)
     kinds = f"{plan.method.kind} and {again.stiff.kind}" if switched and again.stiff is not None else plan.method.kind
-    return f"second integration {system}by {kinds} at {tolerance} tolerance, distance × {_SAFETY:g}"
+    return f"second integration {system}by {kinds} at {tolerance} tolerance, distance × {SAFETY:g}"
 
 
 def _start(plan: Plan) -> Parameters:
@@ -150,56 +137,6 @@ def _rounding_floor(size: float, carry: Carry, travelled: float) -> float:
     """Rounding of a state of norm `size`, one unit a step in random directions, over the distance travelled."""
     eps = float(jnp.finfo(carry.step.dtype).eps)
     return _over(_ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size, travelled) if travelled else 0.0
-
-
-def _crossings(there: History, name: str) -> list[float]:
-    return [crossing.time for crossing in there.crossings if crossing.event == name]
-
-
-def _event_errors(result: Uncertified, verification: History) -> dict[str, float | None]:
-    eps = np.finfo(float).eps
-    errors: dict[str, float | None] = {}
-    for name, record in result.crossings.items():
-        there = _crossings(verification, name)
-        if record.time is None or not there:
-            errors[name] = None
-        else:
-            errors[name] = float(_SAFETY * abs(record.time - there[0]) + 8 * eps * max(record.time, there[0]))
-    return errors
-
-
-def _probe_errors(result: Uncertified, verification: History, floor: float) -> Mapping[str, np.ndarray]:
-    here, there = result.trajectory, verification.rows
-    common = min(len(here.time), len(verification.times))
-    errors = {}
-    for name, values in here.values.items():
-        other = there.get(name)
-        if other is None or name.startswith("invariant_"):
-            continue  # a drift is an error already
-        error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
-        apart = np.abs(values[:common] - other[:common])
-        # Two curves may cross, which says nothing of their errors: a time answers for its neighbours.
-        error[:common] = _SAFETY * maximum_filter1d(apart, size=_NEIGHBOURS, axis=0, mode="nearest")
-        scale = np.max(np.abs(values), axis=0, keepdims=True)
-        errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
-    return errors
-
-
-def _warnings(result: Uncertified, verification: History) -> tuple[str, ...]:
-    found = []
-    status = _ended(verification)
-    if not status.ok:
-        found.append(f"the second integration ended early ({status.message}): no error bound")
-    for name, record in result.crossings.items():
-        there = _crossings(verification, name)
-        if len(record.crossings) != len(there):
-            found.append(
-                f"the two integrations see event {name} {len(record.crossings)} and "
-                f"{len(there)} times: it is close to not happening, or rounding moves it"
-            )
-        if any(not crossing.refined or not crossing.resolved for crossing in record.crossings):
-            found.append(f"event {name}: a step was not resolved by the scan; a crossing may be missing")
-    return tuple(found)
 
 
 @light

@@ -38,24 +38,31 @@ class Certificate:
     **Fields:**
 
     - `relative_error`: bound on the distance of the final parameters from the true flow's, over the distance that the
-      flow travelled.
+      flow travelled; infinite where it is withheld, because what it rests on does not hold (`withheld` says why).
     - `energy_identity`: |loss(0) - loss(t) - ∫ ‖∇loss‖² dt| over the loss that was lost (0 for an exact flow).
     - `invariants`: name -> relative drift over the run of a quantity that the exact flow conserves.
-    - `event_errors`: event name -> bound on the error of its first time, None where the two runs disagree on whether
-      it happened.
+    - `crossing_errors`: event name -> bound on the error of each of its times, None where the two runs disagree on
+      whether it happened.
     - `probe_errors`: variable name -> bound on its error at every saved time, in the variable's shape.
     - `rounding_floor`: the part of `relative_error` that rounding alone accounts for; no tolerance goes below it.
     - `method`: where the evidence comes from, in a sentence.
     - `evaluations`: vector-field evaluations that it cost.
-    - `warnings`: what the evidence cannot vouch for.
+    - `warnings`: what the evidence cannot vouch for, the reasons in `withheld` first.
+    - `withheld`: why no bound is given; empty where one is.
     """
 
     relative_error: float
     energy_identity: float
     invariants: Mapping[str, float]
-    event_errors: Mapping[str, float | None]
+    crossing_errors: Mapping[str, tuple[float | None, ...]]
     probe_errors: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
     rounding_floor: float
     method: str
     evaluations: int
     warnings: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def event_errors(self) -> dict[str, float | None]:
+        """Event name -> bound on the error of its first time, None where there is none."""
+        return {name: errors[0] if errors else None for name, errors in self.crossing_errors.items()}

@@ -96,8 +96,7 @@ class Result:
         certificate = self.known
         if certificate is None:
             return dict(self.crossings)
-        bounds = certificate.event_errors
-        return {name: dataclasses.replace(r, uncertainty=bounds[name]) for name, r in self.crossings.items()}
+        return {name: record.bounded(certificate.crossing_errors[name]) for name, record in self.crossings.items()}
 
     @property
     def dataset(self):

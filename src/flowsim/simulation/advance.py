@@ -16,6 +16,7 @@ from .._jit import light
 from ..probes import measure_all
 from .carry import Carry, Clock, Code, Plan, State
 from .inside import TERMS, Attempt, Inside, look_inside, moment, select, sign_of
+from .roughness import none_yet, noted
 
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
 
@@ -37,9 +38,9 @@ def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Arr
     """
     fresh = _begin(plan, clock, state)
     return eqx.tree_at(
-        lambda c: (c.signs, c.saved, c.steps, c.rejected, c.evaluations),
+        lambda c: (c.signs, c.saved, c.steps, c.rejected, c.evaluations, c.roughness),
         fresh,
-        (signs, carry.saved, carry.steps, carry.rejected, carry.evaluations + fresh.evaluations),
+        (signs, carry.saved, carry.steps, carry.rejected, carry.evaluations + fresh.evaluations, carry.roughness),
     )
 
 
@@ -67,7 +68,7 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
         clock, state, step, as_arrays(solver), as_arrays(control),
         clock, state, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
         count, count, count, count + 2 * (method.controller is not None), count, zero, zero,
-        jnp.asarray(Code.RUNNING, jnp.int32),
+        jnp.asarray(Code.RUNNING, jnp.int32), none_yet(zero),
     )  # fmt: skip
 
 
@@ -173,6 +174,7 @@ def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> C
     in_a_row = jnp.where(tried.accept, 0, carry.rejected_in_a_row + 1)
     step = jnp.where(off, carry.step, tried.next_size)
     spent = method.evaluations(carry.solver, tried.solver) + seen.finishing
+    roughness = noted(carry.roughness, method, carry.clock, carry.state, tried, carry.steps + carry.rejected)
     return Carry(
         clock=select(commit, end, carry.clock),
         state=select(commit, tried.state, carry.state),
@@ -194,6 +196,7 @@ def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> C
         pace=carry.pace,
         patience=carry.patience,
         code=_code(method, tried, commit, in_a_row, step, end),
+        roughness=select(off, carry.roughness, roughness),
     )
 
 

@@ -104,6 +104,26 @@ class Plan(eqx.Module):
         return clock, self.flow.init(self.problem) if self.initial is None else self.initial
 
 
+class Roughness(eqx.Module):
+    """What the error test has seen of kinks in the velocity; see `roughness`.
+
+    **Fields:** `error`, `size`: of the last refused try from the loop's present start, 0 if there was none; `score`:
+    how many tries of late had an error that fell like the step, not like its power; `armed`: is a new kink counted
+    when the score rises? `kinks`: met so far; `first`: the time of the first; `low_tries`: in all; `mark_time`,
+    `mark_low`: the time and the number of such tries at the last mark.
+    """
+
+    error: Scalar
+    size: Scalar
+    score: Scalar
+    armed: Bool[Array, ""]
+    kinks: Int[Array, ""]
+    first: Scalar
+    low_tries: Int[Array, ""]
+    mark_time: Scalar
+    mark_low: Int[Array, ""]
+
+
 class Carry(eqx.Module):
     """What the loop carries from step to step.
 
@@ -135,3 +155,4 @@ class Carry(eqx.Module):
     pace: Scalar  # these two serve the change of methods, see `_stiff`
     patience: Scalar
     code: Int[Array, ""]
+    roughness: Roughness

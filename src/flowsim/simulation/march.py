@@ -14,6 +14,7 @@ from ..records import Crossing, Status
 from .advance import restart
 from .carry import Carry, Code, Plan
 from .refine import beyond, find
+from .roughness import slides
 from .stiff import CHECK, Methods, due, give_up, reconsider
 
 _REMEDY = {
@@ -38,6 +39,7 @@ _REMEDY = {
         "shorten solver.step or leave it out, loosen solver.rtol, or use another solver",
     ),
 }
+_SMOOTH = "use a smooth activation or loss (gelu, tanh, softplus; squares for absolute values)"
 _INSTANT = 64.0  # roundings of a time within which two crossings are simultaneous
 FAILURES = frozenset(kind for kind, _, _ in _REMEDY.values())
 
@@ -182,7 +184,15 @@ def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | Non
     if code in _REMEDY:
         kind, message, remedy = _REMEDY[code]
         return Status(kind, time, message, remedy)
-    if int(carry.steps) + int(carry.rejected) >= max_steps:
+    left = max_steps - int(carry.steps) - int(carry.rejected)
+    if slides(carry, plan, left):
+        rough = carry.roughness
+        message = (
+            f"the flow slides along a kink, where the velocity jumps, since t = {float(rough.first):.4g} or later: the "
+            "steps left would not bring it to the end"
+        )
+        return Status("sliding", time, message, _SMOOTH)
+    if left <= 0:
         remedy = "raise solver.max_steps, shorten flow.t1, or use the `stabilized` solver if the flow is stiff"
         return Status("step_limit", time, f"{max_steps} steps were not enough", remedy)
     return None

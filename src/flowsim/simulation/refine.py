@@ -170,8 +170,9 @@ def find(plan: Plan, carry: Carry) -> Looked:
             time, there, refined = _solve(step, i, candidate)
             scalars: dict = {k: float(v) for k, v in there.probes().items() if np.ndim(v) == 0}
             scalars |= recorded(plan, i, there.clock, there.state)
-            crossing = Crossing(event.name, step.start + time, candidate.direction, refined, seen.resolved, scalars)
-            found.append((crossing, there))
+            slope = candidate.slope / step.size if candidate.smooth else 0.0
+            what = (candidate.direction, refined, seen.resolved, scalars, slope)
+            found.append((Crossing(event.name, step.start + time, *what), there))
     return Looked(sorted(found, key=lambda pair: pair[0].time), signs, step.spent)
 
 
