@@ -37,8 +37,8 @@ def _table(*rows: tuple) -> tuple[SolverInfo, ...]:
 
 
 # The factor makes the second integration's own error small beside the first one's. Two methods' errors differ by
-# constants of up to 30 at one tolerance, and where they grow with the flow they have one sign: at a factor of 4 those of
-# dopri8 and dop853 have been seen to agree to a hundredth (`benchmarks/event_bounds.py`).
+# constants of up to 30 at one tolerance, and where they grow with the flow they have one sign: at a factor of 4 those
+# of dopri8 and dop853 have been seen to agree to a hundredth (`benchmarks/event_bounds.py`).
 # fmt: off
 SOLVERS: tuple[SolverInfo, ...] = _table(
     # kind, order, adaptive, implicit, stages, fsal, certified by, at a tolerance smaller by, use

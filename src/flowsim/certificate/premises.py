@@ -56,8 +56,9 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
     sizes = [float(jnp.sqrt(jnp.mean(x**2))) for x in jax.tree.leaves(prepared.plan.problem.parameters)]
     small = min((size for size in sizes if size > 0), default=np.inf)
     if settings.step is None and small < _ATOL * settings.atol:
+        part = min(settings.atol / small, 1.0)
         found.append(
             f"the start has entries of size {small:.1g}, beside an absolute tolerance of {settings.atol:.1g}: they are "
-            f"followed to {min(settings.atol / small, 1.0):.0e} of themselves only; lower atol to {small * settings.rtol:.0e}"
+            f"followed to {part:.0e} of themselves only; lower atol to {small * settings.rtol:.0e}"
         )
     return tuple(found)

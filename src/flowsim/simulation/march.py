@@ -9,9 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._jit import light
+from .._types import Scalar
 from ..flows import Staged
 from ..records import Crossing, Status
 from .advance import restart
+from .blow_up import blow_up
 from .carry import Carry, Code, Plan
 from .refine import beyond, find
 from .roughness import slides
@@ -105,6 +108,8 @@ class March:
         times = self._save_times[saved : saved + count]  # fewer than rows where save times were padded
         own = {name: values[: len(times)].copy() for name, values in rows.items()}
         chunk = digest(plan, carry, times, own, self._max_steps)
+        if not _finite(plan, chunk):
+            chunk = _lost(plan, jax.tree.map(jnp.asarray, began), chunk)
         # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
         if chunk.status is None and count < plan.capacity and due(chunk.carry, steps):
             before = (began.clock.to_host(), int(began.evaluations), steps)
@@ -120,6 +125,28 @@ class March:
         """May the host compute with this carry? Of a batch most do not, and stay NumPy arrays."""
         ended = int(carry.code) != Code.RUNNING or int(carry.steps) + int(carry.rejected) >= self._max_steps
         return ended or bool(np.any(carry.look)) or due(carry, int(began.steps))
+
+
+def _finite(plan: Plan, chunk: Chunk) -> bool:
+    """Is the risk finite wherever it was measured, and where the run failed?"""
+    failed = chunk.status is not None and not chunk.status.ok
+    rows = bool(np.all(np.isfinite(chunk.rows.get("loss", 0.0))))
+    return rows and (not failed or bool(np.isfinite(_risk(plan, chunk.carry))))
+
+
+@light
+def _risk(plan: Plan, carry: Carry) -> Scalar:
+    return plan.problem.risk(plan.flow.parameters(carry.state.flow))
+
+
+def _lost(plan: Plan, began: Carry, chunk: Chunk) -> Chunk:
+    """A chunk in which the risk ceased to be finite, taken back: its gradient may be finite all the same."""
+    losses = chunk.rows.get("loss", np.zeros(len(chunk.times)))
+    bad = [*chunk.times[~np.isfinite(losses)], chunk.reached][0]
+    message = f"the risk is not finite at t = {bad:.6g}; the last good state is that of t = {began.clock.to_host():.6g}"
+    status = Status("not_finite", began.clock.to_host(), message, _REMEDY[Code.NOT_FINITE][2])
+    nothing = {name: values[:0] for name, values in chunk.rows.items()}
+    return Chunk(began, chunk.times[:0], nothing, (), chunk.event_evaluations, status, status.time, plan.method.kind)
 
 
 def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:
@@ -182,6 +209,12 @@ def _status(plan: Plan, carry: Carry, crossings, max_steps: int) -> Status | Non
         first = next(c for c in crossings if c.event in {event.name for event in plan.events if event.terminal})
         return Status("event", first.time, f"stopped by the terminal event {first.event}")
     if code in _REMEDY:
+        if code in (Code.STEP_SIZE_FLOOR, Code.NOT_FINITE) and (found := blow_up(plan, carry)) is not None:
+            message = (
+                f"the parameters blow up in finite time, at t = {found.time:.12g} ± {found.error:.1g}, "
+                f"like (T - t)^-{1 / found.power:.3g}"
+            )
+            return Status("blow_up", time, message, "end the flow before that time; the risk has no minimum there")
         kind, message, remedy = _REMEDY[code]
         return Status(kind, time, message, remedy)
     left = max_steps - int(carry.steps) - int(carry.rejected)
