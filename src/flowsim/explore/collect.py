@@ -1,13 +1,13 @@
 """Stored runs and sweeps as the records that the page draws."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray
 
+from ..store import Run
+from ..store.summary import EventSummary
 from .pack import Numbers
 from .thin import kept
 
@@ -29,42 +29,30 @@ class Budget:
         return Budget(self.times // 2, self.numbers // 2)
 
 
-def run_record(
-    name: str,
-    dataset: xarray.Dataset,
-    summary: Mapping[str, Any],
-    events: Mapping[str, Any],
-    descents: list[xarray.Dataset],
-    numbers: Numbers,
-    budget: Budget,
-) -> dict[str, Any]:
-    """One run: its state, its events with their exact times, its probes, and descent beside it.
-
-    **Arguments:** `summary` as `summary.json`, empty for a partial run; `events`: name -> times.
-    """
-    certificate = summary.get("certificate") or {}
+def run_record(name: str, run: Run, descents: list[xarray.Dataset], numbers: Numbers, budget: Budget) -> dict[str, Any]:
+    """One run: its state, its events with their exact times, its probes, and descent beside it."""
+    certificate = None if run.summary is None else run.summary.certificate
     return {
         "name": name,
-        "status": str(summary.get("status") or "partial"),
-        "error": _finite(certificate.get("relative_error")),
-        "events": [_event(key, times, summary) for key, times in events.items()],
-        "series": series(dataset, numbers, budget),
+        "status": "partial" if run.summary is None else run.summary.status,
+        "error": None if certificate is None else certificate.relative_error,
+        "events": [_event(key, event) for key, event in run.events.items()],
+        "series": series(run.dataset, numbers, budget),
         "descents": [
-            {"name": str(run.attrs.get("label") or f"descent {k + 1}"), "series": series(run, numbers, budget)}
-            for k, run in enumerate(descents)
+            {"name": str(one.attrs.get("label") or f"descent {k + 1}"), "series": series(one, numbers, budget)}
+            for k, one in enumerate(descents)
         ],
     }
 
 
-def _event(name: str, times: Any, summary: Mapping[str, Any]) -> dict[str, Any]:
-    record = (summary.get("events") or {}).get(name) or {}
-    found = [float(time) for time in times if time is not None and math.isfinite(time)]
+def _event(name: str, event: EventSummary) -> dict[str, Any]:
+    times = list(event.times) or ([] if event.time is None else [event.time])
     return {
         "name": name,
-        "description": str(record.get("description") or ""),
-        "time": found[0] if found else None,
-        "times": found,
-        "uncertainty": _finite(record.get("uncertainty")),
+        "description": event.description,
+        "time": event.time,
+        "times": times,
+        "uncertainty": event.uncertainty,
     }
 
 
@@ -108,7 +96,3 @@ def labels(dataset: xarray.Dataset, dim: str) -> list[str]:
     """The labels of an axis as text: numbers as short as they can be told apart by."""
     values = dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim])
     return [f"{value:.6g}" if isinstance(value, float | np.floating) else str(value) for value in values]
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -130,10 +130,7 @@ def _document(sources: Sequence[_Source], target: Path, numbers: Numbers, budget
             except ValueError as problem:
                 raise ExploreError(f"{source.path}: {problem}; run `flowsim collect` again") from problem
         else:
-            summary = source.run.summary or {}
-            runs.append(
-                run_record(source.name, source.dataset, summary, source.run.events, source.descents, numbers, budget)
-            )
+            runs.append(run_record(source.name, source.run, source.descents, numbers, budget))
     known = list(dict.fromkeys(name for run in runs for name in run["series"]))
     probes = sorted(known, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
     maps = [name for name in probes if any(len(run["series"].get(name, {}).get("dims", ())) > 1 for run in runs)]
