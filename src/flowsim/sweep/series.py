@@ -26,11 +26,13 @@ def append(path: pathlib.Path, sweep: Sweep, where: Grid, done: Sequence[str]) -
     **Raises:** `Differ` with the members whose times are not the same; the file is to be written again then.
     """
     axes = tuple(one.name for one in where.dimensions)
+    first = _read(sweep.folder(done[0]))
     with h5netcdf.File(path, "a") as out:
-        first = _read(sweep.folder(done[0]))
-        known = _declare(out, first, axes, where.shape)
+        called = _declare(out, first, axes, where.shape)
+    with h5py.File(path, "r+") as out:  # without h5netcdf's look-ups, which take most of the time
+        targets = {name: (out[there], first[name][1].shape) for name, there in called.items()}
         for name in done:
-            _fill(out, known, first, _read(sweep.folder(name)), where.places[name], name, done[0])
+            _fill(targets, first[_TIME][1], sweep.folder(name), where.places[name])
 
 
 def _declare(out: Any, first: Mapping[str, Any], axes: Sequence[str], shape: Sequence[int]) -> dict[str, str]:
@@ -60,15 +62,15 @@ def _declare(out: Any, first: Mapping[str, Any], axes: Sequence[str], shape: Seq
 
 
 def _fill(
-    out: Any, known: dict[str, str], first: Any, mine: Any, place: tuple[int, ...], name: str, other: str
+    targets: dict[str, tuple[Any, tuple[int, ...]]], times: np.ndarray, folder: pathlib.Path, place: tuple[int, ...]
 ) -> None:
-    if not np.array_equal(mine[_TIME][1], first[_TIME][1]):
-        raise Differ(f"members {other} and {name} are saved at different times")
-    for variable, called in list(known.items()):
-        if variable not in mine or mine[variable][1].shape != first[variable][1].shape:
-            del known[variable]  # of some members only: those before it stay
-            continue
-        out.variables[called][(..., *place)] = mine[variable][1]
+    """One member. A variable that it has not, or in another shape, is left empty there."""
+    with h5py.File(folder / "trajectory.nc") as mine:
+        if not np.array_equal(mine[_TIME][()], times):
+            raise Differ(f"member {folder.name} is saved at other times")
+        for name, (target, shape) in targets.items():
+            if name in mine and mine[name].shape == shape:
+                target[(..., *place)] = mine[name][()]
 
 
 def _read(folder: pathlib.Path) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]:

@@ -53,7 +53,14 @@ class Slurm(AbstractPlace):
         tasks = grouped(members, self.options.per_task or self._members_per_task(len(members), seconds))
         limit = array_limit()
         for start in range(0, len(tasks), limit):
-            self._submit(tasks[start : start + limit])
+            try:
+                self._submit(tasks[start : start + limit])
+            except PlaceError as error:
+                given = sum(len(task) for task in tasks[:start])
+                raise PlaceError(
+                    f"{given} of {len(members)} members were submitted; {error}; "
+                    f"`flowsim sweep --resume {self.sweep.path} --on slurm` submits the rest"
+                ) from error
 
     def poll(self, seconds: float) -> list[Ended]:
         return []  # the queue's work is seen in the folder
@@ -78,8 +85,14 @@ class Slurm(AbstractPlace):
 
     def _submit(self, tasks: Sequence[Sequence[str]]) -> None:
         name = _PREFIX + secrets.token_hex(6)
-        write_json(self.sweep.path / "jobs" / f"{name}.json", {"tasks": tasks})
-        answer = _ask(self._command(name, len(tasks)), stdin=_script(self.sweep.path, name))
+        listed = self.sweep.path / "jobs" / f"{name}.json"
+        write_json(listed, {"tasks": tasks})
+        try:
+            answer = _ask(self._command(name, len(tasks)), stdin=_script(self.sweep.path, name))
+        except PlaceError:
+            if not any(job == name for job, _ in _queue()):  # one that was accepted all the same needs its list
+                listed.unlink(missing_ok=True)
+            raise
         self.submitted.append(answer.partition(";")[0].strip())
 
     def _command(self, name: str, count: int) -> list[str]:
@@ -150,8 +163,9 @@ def _tasks(path: pathlib.Path) -> list[list[str]]:
 def _ask(command: Sequence[str], stdin: str | None = None) -> str:
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_ANSWERS, check=False)
-    except subprocess.TimeoutExpired:
-        raise PlaceError(f"Slurm does not answer ({command[0]} waited {_ANSWERS:.0f} s): ask `scontrol ping`") from None
+    except subprocess.TimeoutExpired as error:
+        said = " ".join((error.stderr or b"").decode(errors="replace").split()) or "ask `scontrol ping`"
+        raise PlaceError(f"Slurm does not answer {command[0]} within {_ANSWERS:.0f} s: {said}") from None
     except OSError as error:
         raise PlaceError(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
