@@ -9,17 +9,18 @@ An axis is a list for a key that takes one value, or a rule for one:
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from ..config import ExperimentErrors, Place, Problem
 from ..config.problems import refusal
+from ..config.schema.sweep import values
 from ..config.yaml_source import Document
 
 SECTION, TOGETHER = "sweep", "together"
-MOST_MEMBERS = 10**6
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _RULES = ("log", "linear", "count")
 
@@ -97,50 +98,10 @@ def _together(group: Any, document: Document, place: Place) -> Axis:
 def _values(key: str, value: Any, document: Document, place: Place) -> list[Any]:
     if not _KEY.fullmatch(key) or key.split(".")[0] == SECTION:
         raise refusal(place, "an axis is a key of the experiment, as in model.width.", key)
-    if isinstance(value, list):
-        if not value:
-            raise refusal(place, "an axis needs at least one value.", key)
-        return value
-    if not is_rule(value):
-        raise refusal(place, "an axis is a list, {log: [a, b, n]}, {linear: [a, b, n]}, or {count: n} of seed.", key)
-    rule, given = next(iter(value.items()))
-    if rule == "count":
-        return _count(key, given, document, place)
-    return _range(key, rule, given, place)
-
-
-def _count(key: str, given: Any, document: Document, place: Place) -> list[int]:
-    if key != "seed":
+    if is_rule(value) and "count" in value and key != "seed":
         raise refusal(place, "only the axis seed can be a count; list the values.", key)
     first = document.data.get("seed", 0)
-    if not _whole(given) or not 1 <= given <= MOST_MEMBERS or not _whole(first):
-        raise refusal(place, f"count must be a whole number from 1 to {MOST_MEMBERS}.", key)
-    return list(range(int(first), int(first) + int(given)))
-
-
-def _range(key: str, rule: str, given: Any, place: Place) -> list[float]:
-    numbers = given if isinstance(given, list) and len(given) == 3 else [None]
-    if not all(_number(x) for x in numbers) or not _whole(numbers[2]) or not 2 <= numbers[2] <= MOST_MEMBERS:
-        raise refusal(place, f"{rule} takes [first, last, how many], at least 2 of them.", key)
-    first, last, count = float(numbers[0]), float(numbers[1]), int(numbers[2])
-    if rule == "log" and not (first > 0 and last > 0):
-        raise refusal(place, "a logarithmic range needs ends above 0; use linear.", key)
-    return [_between(rule, first, last, i / (count - 1)) for i in range(count)]
-
-
-def _between(rule: str, first: float, last: float, part: float) -> float:
-    """A point of a range to twelve digits: 128 and not 128.00000000000003, on every platform."""
-    if part in (0.0, 1.0):
-        return last if part else first
-    value = math.exp((1 - part) * math.log(first) + part * math.log(last)) if rule == "log" else (
-        (1 - part) * first + part * last
-    )  # fmt: skip
-    return float(f"{value:.12g}")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(value: Any) -> bool:
-    return _number(value) and float(value).is_integer()
+    try:
+        return list(values(value, int(first) if isinstance(first, int | float) else 0))
+    except PydanticCustomError as error:
+        raise refusal(place, f"{error.message()}.", key) from None

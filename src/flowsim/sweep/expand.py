@@ -13,6 +13,7 @@ from typing import Any
 from ..config import Experiment, ExperimentErrors, Problem, load_document
 from ..config.overrides import apply
 from ..config.problems import Place, refusal, shortened
+from ..config.schema.sweep import MOST
 from ..config.yaml_source import Document, parse, parse_value
 from . import axes as _axes
 from .axes import Axis
@@ -91,9 +92,9 @@ def plan(
     axes = tuple(found.values())
     _refuse_twice(axes)
     size = math.prod(len(axis.points) for axis in axes)
-    if size > _axes.MOST_MEMBERS:
+    if size > MOST:
         lengths = " × ".join(f"{len(axis.points)} of {', '.join(axis.keys)}" for axis in axes)
-        raise refusal(Place(origin), f"{lengths} are {size} members, more than {_axes.MOST_MEMBERS}: use fewer values.")
+        raise refusal(Place(origin), f"{lengths} are {size} members, more than {MOST}: use fewer values.")
     return Plan(text, origin, folder.resolve(), tuple(fixed), axes, tuple(plugins))
 
 

@@ -66,7 +66,7 @@ def _spaced(form: str, content: Any) -> tuple[float, ...]:
         return (first,)
     inner = [i / (count - 1) for i in range(1, count - 1)]
     between = [first * (last / first) ** p if form == "log" else first + (last - first) * p for p in inner]
-    return (first, *between, last)
+    return (first, *(float(f"{value:.12g}") for value in between), last)  # 128 and not 127.99999999999999
 
 
 def _groups(together: Any) -> list[Mapping[str, Any]]:
