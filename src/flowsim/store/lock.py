@@ -9,7 +9,7 @@ import stat
 
 import filelock
 
-from .._files import StoreError, explain
+from .._files import RefusedError, StoreError, explain
 
 NAME = ".lock"
 _OWNER = "lock.json"
@@ -29,7 +29,7 @@ class Lock:
     def __enter__(self) -> "Lock":
         path = self._path
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise StoreError(f"{path}: is not a regular file; remove it")
+            raise RefusedError(f"{path}: is not a regular file; remove it")
         try:
             path.touch()  # `filelock` sets the mode that it is given: the umask's, then
             mode = stat.S_IMODE(path.stat().st_mode)
