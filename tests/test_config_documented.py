@@ -1,10 +1,13 @@
 """Every key of an experiment file says what it is, and shows a value: in the JSON Schema, for editors."""
 
+import pathlib
+import re
 import typing
 
 import pydantic
 import pytest
 
+import flowsim
 from flowsim.config import SECTIONS, Experiment, kind, registered
 from flowsim.config.json_schema import json_schema
 from flowsim.config.kind import Kind, description, forget, source
@@ -82,3 +85,24 @@ def test_schema_is_that_of_what_is_registered():
 
 def kinds_of(section, made):
     return made["properties"][section]["items"]["anyOf"]
+
+
+def test_the_page_of_the_experiment_file():
+    """Its table has every key, each with the file that reads it and the folder of the part; its code registers."""
+    page = (pathlib.Path(__file__).parent.parent / "docs" / "experiment-file.md").read_text("utf8")
+    package = pathlib.Path(str(flowsim.__file__)).parent
+    keys = set()
+    for line in page.splitlines():
+        cells = [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:-1]]
+        if len(cells) == 4 and cells[0]:
+            keys |= set(cells[0])
+            places = [f"config/{one}" for one in cells[2]] + cells[3]
+            for place in places:
+                assert any((package / f"{place.rstrip('/')}{end}").exists() for end in ("", ".py")), place
+    assert keys == set(Experiment.model_fields)
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    try:
+        exec(compile(code, "page", "exec"), {"__name__": "page_of_the_docs"})
+        assert registered("loss")["smooth_hinge"].model_fields["margin"].default == 1.0
+    finally:
+        forget("loss", "smooth_hinge")

@@ -1,0 +1,1 @@
+"""`log`: who is told of every chunk of a run. flowsim registers none here; a plugin does."""
