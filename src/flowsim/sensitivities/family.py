@@ -112,6 +112,21 @@ def _open(problem: Problem) -> Callable:
     else:
         prediction = jax.eval_shape(lambda p: problem.predictions(p)[0], problem.parameters)
         example = (prediction, jax.ShapeDtypeStruct(problem.task.labels.shape[1:], problem.task.labels.dtype))
-    opened = eqx.filter_closure_convert(problem.loss, *example)
+    arrays, static = eqx.partition(problem.loss, eqx.is_array)  # of a loss that is a module they are numbers of its own
+
+    def value(arrays, *example):
+        return eqx.combine(arrays, static)(*example)
+
+    opened = eqx.filter_closure_convert(value, arrays, *example)
     closed_over = [x for x in jax.tree.leaves(opened) if isinstance(x, jax.core.Tracer)]
-    return opened if closed_over else problem.loss
+    return _Opened(opened, arrays) if closed_over else problem.loss
+
+
+class _Opened(eqx.Module):
+    """A loss whose closed-over numbers are arrays of its own."""
+
+    function: Callable
+    arrays: PyTree
+
+    def __call__(self, *example: Any) -> Array:
+        return self.function(self.arrays, *example)
