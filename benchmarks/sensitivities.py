@@ -85,7 +85,7 @@ def simulated(family, eps, t1, events):
 
 
 def judge(number):
-    """(differences apart: loss, parameters, event time), (true error, bound at a loose tolerance) of two, cost ratio."""
+    """(differences apart: loss, parameters, event time), (true error, bound) of two derivatives, cost over a run's."""
     family, t1, rtol = draw(number)
     middle = flowsim.simulate(family(jnp.asarray(0.0)), t1=t1, solver="dopri8", rtol=1e-6, atol=1e-8, reduction="none",
                               save_times=[0.0, 0.4 * t1, t1])  # fmt: skip

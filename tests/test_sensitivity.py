@@ -186,3 +186,47 @@ def test_transformed_simulation_names_sensitivity(transform):
     argument = jnp.ones(2) if transform is jax.vmap else 1.0
     with pytest.raises(TypeError, match=r"flowsim\.sensitivity"):
         transform(final)(argument)
+
+
+TEXT = """name: small
+task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 9}
+model: {kind: cooccurrence_transformer, width: 8, neurons: 8}
+init: {kind: gaussian, sigma0: 0.3, sigma1: 0.3}
+flow: {kind: gradient, t1: 0.1}
+events: []
+save: {points: 2, spacing: log, first: 1.0e-2}
+"""
+LISTED = """sensitivities:
+  [{kind: scale, of: W_V}, {kind: sigma0}, {kind: sample_weight, samples: [0, 3]}, {kind: random}]
+"""
+
+
+def test_from_an_experiment_file(tmp_path):
+    """All directions of all families in one run."""
+    from flowsim.config import load
+    from flowsim.experiment import build
+
+    (tmp_path / "e.yaml").write_text(TEXT + LISTED)
+    experiment = load(tmp_path / "e.yaml", ())
+    prepared = build.prepared(experiment, build.problem(experiment, tmp_path), tmp_path)
+    result = flowsim.result.assemble(prepared, flowsim.simulation.run(prepared))
+    found = result.dataset.loss_derivative
+    assert list(found.direction.values) == [
+        "log scale of W_V", "log sigma0", "weight of sample 0", "weight of sample 3",
+        "random 0", "random 1", "random 2", "random 3",
+    ]  # fmt: skip
+    losses = prepared.plan.problem.losses(prepared.plan.problem.parameters)
+    np.testing.assert_allclose(found[0, 2:4], np.asarray(losses)[[0, 3]] / 12, rtol=1e-12)
+    assert np.all(np.isfinite(found))
+
+
+def test_experiment_file_says_what_is_wrong(tmp_path):
+    from flowsim.config import load
+    from flowsim.config.problems import ExperimentErrors
+
+    wrong = "sensitivities: [{kind: scale, of: W_X}, {kind: sample_weight, samples: [12]}]\n"
+    (tmp_path / "e.yaml").write_text(TEXT + wrong)
+    with pytest.raises(ExperimentErrors) as caught:
+        load(tmp_path / "e.yaml", ())
+    assert "W_X" in str(caught.value)
+    assert "samples count from 0" in str(caught.value)

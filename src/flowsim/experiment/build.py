@@ -21,7 +21,7 @@ from ..simulation import Prepared, Settings, prepare
 from ..solver_names import DEFAULT_TOLERANCES
 from ..solvers import Method
 from ..tasks import Task
-from . import tried
+from . import differentiated, tried
 
 
 def configure(precision: str) -> None:
@@ -98,6 +98,12 @@ def _started(init: Any, here: Context, model: Any) -> Any:
 def prepared(experiment: Experiment, built: Problem, folder: pathlib.Path = pathlib.Path()) -> Prepared:
     """The run, ready to start."""
     here = context(experiment, built, folder)
+    if experiment.sensitivities:
+        return differentiated.prepared(
+            experiment, here, settings(experiment), flow(experiment, here),
+            events=events_of(experiment, here), user_probes=_user_probes(experiment, here),
+            save_times=save_times(experiment), method=_method(experiment, here),
+        )  # fmt: skip
     return prepare(
         built,
         settings(experiment),

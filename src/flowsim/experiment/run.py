@@ -244,7 +244,7 @@ def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Pat
         "source_folder": folders.written(source_folder, run.home),
         "git": git_state(source_folder),
         "variables": variables,
-        "coordinates": coordinates(prepared.plan.problem),
+        "coordinates": coordinates(prepared.plan.problem, prepared.plan.flow),
         **environment(),
     }
 

@@ -34,11 +34,13 @@ class Variational(AbstractFlow):
     Each direction costs a Jacobian-vector product per velocity; what does not depend on the direction is computed once.
     The tangents are part of the state, so that the error test sizes the steps for them too. The energy is the base's.
 
-    **Fields:** `change`: derivatives by ε of the problem that the loop integrates, and of its lift.
+    **Fields:** `change`: derivatives by ε of the problem that the loop integrates, and of its lift; `labels`: names of
+    the directions.
     """
 
     base: AbstractFlow
     change: Change
+    labels: tuple[str, ...] = eqx.field(static=True)
 
     @property
     def traits(self) -> Traits:

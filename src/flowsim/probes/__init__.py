@@ -1,10 +1,11 @@
 """What is measured along the path: `Probe`s of any problem, of labelled samples, and of the paper's words."""
 
 from .. import invariants
+from ..flows import AbstractFlow, Variational
 from ..models import InfiniteWidthTransformer
 from ..problem import Problem
 from .any import EVERY_PROBLEM
-from .arrays import norm, rank, subspace_alignment, variable
+from .arrays import norm, numbers, rank, subspace_alignment, variable
 from .attention import attention_map, induction_score
 from .conserved import drift_probe
 from .fresh import fresh_accuracy, fresh_loss
@@ -35,14 +36,16 @@ def standard(problem: Problem) -> tuple[Probe, ...]:
     return chosen
 
 
-def coordinates(problem: Problem) -> dict[str, list]:
-    """Labels of the axes that the standard probes use."""
+def coordinates(problem: Problem, flow: AbstractFlow | None = None) -> dict[str, list]:
+    """Labels of the axes that the standard probes use, and those of a flow with derivatives."""
     words = list(range(SHOWN))
     labels: dict[str, list] = dict.fromkeys(("key_word", "query_word", "word", "word_2"), words)
     labels["statistic"] = list(STATISTICS)
     labels["rule"] = list(RULE)
     if problem.task is not None:
         labels["group"] = list(problem.task.group_names)
+    if isinstance(flow, Variational):
+        labels["direction"] = list(flow.labels)
     return labels | labels_of_structure(problem)
 
 
@@ -63,6 +66,7 @@ __all__ = [
     "measure_all",
     "norm",
     "ntk",
+    "numbers",
     "of_claims",
     "rank",
     "sample_weights",

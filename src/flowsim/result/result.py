@@ -130,7 +130,9 @@ def assemble(prepared: Prepared, history: History) -> Result:
         crossings=parts.events(plan, history.crossings),
         status=status,
         solver=parts.cost(prepared, history, carry),
-        trajectory=Trajectory(history.times, rows, parts.variables(plan, rows), probes.coordinates(plan.problem)),
+        trajectory=Trajectory(
+            history.times, rows, parts.variables(plan, rows), probes.coordinates(plan.problem, plan.flow)
+        ),
         energy_identity=parts.energy_identity(plan, carry),
         prepared=prepared,
         history=history,

@@ -3,7 +3,7 @@
 from .family import Family
 from .influence import Influence, influence
 from .record import EventSensitivity, Sensitivity, SensitivityCertificate
-from .sensitivity import prepare, sensitivity, summed_up
+from .sensitivity import prepare, reduction_of, sensitivity, summed_up
 
 __all__ = [
     "EventSensitivity",
@@ -13,6 +13,7 @@ __all__ = [
     "SensitivityCertificate",
     "influence",
     "prepare",
+    "reduction_of",
     "sensitivity",
     "summed_up",
 ]

@@ -41,7 +41,7 @@ def _of_event(result: Result, there: History, name: str, eps: float) -> Any:
     again = [crossing for crossing in there.crossings if crossing.event == name]
     if not here or not again:
         return None
-    mine, other = (np.asarray(crossing.values[RECORD])[:-3] for crossing in (here[0], again[0]))
+    mine, other = (np.asarray(crossing.values[RECORD]) for crossing in (here[0], again[0]))
     return _SAFETY * np.abs(mine - other) + 8 * eps * np.abs(mine)
 
 

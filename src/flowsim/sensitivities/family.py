@@ -1,7 +1,7 @@
 """A family of problems to first order: its member at ε, and how everything in it changes with ε."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -56,6 +56,30 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
         member = _expand(family, at, "none")
         reason = "the basis of the reduced coordinates is not differentiable at this start"
         return dataclasses.replace(member, reduction=reductions.identity(member.reduction.problem, reason))
+
+
+def joined(members: Sequence[Member]) -> Member:
+    """Several families that pass through one and the same problem, as one with the directions of all.
+
+    **Raises:** `ValueError` if they do not.
+    """
+    first = members[0]
+    values = eqx.filter((first.reduction.problem, first.lift), eqx.is_inexact_array)
+    for other in members[1:]:
+        if not eqx.tree_equal(values, eqx.filter((other.reduction.problem, other.lift), eqx.is_inexact_array)):
+            raise ValueError("families that are differentiated in one run must agree at their ε: each of them changes "
+                             "the problem of the experiment, and gives it back unchanged at 0.")  # fmt: skip
+    sizes = [member.change.directions for member in members]
+
+    def stack(x, *rows):
+        if all(row is None for row in rows):
+            return None
+        filled = [jnp.zeros((n, *x.shape), x.dtype) if r is None else r for n, r in zip(sizes, rows, strict=True)]
+        return jnp.concatenate(filled)
+
+    changes = [(member.change.problem, member.change.lift) for member in members]
+    problem, lift = jax.tree.map(stack, values, *changes, is_leaf=lambda x: x is None)
+    return dataclasses.replace(first, change=Change(problem, lift))
 
 
 class _NotSmooth(ValueError):

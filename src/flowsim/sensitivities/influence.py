@@ -143,7 +143,7 @@ def _pass(problem: Problem, of: Any, settings: Settings, flow: flows.AbstractFlo
     value, end = _end(field, prepared.plan.lift, of, carry.clock.value, carry.state.flow)
     back = backwards(field, coefficients, steps, prepared.plan.problem.weights, end)
     replay = 3 if steps.stride == 1 else 4
-    cost = flows.gradients_per_velocity(flow) * replay * len(steps.sizes) * len(coefficients.b)
+    cost = flow.traits.gradients * replay * len(steps.sizes) * len(coefficients.b)
     return _Found(float(value), np.asarray(back.w), (spent, cost))
 
 

@@ -1,5 +1,6 @@
 """Derivatives by ε of what is measured along the path, and of the moments at which events happen."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -66,10 +67,11 @@ class CrossingTime(eqx.Module):
 
         dT/dε = -(∂_ε g + ∂_θ g · δθ) / (dg/dt),    dg/dt = ∂_t g + ∂_θ g · θ'.
 
-    Returned as `[dT/dε …, dg/dt, d²g/dt², g(0)]`: the last three say how near the crossing is to a tangential one.
+    **Fields:** `shape`: return dg/dt, d²g/dt² and g(0) instead, which say how near the crossing is to a tangential one.
     """
 
     parts: Callable[[Moment], Float[Array, "parts"]]
+    shape: bool = eqx.field(static=True)
 
     def __call__(self, moment: Moment) -> Float[Array, "_"]:
         flow: Variational = moment.flow
@@ -87,14 +89,15 @@ class CrossingTime(eqx.Module):
         (parts, slope), (_, bend) = jax.jvp(rate, (clock, state), (jnp.ones_like(clock), velocity))
         active = jnp.argmin(parts)
         start = value(jnp.zeros_like(clock), flow.base.init(moment.problem))
-        further = jnp.stack([slope[active], bend[active], start[active]])
-        return jnp.concatenate([-shift[:, active] / slope[active], further])
+        if self.shape:
+            return jnp.stack([slope[active], bend[active], start[active]])
+        return -shift[:, active] / slope[active]
 
 
-RECORD = "sensitivity"
+RECORD, SHAPE = "time_derivative", "crossing_shape"
 
 
 def with_derivative(event: Event) -> Event:
     """The event, which records the derivatives of its time."""
-    return eqx.tree_at(lambda e: e.records, event, {**event.records, RECORD: CrossingTime(event.parts)},
-                       is_leaf=lambda x: x is event.records)  # fmt: skip
+    more = {RECORD: CrossingTime(event.parts, False), SHAPE: CrossingTime(event.parts, True)}
+    return dataclasses.replace(event, records={**event.records, **more})

@@ -1,6 +1,5 @@
 """The entry point: a run of a member of a family, with its derivatives by the family's parameters."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,9 +16,10 @@ from ..probes import Probe
 from ..result import Result, assemble
 from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
+from ..solvers import Method
 from .certify import certified
 from .family import Family, Member, expand
-from .measure import RECORD, derivative_of, differentiable, with_derivative
+from .measure import RECORD, SHAPE, derivative_of, differentiable, with_derivative
 from .record import EventSensitivity, Sensitivity, SensitivityCertificate, turning
 
 Probes = Mapping[str, Callable[[PyTree], Array] | Probe]
@@ -75,8 +75,10 @@ def sensitivity(
     """
     settings = Settings(t1, solver, rtol, atol, step, max_steps)
     eps = as_epsilon(at)
-    prepared = prepare(family, eps, settings, events=events, user_probes=probes or {}, save_times=save_times, flow=flow,
-                       reduction=reduction)  # fmt: skip
+    base = flow or flows.gradient()
+    member = expand(family, eps, reduction_of(base, reduction))
+    labels = None if eps.ndim == 0 else tuple(map(str, range(eps.size)))
+    prepared = prepare(member, labels, base, settings, events=events, user_probes=probes or {}, save_times=save_times)
     result = assemble(prepared, run(prepared))
     bounds = certified(prepared, result) if certificate else None
     return summed_up(eps, result if bounds is None else result.certified(bounds.run), bounds)
@@ -96,35 +98,36 @@ def as_epsilon(at: Any) -> Array:
 
 
 def prepare(
-    family: Family,
-    at: Array,
+    member: Member,
+    labels: tuple[str, ...] | None,
+    base: flows.AbstractFlow,
     settings: Settings,
     *,
     events: Sequence[Event] = (),
     user_probes: Probes,
     save_times: Sequence[float] | np.ndarray | None = None,
-    flow: flows.AbstractFlow | None = None,
-    reduction: str = "auto",
+    method: Callable[[Any], Method] | None = None,
 ) -> Prepared:
-    """A run of the variational flow, ready to start: an ordinary run, with more in its state, probes and events."""
-    base = flow or flows.gradient()
-    member = expand(family, at, _name(base, reduction))
-    problem, scalar = member.reduction.problem, at.ndim == 0
+    """A run of the variational flow, ready to start: an ordinary run, with more in its state, probes and events.
+
+    **Arguments:** `labels`: of the directions, None for one direction without an axis of its own. The others as of
+    `flowsim.simulation.prepare`.
+    """
+    problem = member.reduction.problem
     own = {name: probes.user(name, f) for name, f in user_probes.items()}
     measured = (*probes.standard(problem), *own.values())
-    start = Moment(problem, jnp.zeros((), problem_dtype(member)), problem.parameters, member.lift)
-    derived = [derivative_of(p, scalar=scalar) for p in measured if differentiable(p, start)]
-    prepared = prepare_run(
-        problem,
+    start = Moment(problem, jnp.zeros((), _tree.dtype(problem.parameters)), problem.parameters, member.lift)
+    derived = [derivative_of(p, scalar=labels is None) for p in measured if differentiable(p, start)]
+    return prepare_run(
+        member.lift.original,
         settings,
         events=[with_derivative(event) for event in events],
         user_probes={**own, **{probe.name: probe for probe in derived}},
         save_times=save_times,
-        flow=flows.Variational(base, member.change),
-        reduction="none",
+        flow=flows.Variational(base, member.change, labels or ("",)),
+        reduction=member.reduction,
+        method=method,
     )
-    plan = dataclasses.replace(prepared.plan, lift=member.lift)
-    return dataclasses.replace(prepared, plan=plan, reduction=member.reduction)
 
 
 def summed_up(at: Array, result: Result, bounds: SensitivityCertificate | None) -> Sensitivity:
@@ -142,13 +145,14 @@ def summed_up(at: Array, result: Result, bounds: SensitivityCertificate | None) 
 def _event(result: Result, name: str, scalar: bool, bounds: SensitivityCertificate | None) -> EventSensitivity:
     record = result.events[name]
     found = [np.asarray(crossing.values[RECORD]) for crossing in record.crossings]
+    shapes = [crossing.values[SHAPE] for crossing in record.crossings]
 
     def shaped(x):
         return None if x is None else float(x[0]) if scalar else x
 
     error = None if bounds is None else shaped(bounds.derivative_errors[name])
-    turns = tuple(turning(*map(float, x[-3:])) for x in found)
-    return EventSensitivity(record, tuple(shaped(x[:-3]) for x in found), turns, error)
+    turns = tuple(turning(*shape) for shape in shapes)
+    return EventSensitivity(record, tuple(shaped(x) for x in found), turns, error)
 
 
 def _final(prepared: Prepared, state: Any, scalar: bool) -> PyTree:
@@ -169,14 +173,10 @@ def _lifted(lift: Any, change: Any, here: PyTree, moved: PyTree) -> PyTree:
     return jax.vmap(along)(change, moved)
 
 
-def _name(base: flows.AbstractFlow, reduction: str) -> str:
+def reduction_of(base: flows.AbstractFlow, name: str) -> str:
     """The reduction by name, as far as it is exact for the base flow."""
-    if isinstance(base, flows.Gradient) or (base.traits.equivariant and reduction != "gram"):
-        return reduction
-    if reduction not in ("auto", "none"):
-        raise ValueError(f"reduction {reduction} is not exact for {type(base).__name__}; use auto or none.")
+    if isinstance(base, flows.Gradient) or (base.traits.equivariant and name != "gram"):
+        return name
+    if name not in ("auto", "none"):
+        raise ValueError(f"reduction {name} is not exact for {type(base).__name__}; use auto or none.")
     return "none"
-
-
-def problem_dtype(member: Member) -> Any:
-    return _tree.dtype(member.reduction.problem.parameters)

@@ -103,7 +103,8 @@ def check_measured(plan: Plan) -> None:
     """
     _distinct("probe", [probe.name for probe in plan.probes])
     zero = jnp.zeros((), plan.end.high.dtype)
-    here = Moment(plan.problem, zero, plan.flow.parameters(plan.flow.init(plan.problem)), plan.lift)
+    state = plan.flow.init(plan.problem)
+    here = Moment(plan.problem, zero, plan.flow.parameters(state), plan.lift, plan.flow, state)
     for event in plan.events:
         _shape(f"event {event.name}", event.parts, here)
     for probe in plan.probes:

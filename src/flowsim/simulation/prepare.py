@@ -104,7 +104,7 @@ def prepare(
     user_probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] = (),
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
-    reduction: str = "auto",
+    reduction: str | Reduction = "auto",
     initial: PyTree | None = None,
     method: Callable[[Any], Method] | None = None,
 ) -> Prepared:
@@ -112,7 +112,7 @@ def prepare(
 
     **Arguments:** as of `simulate`; `initial`: the flow's state at the start, for a flow whose state is more than the
     parameters. It is one of the problem's own coordinates, so that the run is not reduced. `method`: `dtype -> Method`
-    in place of the solver that `settings` names.
+    in place of the solver that `settings` names. `reduction`: perhaps one that is made already.
 
     **Raises:** as `simulate` does.
     """
@@ -120,7 +120,7 @@ def prepare(
     problem, flow, watched = as_problem(problem), as_flow(flow), as_events(events)
     dtype = _tree.dtype(problem.parameters)
     settings = settings.checked(dtype, named=method is None)
-    if initial is not None and reduction not in ("auto", "none"):
+    if initial is not None and (isinstance(reduction, Reduction) or reduction not in ("auto", "none")):
         raise ValueError(f"a run from a flow's state has no reductions; use auto or none, not {reduction}.")
     reduction = reduction if initial is None else "none"
     smaller = _reduced(problem, reduction, flow, settings)
@@ -202,8 +202,10 @@ def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:
     return flow.traits.symmetric and problem.metric is None
 
 
-def _reduced(problem: Problem, name: str, flow: flows.AbstractFlow, settings: Settings) -> Reduction:
+def _reduced(problem: Problem, name: str | Reduction, flow: flows.AbstractFlow, settings: Settings) -> Reduction:
     """The reduction by name; not every one is exact for every flow."""
+    if isinstance(name, Reduction):
+        return name
     if isinstance(flow, flows.Gradient):
         return reductions.reduce(problem, name)
     kind = type(flow).__name__

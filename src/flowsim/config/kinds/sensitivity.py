@@ -1,1 +1,122 @@
 """`sensitivities`: families of problems along which a run is differentiated."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ..base import Listed, Whole
+from ..kind import Kind, kind
+from ..names import meant, names_parameters
+from ..remark import Remark
+from .flow import ParameterName
+
+
+class SensitivityKind(Kind):
+    """A family of flowsim's: its `labels` name the directions, the entries of ε."""
+
+    def labels(self) -> list[str]:
+        raise NotImplementedError
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        if experiment.seeds:
+            yield Remark((), "must be left out for several seeds", "differentiate one seed at a time")
+
+
+class _Scale(SensitivityKind):
+    """Some of the start's arrays, multiplied by 1 + ε."""
+
+    def names(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def build(self, context: Any) -> Any:
+        from ...sensitivities.families import scaled
+
+        return scaled(context.problem, self.names())
+
+
+class _PaperScale(_Scale):
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        yield from SensitivityKind.check(self, experiment)
+        if experiment.model is None or not experiment.model.traits.paper:
+            yield Remark((), f"must not be {self.kind}: only cooccurrence_transformer has it",
+                         "name the arrays: {kind: scale, of: W}")  # fmt: skip
+
+
+@kind("sensitivity", "scale")
+class Scale(_Scale):
+    """By the logarithm of the initial scale of the trained array, or block of arrays, that `of` names."""
+
+    of: ParameterName
+
+    def labels(self) -> list[str]:
+        return [f"log scale of {self.of}"]
+
+    def names(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        yield from SensitivityKind.check(self, experiment)
+        known = None if experiment.model is None else experiment.model.parameter_names()
+        if known is not None and not names_parameters(self.of, known):
+            yield Remark(("of",), f"must name trained parameters of the model, and {self.of} is none",
+                         meant(self.of, known))  # fmt: skip
+
+
+@kind("sensitivity", "sigma0")
+class Sigma0(_PaperScale):
+    """By log σ0, the initial scale of W_V, W_K and W_Q."""
+
+    def labels(self) -> list[str]:
+        return ["log sigma0"]
+
+    def names(self) -> tuple[str, ...]:
+        return ("W_V", "W_K", "W_Q")
+
+
+@kind("sensitivity", "sigma1")
+class Sigma1(_PaperScale):
+    """By log σ1, the initial scale of W."""
+
+    def labels(self) -> list[str]:
+        return ["log sigma1"]
+
+    def names(self) -> tuple[str, ...]:
+        return ("W",)
+
+
+@kind("sensitivity", "sample_weight")
+class SampleWeight(SensitivityKind):
+    """By the weights of training samples, which are 1; `samples` count from 0."""
+
+    samples: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Listed, Field(min_length=1, max_length=256)]
+
+    def labels(self) -> list[str]:
+        return [f"weight of sample {i}" for i in self.samples]
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        yield from SensitivityKind.check(self, experiment)
+        count = getattr(experiment.task, "samples", None)
+        for i, sample in enumerate(self.samples):
+            if isinstance(count, int) and sample >= count:
+                yield Remark(("samples", i), f"must be below task.samples = {count}: samples count from 0")
+
+    def build(self, context: Any) -> Any:
+        from ...sensitivities.families import weighted
+
+        return weighted(context.problem, self.samples)
+
+
+@kind("sensitivity", "random")
+class Random(SensitivityKind):
+    """By `count` random directions of unit length in the start."""
+
+    count: Annotated[Whole, Field(ge=1, le=256)] = 4
+
+    def labels(self) -> list[str]:
+        return [f"random {i}" for i in range(self.count)]
+
+    def build(self, context: Any) -> Any:
+        from ...sensitivities.families import displaced
+
+        return displaced(context.problem, self.count, context.key("sensitivity"))
