@@ -88,6 +88,8 @@ class Output:
             raise
         except Exception as error:
             text = " ".join(str(error).split()) or "no message"
+            if "Cannot allocate memory" in text:  # LLVM, out of memory or of maps of it
+                text += "; free memory, or raise vm.max_map_count"
             remedy = "" if self.debug else " (--debug shows where)"
             self._fail(f"unexpected {type(error).__name__}: {text}{remedy}", UNEXPECTED, "failed")
 
