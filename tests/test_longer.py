@@ -195,3 +195,19 @@ def test_a_flow_that_does_not_move_is_exact():
     assert result.certificate.relative_error == 0.0
     kept = flowsim.simulate(problem(), t1=2.0, flow=flows.momentum(friction=0.0), **TOL)
     assert kept.energy_identity < 1e-7
+
+
+def test_records_print_in_a_few_lines():
+    result = flowsim.simulate(problem(), t1=2.0, events=[falls(0.75)], **TOL)
+    assert len(repr(result)) < 3000
+    assert repr(result).count("\n") < 12
+    assert "array" not in repr(result)
+    assert "not computed" in repr(result)
+    certificate = result.certificate
+    assert f"{certificate.relative_error:.1e}" in repr(result)
+    page = result._repr_html_()
+    assert "<table>" in page
+    assert "<polyline" in page
+    assert len(repr(certificate)) < 1500
+    assert "<table>" in certificate._repr_html_()
+    assert repr(result.events["falls"]).startswith("EventRecord(falls: ")

@@ -49,7 +49,7 @@ class Crossing:
     uncertainty: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class EventRecord:
     """All crossings of one event, in order of time; none is an explicit result.
 
@@ -76,6 +76,17 @@ class EventRecord:
     @property
     def times(self) -> list[float]:
         return [crossing.time for crossing in self.crossings]
+
+    @property
+    def text(self) -> str:
+        """When it happened, in a line."""
+        if self.time is None:
+            return "never"
+        bound = "" if self.uncertainty is None else f" ± {self.uncertainty:.0e}"
+        return f"t = {self.time:.10g}{bound}" + ("" if len(self.crossings) == 1 else f", {len(self.crossings)} times")
+
+    def __repr__(self) -> str:
+        return f"EventRecord({self.name}: {self.text})"
 
 
 @dataclasses.dataclass(frozen=True)

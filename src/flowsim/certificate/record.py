@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import PyTree
 
+from .._show import table, text
 from ..records import EventRecord, SolverRecord, Status, Trajectory
 from ..simulation import Carry
 
@@ -31,7 +32,7 @@ class Uncertified(Protocol):
     def carry(self) -> Carry: ...
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Certificate:
     """Bounds on the error of a result, from evidence that the result did not produce.
 
@@ -66,3 +67,21 @@ class Certificate:
     def event_errors(self) -> dict[str, float | None]:
         """Event name -> bound on the error of its first time, None where there is none."""
         return {name: errors[0] if errors else None for name, errors in self.crossing_errors.items()}
+
+    def __repr__(self) -> str:
+        return text("Certificate", self._lines())
+
+    def _repr_html_(self) -> str:
+        return table("Certificate", self._lines())
+
+    def _lines(self) -> list[tuple[str, str]]:
+        bounds = [f"{name} {'unknown' if x is None else f'{x:.0e}'}" for name, x in self.event_errors.items()]
+        found = [
+            ("relative error", f"≤ {self.relative_error:.2e} (rounding alone {self.rounding_floor:.1e})"),
+            ("energy identity", f"{self.energy_identity:.1e}"),
+            ("invariants", ", ".join(f"{name} {x:.1e}" for name, x in self.invariants.items()) or "none known"),
+            ("event errors", ", ".join(bounds) or "no events"),
+            ("method", f"{self.method}; {self.evaluations} gradients"),
+        ]
+        found += [("withheld", why) for why in self.withheld[:5]]
+        return found + [("warning", warning) for warning in self.warnings[:5]]

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import PyTree
 
 from .. import probes
+from .._show import table, text
 from ..certificate import Certificate, certify
 from ..records import EventRecord, SolverRecord, Status, Trajectory
 from ..simulation import Carry, Chunk, ForEach, History, Prepared, TakeUp, lengthened, observe, run
-from . import parts
+from . import parts, show
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -79,6 +80,15 @@ class Result:
         consumers = () if progress is None else (ForEach(progress),)
         result = assemble(longer, run(longer, TakeUp(self.history), *consumers))
         return result if self.known is None else result.certified(result.certificate)
+
+    def __repr__(self) -> str:
+        return text("Result", list(self._lines()))
+
+    def _repr_html_(self) -> str:
+        return table("Result", list(self._lines()), show.sparkline(self.trajectory))
+
+    def _lines(self):
+        return show.lines(self.status, self.solver, self.trajectory, list(self.events.values()), self.known)
 
     @property
     def carry(self) -> Carry:
