@@ -18,7 +18,9 @@ def collect(
     folder: Annotated[pathlib.Path, typer.Argument(metavar="DIR", help="The folder of a sweep.")],
     figure: Annotated[
         list[str] | None,
-        typer.Option("--figure", metavar="NAME", help="Draw this: final_loss, event_time.phase1_end, …; repeatable."),
+        typer.Option(
+            "--figure", metavar="NAME", help="Draw this: final_loss, event_time.NAME, or a ratio a/b; repeatable."
+        ),
     ] = None,
     trajectories: Annotated[
         bool, typer.Option("--trajectories/--no-trajectories", help="Also everything over time, where times agree.")

@@ -30,7 +30,7 @@ class SweepFigure:
 
 
 def draw_sweep(dataset: xarray.Dataset, quantity: str, laws: Sequence[str] = ()) -> SweepFigure:
-    """The figure of one quantity: a variable of the axes alone, or `event_time.NAME`.
+    """The figure of one quantity: a variable of the axes alone, `event_time.NAME`, or the ratio `a/b` of two.
 
     **Arguments:** `laws`: sentences about its power laws, for the caption.
 
@@ -50,11 +50,14 @@ def draw_sweep(dataset: xarray.Dataset, quantity: str, laws: Sequence[str] = ())
         else:
             values, panels, left = _reduced(values, over)
             drawn, said = _maps(dataset, values, over, panels, quantity), _map_caption(quantity, over, seeds, left)
-    return SweepFigure(quantity.replace(".", "_"), drawn, " ".join([said, *laws]))
+    return SweepFigure(quantity.replace(".", "_").replace("/", "_over_"), drawn, " ".join([said, *laws]))
 
 
 def quantity_of(dataset: xarray.Dataset, quantity: str) -> xarray.DataArray:
-    """The values of a quantity on the axes. **Raises:** `CannotDraw` for a name that is none."""
+    """The values of a quantity on the axes, or of the ratio `a/b`. **Raises:** `CannotDraw` for a name that is none."""
+    above, _, below = quantity.partition("/")
+    if below:
+        return quantity_of(dataset, above) / quantity_of(dataset, below)
     name, _, event = quantity.partition(".")
     if event and name in dataset and "event" in dataset[name].dims and event in dataset["event"].values:
         return dataset[name].sel(event=event, drop=True)
@@ -182,6 +185,9 @@ def _logarithmic(values: np.ndarray) -> bool:
 
 
 def _words(quantity: str) -> str:
+    above, _, below = quantity.partition("/")
+    if below:
+        return f"{_words(above)} / {_words(below)}"
     name, _, event = quantity.partition(".")
     return f"time of {event}" if event else name.replace("final_", "final ").replace("_", " ")
 
