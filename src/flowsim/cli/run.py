@@ -69,6 +69,8 @@ def run(
     with output.ending():
         load_plugins(plugin or [])
         request = asked_for(output, "run", experiment, overrides, out, resume, force)
+        if request.experiment.sweep:
+            output.say("one run, of the experiment itself: `flowsim sweep` runs the members of its section sweep")
         if dry_run:
             _plan(request, output)
         else:

@@ -164,6 +164,7 @@ def _run_ensemble(
     experiment: Experiment, member: Experiment, source_folder, run, who, members, say, account: Account
 ) -> Outcome:
     """Every seed; those that an interrupted run has finished are taken from its folder."""
+    say(f"{len(experiment.seeds)} seeds in this process; `flowsim sweep` over `seed` runs each on its own, anywhere")
     if experiment.certificate.method != "none":
         say("certificate: every seed is integrated again with another solver, about as much work once more")
     with account.stage("integration and certificates"):

@@ -1,7 +1,7 @@
 """Who runs a member: a small file that a worker writes before it starts, touches while it works, and removes after.
 
 A claim spares work and tells `flowsim status` what runs; that two processes never write one run folder is guaranteed by
-the lock of the run folder itself.
+the lock of the run folder itself, which the operating system drops with its process.
 """
 
 import contextlib

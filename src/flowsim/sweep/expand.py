@@ -272,7 +272,8 @@ def _named_files(data: Any) -> Iterator[str]:
 def _digest(path: pathlib.Path, digests: dict[str, str]) -> str:
     known = str(path)
     if known not in digests:
-        digests[known] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        file = path / "parameters.safetensors" if path.is_dir() else path  # of a run that this one starts from
+        digests[known] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
     return digests[known]
 
 

@@ -2,15 +2,12 @@
 
 import pathlib
 import traceback
-from collections.abc import Mapping
-from typing import Any
 
 from .. import plugin
 from .._files import StoreError
 from ..config import ExperimentErrors
 from ..config.array_files import ArrayErrors
 from ..experiment.run import Interrupted, run_experiment
-from ..store import lock
 from .claim import Busy, claimed
 from .ended import BUSY, DISK, DONE, FAILED, INTERRUPTED, Ended
 from .failure import on_full_disk, record_failure
@@ -23,10 +20,9 @@ def run_member(sweep: Sweep, name: str) -> Ended:
     folder = sweep.folder(name)
     try:
         if finished(folder):
-            return _ended(name, summary(folder))
-        with claimed(sweep.claim(name)) as left_behind:
-            if left_behind:  # by a host that is gone, whose lock nobody would dare to take
-                (folder / lock.NAME).unlink(missing_ok=True)
+            content = summary(folder)
+            return _ended(name, bool(content.get("complete")), str(content.get("message", "")))
+        with claimed(sweep.claim(name)):
             return _run(sweep, name, folder)
     except Busy:
         return Ended(name, BUSY)
@@ -51,12 +47,12 @@ def _run(sweep: Sweep, name: str, folder: pathlib.Path) -> Ended:
         force=not resume,
     )
     sweep.failure(name).unlink(missing_ok=True)
-    return _ended(name, outcome.summary.record())
+    return _ended(name, outcome.summary.complete, outcome.summary.message)
 
 
-def _ended(name: str, summary: Mapping[str, Any]) -> Ended:
+def _ended(name: str, complete: bool, message: str) -> Ended:
     """A run that has ended: also one whose numbers failed, which would fail again."""
-    return Ended(name, DONE) if summary.get("complete") else Ended(name, FAILED, str(summary.get("message", "")))
+    return Ended(name, DONE) if complete else Ended(name, FAILED, message)
 
 
 def _failed(sweep: Sweep, name: str, error: Exception) -> Ended:
