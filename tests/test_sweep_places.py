@@ -81,13 +81,13 @@ def test_local_is_the_same_as_single_runs(tmp_path, reference, cache):
 
 @pytest.mark.parametrize("seed", [0])
 def test_killed_at_random(tmp_path, reference, cache, seed):
-    sweeping.kill_locally(tmp_path, reference, 40, environment(cache), seed)
+    sweeping.kill_locally(tmp_path, reference, 16, environment(cache), seed)
 
 
 def test_killed_at_random_on_slurm(tmp_path, reference, cache):
     if reason := cluster.missing():
         pytest.skip(f"no Slurm: {reason}")
-    sweeping.kill_on_slurm(tmp_path, reference, 20, 0, cache)
+    sweeping.kill_on_slurm(tmp_path, reference, 10, 0, cache)
 
 
 def test_ten_thousand_members(tmp_path):
