@@ -1,6 +1,6 @@
 """What is read between the ends of steps, and the error estimate that sizes them, against independent oracles."""
 
-from types import SimpleNamespace
+import dataclasses
 
 import diffrax
 import jax.numpy as jnp
@@ -47,7 +47,6 @@ DENSE = [("dop853", (5, 7, 10), 7), ("stabilized4", (16, 24, 32), 4), ("stabiliz
 def test_order_of_the_dense_output(solver, steps, order):
     times = np.linspace(0.0, 4.0, 97)
     errors = [np.max(rows(times, solver=solver, step=4.0 / n)[0]) for n in steps]
-    print(solver, errors)
     found = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert found > order - 0.4, errors
     assert errors[-1] < 20 * rows([0.0, 4.0], solver=solver, step=4.0 / steps[-1])[0][-1] + 1e-3 / steps[-1] ** order
@@ -73,7 +72,9 @@ def test_error_estimate_is_scipys():
 def test_a_bands_rounding_part_follows_the_curves_size():
     """Where a curve passes through 0 its rounding is still that of numbers of its size."""
     values = np.array([[1.0, 2.0], [0.0, -4.0], [-3.0, 1e-9]])
-    result = SimpleNamespace(trajectory=SimpleNamespace(time=np.arange(3.0), values={"x": values}))
-    verification = SimpleNamespace(times=np.arange(3.0), rows={"x": values.copy()})
-    found = curve_bounds(result, verification, 1e-7, withheld=False)["x"]
+    _, result = rows([0.0, 1.0, 2.0], solver="dopri8")
+    trajectory = dataclasses.replace(result.trajectory, time=np.arange(3.0), values={"x": values})
+    verification = result.prepared.history()
+    verification.add_rows(np.arange(3.0), {"x": values.copy()})
+    found = curve_bounds(dataclasses.replace(result, trajectory=trajectory), verification, 1e-7, withheld=False)["x"]
     np.testing.assert_allclose(found, 1e-7 * np.array([[3.0, 4.0]] * 3))

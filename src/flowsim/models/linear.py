@@ -81,15 +81,16 @@ class DeepLinear(AbstractModel):
 class MLP(AbstractModel):
     """F(x) = W_N φ(… φ(W_1 x + b_1) …) + b_N.
 
-    **Arguments:** `sizes`: as of `DeepLinear`. `activation`: φ, one of `linear`, `relu`, `gelu`, `tanh`. `bias`:
-    with biases, which start at 0. `key`: for the weights, U(±1/√fan_in).
+    **Arguments:** `sizes`: as of `DeepLinear`. `activation`: φ, one of `gelu`, `tanh`, `linear`, `relu`; a ReLU's kinks
+    leave the flow without an error bound, and may stop it. `bias`: with biases, which start at 0. `key`: for the
+    weights, U(±1/√fan_in).
     """
 
     layers: tuple[Float[Array, "_ _"], ...]
     biases: tuple[Float[Array, "_"], ...] | None
     activation: str = eqx.field(static=True)
 
-    def __init__(self, *, sizes: Sequence[int], activation: str = "relu", bias: bool = True, key: Key):
+    def __init__(self, *, sizes: Sequence[int], activation: str = "gelu", bias: bool = True, key: Key):
         check_activation(activation)
         _check_layers(sizes)
         keys = jax.random.split(_checks.key(key), len(sizes) - 1)

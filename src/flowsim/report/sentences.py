@@ -61,7 +61,8 @@ def certificate(summary: Summary) -> str:
         return "No certificate was computed, so the numerical error of this run was not measured."
     size = record.relative_error
     if size is None:
-        return "The certificate could not measure the numerical error of this run: do not rely on its details."
+        why = f" ({'; '.join(record.warnings)})" if record.warnings else ""
+        return f"The certificate gives no bound on the numerical error of this run{why}: do not rely on its details."
     if size <= 0:
         return "The certificate found no numerical error."
     sentence = (
