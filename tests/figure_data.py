@@ -19,6 +19,8 @@ def dataset():
     weight = (data["times"] / (1 + data["times"]))[:, None, None, None]
     maps = (1 - weight) / 5 + weight * np.stack([np.eye(5), np.roll(np.eye(5), 1, axis=0)])
     spread = np.outer(np.log1p(data["times"]), np.linspace(-1, 1, 5))
+    nodes = np.outer(1 / (1 + data["times"]), [-1.0, 0.0, 3.0])[:, None]
+    quadrature = np.stack([nodes, np.broadcast_to([0.1, 0.8, 0.1], nodes.shape)], axis=1)
     return xarray.Dataset(
         {
             "loss": ("time", data["loss"]),
@@ -36,6 +38,9 @@ def dataset():
                 maps,
                 {"long_name": "attention of each head, sample 0"},
             ),
+            "hessian_spectrum": (("time", "eigenvalue"), np.outer(1 / (1 + data["times"]), [-1.0, 0.0, 3.0])),
+            "hessian_density": (("time", "rule", "start", "node"), quadrature),
+            "loss_derivative": (("time", "direction"), np.outer(data["loss"], [1.0, -0.5])),
             "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
         },
         coords={
@@ -47,6 +52,8 @@ def dataset():
             "statistic": list(plot.alignment.STATISTICS),
             "head": ["1.1", "1.2"],
             "block": [1, 2],
+            "rule": ["node", "weight"],
+            "direction": ["log sigma0", "weight of sample 0"],
             "key_position": range(5),
             "query_position": range(5),
         },
@@ -55,7 +62,11 @@ def dataset():
 
 def events():
     with np.load(REFERENCE) as file:
-        return {"phase1_end": {"time": float(file["phase1_end"]), "times": [float(file["phase1_end"])]}}
+        saddle = {"time": 5.0, "times": [5.0], "loss": 0.02, "index": 2.0}
+        return {
+            "phase1_end": {"time": float(file["phase1_end"]), "times": [float(file["phase1_end"])]},
+            "saddle": saddle,
+        }
 
 
 def discrete(dataset, label="sgd, learning rate 0.01", factor=1.01):

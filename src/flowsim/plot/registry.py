@@ -8,7 +8,20 @@ from typing import Any
 import xarray
 from matplotlib.figure import Figure
 
-from . import alignment, attention, attention_maps, balance, descent, event_times, invariants, loss, structure
+from . import (
+    alignment,
+    attention,
+    attention_maps,
+    balance,
+    descent,
+    event_times,
+    invariants,
+    loss,
+    phases,
+    sensitivity,
+    spectrum,
+    structure,
+)  # fmt: skip
 from .drawing import Drawing
 from .types import Events
 
@@ -63,6 +76,9 @@ FIGURES: Mapping[str, Kind] = MappingProxyType(
         "invariants": Kind(invariants.figure, invariants.caption),
         "descent": Kind(descent.figure, descent.caption),
         "structure": Kind(structure.figure, structure.caption),
+        "phases": Kind(phases.figure, phases.caption),
+        "sensitivity": Kind(sensitivity.figure, sensitivity.caption),
+        "spectrum": Kind(spectrum.figure, spectrum.caption),
         "event_times": Kind(event_times.figure, event_times.caption),
     }
 )

@@ -1,0 +1,46 @@
+"""How the loss at every time moves with the problem."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from . import frame as _frame
+from . import style
+from .drawing import Drawing
+from .need import require
+
+
+def figure(drawing: Drawing) -> Figure:
+    """d(loss)/dε against time, a line for each direction.
+
+    **Raises:** `CannotDraw` if the run has no derivatives.
+    """
+    dataset, time_axis = drawing.dataset, drawing.time_axis
+    require(dataset, ("loss_derivative",))
+    values = dataset["loss_derivative"].transpose("time", ...).values.reshape(dataset.sizes["time"], -1)
+    looks = style.series(_labels(drawing))
+    with drawing.settings():
+        plot, (axes,) = drawing.panels(height=2.6)
+        _frame.set_time_axis([axes], [dataset], time_axis)
+        axes.axhline(0.0, color="#999999", linewidth=0.5)
+        for look, column in zip(looks, values.T, strict=True):
+            axes.plot(dataset["time"].values, column, color=look.color, linewidth=1.2)
+        if np.max(np.abs(values)) > 30 * np.median(np.abs(values)) > 0:
+            axes.set_yscale("asinh", linear_width=float(np.max(np.abs(values))) / 30)
+        axes.set_ylabel(r"d(training loss)/d$\varepsilon$")
+        _frame.finish([axes], drawing.events, time_axis)
+        _frame.legend(drawing, plot, [_frame.handle(look) for look in looks], columns=2)
+        return plot
+
+
+def caption(drawing: Drawing) -> str:
+    """What a line is."""
+    return _frame.sentences(
+        "Derivative of the training loss along the flow by what the legend names; 0 where it would not change.",
+        _frame.phase_sentence(drawing.events) if drawing.events else "",
+        _frame.scale_sentence(drawing.time_axis),
+    )
+
+
+def _labels(drawing: Drawing) -> list[str]:
+    dataset = drawing.dataset
+    return [str(x) for x in dataset["direction"].values] if "direction" in dataset.coords else ["derivative"]
