@@ -201,3 +201,11 @@ def test_reading_and_checking_loads_no_jax(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == "[]", done.stdout
+
+
+@pytest.mark.parametrize("section", ["loss", "solver", "figures"])
+def test_half_a_character_is_no_kind(section, tmp_path):
+    r"""YAML can write the lone surrogate \ud800, which is no Unicode text."""
+    value = '{kind: "\\ud800"}'
+    found = messages(f"{section}=[{value}]" if section == "figures" else f"{section}={value}")
+    assert any("must be one of" in message for message in found.values())

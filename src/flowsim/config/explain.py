@@ -75,7 +75,7 @@ def _problem(item, path: Path, owner: type[BaseModel] | None, document: Document
         if tag is not None:
             written = (*path, tag) in document.values or isinstance(item["input"], dict)
             path = (*path, tag)
-            given = quoted(document, path if written else path[:-1], context.get("tag", context.get("given")))
+            given = quoted(document, path if written else path[:-1], _tag(item))
         known = context.get("known") or _words(context.get("expected_tags") or context["expected"])
         clause = did_you_mean(given.strip('"'), known)
         remedy = f"; {clause}" if clause.startswith("did") else "."
@@ -91,6 +91,12 @@ def _problem(item, path: Path, owner: type[BaseModel] | None, document: Document
     else:
         message = _ALLOWED[kind].format(**context) if kind in _ALLOWED else item["msg"].lower()
     return Problem(place, dotted(path), f"{message}, got {given}.")
+
+
+def _tag(item) -> object:
+    """The word that names no kind. It is not in the error's context, which has to be valid Unicode text."""
+    given = item["input"]
+    return item.get("ctx", {}).get("tag", given.get("kind") if isinstance(given, dict) else given)
 
 
 def _words(listed: str) -> list[str]:

@@ -44,7 +44,7 @@ class Of:
             raise PydanticCustomError("flowsim_kind_missing", "choose one", {"known": known})
         which = self.chosen(value)
         if which is None:
-            raise PydanticCustomError("flowsim_kind", "no such kind", {"known": known, "given": value.get("kind")})
+            raise PydanticCustomError("flowsim_kind", "no such kind", {"known": known})
         return which.model_validate({"kind": which.model_fields["kind"].default, **value})
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
