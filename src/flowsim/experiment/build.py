@@ -61,7 +61,7 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     model = tried.model(parts.model, built(parts.model, here), task)
     model = _started(parts.init, here.with_(model=model), model)
     loss = tried.loss(parts.loss, built(parts.loss, here.with_(model=model)), model, task)
-    return Problem(model, task, loss=loss)
+    return Problem(model, task, loss=loss, samples_at_once=experiment.evaluation.samples_at_once)
 
 
 def _refuse_devices(experiment: Experiment) -> None:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import os
-import pathlib
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import simulation
+from .._memory import available
 from ..config.kinds.model import drawn_in_law
 from ..config.problems import Place, refusal
 from ..config.schema import Experiment
@@ -19,7 +18,6 @@ from ..simulation import Prepared
 
 _BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
 _COPIES = 3  # of the weights while they are drawn and reduced; of the saved rows while they are written
-_CGROUP = pathlib.Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +62,6 @@ def refuse_weights_that_cannot_fit(experiment: Experiment) -> None:
     needed = _BASE + _COPIES * number * (8 if experiment.precision == "float64" else 4)
     if needed > available():
         raise _too_large("model.width", needed, available())
-
-
-def available() -> float:
-    """Bytes of memory of this machine, or of this container if that is less."""
-    if not hasattr(os, "sysconf"):
-        return math.inf
-    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        return float(min(physical, int(_CGROUP.read_text())))
-    except (OSError, ValueError):
-        return float(physical)
 
 
 def _too_large(key: str, needed: int | float, memory: float):

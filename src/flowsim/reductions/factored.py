@@ -72,7 +72,7 @@ def _reduced(problem: Problem, whole: FactoredTransformer, words) -> Problem:
         (*(x for x, _ in split), tuple(x for _, x in split), position),
     )
     small = dataclasses.replace(small, evaluation=_cheaper(problem, len(moving)))
-    return Problem(small, _without_embedding(problem.samples), loss=problem.loss, weights=problem.weights)
+    return problem.restated(small, _without_embedding(problem.samples))
 
 
 @jax.jit

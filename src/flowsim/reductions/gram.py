@@ -53,7 +53,7 @@ def gram(problem: Problem, reason: str) -> Reduction:
     if model.embedding is not None and not _orthonormal(model.embedding):
         raise ValueError("reduction gram needs orthonormal word embeddings; use reduction rotation.")
     small = inner_products(model, problem.samples.vocabulary)
-    reduced = Problem(small, _plain(problem.samples), loss=problem.loss, weights=problem.weights)
+    reduced = problem.restated(small, _plain(problem.samples))
     factored = isinstance(model, FactoredTransformer)
     metric = GramMetric(model.a_norm**2 if factored else jnp.sum(model.a**2))
     reduced = eqx.tree_at(lambda p: p.metric, reduced, metric, is_leaf=lambda x: x is None)

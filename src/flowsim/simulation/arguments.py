@@ -16,7 +16,8 @@ from ..moment import Moment
 from ..probes import Probe
 from ..problem import Problem
 from ..reductions import Reduction
-from .carry import Plan
+from .carry import Plan, State
+from .inside import moment
 
 EVENTS: Mapping[str, Callable[[], Event]] = {
     "phase1_end": events.phase1_end,
@@ -102,9 +103,8 @@ def check_measured(plan: Plan) -> None:
     **Raises:** `ValueError` or `TypeError` with its name and what went wrong.
     """
     _distinct("probe", [probe.name for probe in plan.probes])
-    zero = jnp.zeros((), plan.end.high.dtype)
-    state = plan.flow.init(plan.problem)
-    here = Moment(plan.problem, zero, plan.flow.parameters(state), plan.lift, plan.flow, state)
+    clock, state = plan.start()
+    here = moment(plan, clock, State(state, jnp.zeros((), plan.end.high.dtype)))
     for event in plan.events:
         _shape(f"event {event.name}", event.parts, here)
     for probe in plan.probes:

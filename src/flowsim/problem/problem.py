@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from . import _checks, _tree, losses
-from ._types import Parameters, Scalar
-from .models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
-from .tasks import Task
+from .. import _checks, _tree, losses
+from .._types import Parameters, Scalar
+from ..models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
+from ..tasks import Task
+from .fit import as_array, check_fit, check_kinds, embed, evaluated, one_dtype, sample_weights
+from .parts import over_samples, part_size
 
 Metric = Callable[[Parameters, Parameters], Parameters]
 
@@ -31,6 +33,9 @@ class Problem(eqx.Module):
     - `trainable`: which arrays move, as a pytree of bools or a predicate; by default what the model says, or every
       inexact array of a model that says nothing.
     - `weights`: w_i of every sample; all 1 if None. They are divided by n, not by their sum.
+    - `samples_at_once`: the risk and its gradient are sums over parts of this many samples, so that memory does not
+      grow with the number of samples; what the model computes for a part is computed again on the way back. `"all"`
+      for one part; by default one part where memory allows it.
 
     **Raises:** `ValueError` if nothing is trainable, if a trained array is not real, or if model, task and loss do
     not fit together: their vocabularies differ, the model cannot read a sample, the loss cannot compare a prediction
@@ -43,6 +48,7 @@ class Problem(eqx.Module):
     loss: Callable
     metric: Metric | None  # (parameters, ∂risk) -> velocity; None for the Euclidean -∂risk
     weights: Float[Array, "samples"] | None  # of the samples; None for 1 each
+    samples_at_once: int | None = eqx.field(static=True)  # None for all
 
     def __init__(
         self,
@@ -52,19 +58,22 @@ class Problem(eqx.Module):
         loss: Callable | str = losses.logistic,
         trainable: Any = None,
         weights: Any = None,
+        samples_at_once: int | str | None = None,
     ):
-        _check_kinds(model, task)
+        check_kinds(model, task)
         loss = losses.named(loss)
         if task is not None and task.embedding is not None:
-            model = _embed(model, task.embedding)
+            model = embed(model, task.embedding)
         if trainable is None:
             trainable = model.trainable() if isinstance(model, AbstractModel) else eqx.is_inexact_array
         parameters, self.remainder = eqx.partition(model, trainable)
-        self.parameters = _one_dtype(parameters)
+        self.parameters = one_dtype(parameters)
         self.task, self.loss, self.metric = task, loss, None
-        self.weights = None if weights is None else _weights(weights, task, _tree.dtype(self.parameters))
+        self.weights = None if weights is None else sample_weights(weights, task, _tree.dtype(self.parameters))
+        self.samples_at_once = None
         if task is not None:
-            _check_fit(model, task, loss)
+            check_fit(model, task, loss)
+            self.samples_at_once = part_size(model, task, samples_at_once)
 
     @classmethod
     def from_loss(cls, loss: Callable[[PyTree], Scalar], parameters: PyTree, *, trainable: Any = None) -> "Problem":
@@ -77,9 +86,9 @@ class Problem(eqx.Module):
         """
         if not callable(loss):
             raise TypeError(f"the loss must be a function of the parameters, got {_checks.described(loss)}.")
-        tree = jax.tree.map(_as_array, parameters)
+        tree = jax.tree.map(as_array, parameters)
         problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array if trainable is None else trainable)
-        value = _evaluated("the loss", lambda p: loss(problem.model(p)), problem.parameters)
+        value = evaluated("the loss", lambda p: loss(problem.model(p)), problem.parameters)
         if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
             raise TypeError(f"the loss must return a real scalar, got {_checks.described(value)}.")
         return problem
@@ -98,15 +107,19 @@ class Problem(eqx.Module):
     @eqx.filter_jit  # inside a program: traced once, however many probes and events of it ask
     def predictions(self, parameters: Parameters) -> Float[Array, "samples ..."]:
         """F(x_i) of every sample."""
-        return jax.vmap(self.model(parameters))(self.samples.tokens)
+        return over_samples(self.model(parameters), self.samples_at_once)(self.samples.tokens)
 
     def losses(self, parameters: Parameters) -> Float[Array, "samples"]:
         """ℓ(F(x_i), y_i) of every sample; a loss that comes entry by entry is summed over the prediction's entries."""
+        task = self.samples
 
         def one(prediction, label):
             return jnp.sum(self.loss(prediction, label))
 
-        return jax.vmap(one)(self.predictions(parameters), self.samples.labels)
+        if self.samples_at_once is None:  # the predictions are shared with other probes and events
+            return jax.vmap(one)(self.predictions(parameters), task.labels)
+        model = self.model(parameters)
+        return over_samples(lambda x, y: one(model(x), y), self.samples_at_once)(task.tokens, task.labels)
 
     def margins(self, parameters: Parameters) -> Float[Array, "samples"]:
         """How clearly every sample is classified, positive where rightly.
@@ -143,6 +156,11 @@ class Problem(eqx.Module):
         velocity = self.metric(parameters, gradient)
         return velocity, -_tree.dot(gradient, velocity)
 
+    def restated(self, model: AbstractModel, task: Task) -> "Problem":
+        """The same loss, weights and parts of the samples, of another model of the same predictions."""
+        parts = self.samples_at_once or "all"
+        return Problem(model, task, loss=self.loss, weights=self.weights, samples_at_once=parts)
+
     def evaluated_by_sample(self) -> "Problem":
         """The same problem, with the model's scores formed for the pairs of words of each sample, where it can choose.
 
@@ -164,93 +182,3 @@ class Problem(eqx.Module):
     def is_word_problem(self) -> bool:
         """Does the model have the words' inner products (`flowsim.models.AbstractWordModel`) and a task?"""
         return self.task is not None and isinstance(self.remainder, AbstractWordModel)
-
-
-def _as_array(leaf: Any) -> Any:
-    """Floats and NumPy's arrays as JAX's; the rest of a pytree as it is."""
-    if eqx.is_array(leaf):
-        return leaf
-    return jnp.asarray(leaf) if isinstance(leaf, float) or eqx.is_inexact_array_like(leaf) else leaf
-
-
-def _embed(model, embedding):
-    if not isinstance(model, AbstractWordModel):
-        raise ValueError(f"the task has an embedding matrix, but {type(model).__name__} takes none.")
-    return eqx.tree_at(lambda m: m.embedding, model, embedding, is_leaf=lambda x: x is None)
-
-
-def _weights(weights: Any, task: Task | None, dtype: Any) -> Float[Array, "samples"]:
-    if task is None:
-        raise ValueError("weights are of the samples of a task, and a problem made by Problem.from_loss has none.")
-    if jnp.shape(weights) != (task.samples,):
-        raise ValueError(f"weights must be one number for each of the {task.samples} samples, got shape "
-                         f"{jnp.shape(weights)}.")  # fmt: skip
-    return jnp.asarray(weights, dtype)
-
-
-def _check_kinds(model: Any, task: Any) -> None:
-    if task is None:
-        return  # by `from_loss`, whose model is any pytree
-    if not isinstance(task, Task):
-        raise TypeError(
-            f"task must be a flowsim.tasks.Task, got {_checks.described(task)}: make one of your own arrays by "
-            "flowsim.tasks.from_arrays."
-        )
-    if not callable(model) or isinstance(model, type):
-        raise TypeError(
-            f"model must be an Equinox module that takes one sample, got {_checks.described(model)}; the flow of any "
-            "other loss is Problem.from_loss(loss, parameters)."
-        )
-
-
-def _check_fit(model: Callable, task: Task, loss: Callable) -> None:
-    """Can the model read a sample of the task, and the loss compare its prediction with a label? Shapes only."""
-    known = getattr(model, "vocabulary", None)
-    if isinstance(known, int) and known < task.vocabulary:  # an index beyond an array would be clamped to its end
-        raise ValueError(
-            f"the model's vocabulary of {known} words is smaller than the task's of {task.vocabulary}: make the model "
-            f"with vocabulary={task.vocabulary}."
-        )
-    sample, label = (jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in (task.tokens, task.labels))
-    prediction = _evaluated(f"the model, on one sample of the task ({_checks.described(sample)}),", model, sample)
-    if not hasattr(prediction, "shape"):
-        raise TypeError(f"the model must return one array, got {_checks.described(prediction)}.")
-    if task.target == "sign" and prediction.shape != ():
-        raise ValueError(
-            f"the model's prediction must be one number where labels are ±1, got {_checks.described(prediction)}."
-        )
-    if task.target == "word" and (prediction.ndim == 0 or prediction.shape[:-1] != label.shape):
-        raise ValueError(
-            f"the model's prediction must be logits of shape {(*label.shape, task.vocabulary)} where labels are words, "
-            f"got shape {prediction.shape}; for labels ±1 use target='sign'."
-        )
-    if task.target == "value" and prediction.shape != label.shape:
-        raise ValueError(
-            f"the model's prediction has shape {prediction.shape} and a label {label.shape}: they must be the same."
-        )
-    what = f"the loss, on a prediction ({_checks.described(prediction)}) and a label ({_checks.described(label)}),"
-    value = _evaluated(what, loss, prediction, label)
-    if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating)):
-        raise TypeError(f"the loss must return a real number, got {_checks.described(value)}.")
-
-
-def _evaluated(what: str, function: Callable, *args: Any) -> Any:
-    """The shape of a user's function's result; one sentence where it fails, with the failure as its cause."""
-    try:
-        return eqx.filter_eval_shape(function, *args)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0] or "no message"
-        raise ValueError(f"{what} could not be evaluated: {type(error).__name__}: {reason}") from error
-
-
-def _one_dtype(parameters):
-    """Cast to the common dtype: a solver's state has one, and a mixed tree would be promoted step by step."""
-    leaves = jax.tree.leaves(parameters)
-    if not leaves:
-        raise ValueError(
-            "nothing to train: the parameters hold no floating-point array. Whole numbers do not move: write 1.0 for 1."
-        )
-    dtype = _tree.dtype(parameters)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"parameters must be real floating-point arrays, got {dtype}; split complex numbers in two.")
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), parameters)
