@@ -25,7 +25,7 @@ def figure(drawing: Drawing) -> Figure:
         for look, column in zip(looks, values.T, strict=True):
             axes.plot(dataset["time"].values, column, color=look.color, linewidth=1.2)
         if np.max(np.abs(values)) > 30 * np.median(np.abs(values)) > 0:
-            axes.set_yscale("asinh", linear_width=float(np.max(np.abs(values))) / 30)
+            axes.set_yscale("asinh", linear_width=float(np.max(np.abs(values))) / 8)
         axes.set_ylabel(r"d(training loss)/d$\varepsilon$")
         _frame.finish([axes], drawing.events, time_axis)
         _frame.legend(drawing, plot, [_frame.handle(look) for look in looks], columns=2)
