@@ -43,6 +43,15 @@ def test_one_figure_of_whatever_holds_a_run(result):
         assert np.array_equal(axes.lines[0].get_ydata(), result.dataset["loss"].values[1:])
 
 
+def test_as_a_table(result):
+    frame = result.to_dataframe()
+    assert frame.index.name == "time"
+    assert np.array_equal(frame["loss"], result.dataset["loss"])
+    axis = result.dataset["both"].dims[1]
+    assert np.array_equal(frame[f"both[{axis}=1]"], result.dataset["both"].values[:, 1])
+    assert len(frame) == result.dataset.sizes["time"]
+
+
 def test_any_probe_by_its_name(result):
     figure = plot.draw(result, "both", time_axis="linear")
     (axes,) = figure.axes

@@ -52,3 +52,19 @@ def test_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "langevin" in (tmp_path / "site" / "api" / "core" / "index.html").read_text()
+    for page in (tmp_path / "site").rglob("index.html"):  # an include that was not made shows its own mark
+        assert "8&lt;" not in page.read_text("utf-8").replace("--8&lt;--</code>", ""), page
+    assert 'class</span> <span class="nc">GatedSum' in (tmp_path / "site" / "your-own-model" / "index.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_every_tutorial_is_a_notebook(path, tmp_path):
+    """Made from the same source, run by a kernel: no cell fails, and what was printed is there."""
+    jupytext, nbclient = pytest.importorskip("jupytext"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = jupytext.read(path, fmt="py:percent")
+    assert sum(cell.cell_type == "code" for cell in notebook.cells) >= 3
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = [out for cell in notebook.cells for out in cell.get("outputs", []) if out.output_type == "stream"]
+    assert any(out.name == "stdout" for out in printed)

@@ -15,6 +15,7 @@ from ..certificate import Certificate, certify
 from ..records import EventRecord, SolverRecord, Status, Trajectory
 from ..simulation import Carry, Chunk, ForEach, History, Prepared, TakeUp, lengthened, observe, run
 from . import parts, show
+from .frame import to_frame
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -113,6 +114,10 @@ class Result:
         """The saved probes as a new labelled `xarray.Dataset`, with error bands once the certificate is known."""
         certificate = self.known
         return self.trajectory.dataset(None if certificate is None else certificate.probe_errors)
+
+    def to_dataframe(self):
+        """The saved probes as a `pandas.DataFrame`: a row for each time, a column for each entry of each probe."""
+        return to_frame(self.dataset)
 
     @property
     def final(self) -> dict[str, float]:
