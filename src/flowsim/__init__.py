@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 _MODULES = (
-    "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses", "models",
-    "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation", "solvers", "sweep", "tasks",
+    "adapt", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses",
+    "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation", "solvers", "sweep", "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -28,6 +28,7 @@ _NAMES = {
 
 if TYPE_CHECKING:
     from . import (  # noqa: F401
+        adapt,
         certificate,
         claims,
         compare,
