@@ -1,5 +1,8 @@
 """Models of other libraries: the same function, the same gradient, and nothing dropped in silence."""
 
+import pathlib
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,7 +45,7 @@ def test_nnx():
         def __init__(self, rngs):
             self.norm = nnx.BatchNorm(3, rngs=rngs)
 
-    with pytest.raises(ValueError, match="keeps BatchStat, .* LayerNorm for BatchNorm"):
+    with pytest.raises(ValueError, match=r"keeps BatchStat, .* LayerNorm for BatchNorm"):
         flowsim.adapt.nnx(Averaged(nnx.Rngs(0)))
 
 
@@ -136,3 +139,19 @@ def test_nothing_is_dropped_in_silence(model, tensors, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="cannot be read as safetensors"):
         flowsim.adapt.transformer(model, tmp_path / "x.safetensors", names())
+
+
+PAGES = pathlib.Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.parametrize("index", [0, 1, 2], ids=["nnx", "linen", "state dict"])
+def test_examples_of_the_page_run(index):
+    pytest.importorskip("flax")
+    blocks = re.findall(r"```python\n(.*?)```", (PAGES / "adapt.md").read_text("utf-8"), re.S)
+    names = {}
+    exec(compile(blocks[index], f"adapt.md, example {index}", "exec"), names)
+    if "result" in names:
+        assert names["result"].status.ok
+        assert float(names["result"].dataset["loss"][-1]) < float(names["result"].dataset["loss"][0])
+    else:
+        assert float(names["model"].blocks[0].heads[0].W_Q[0, 0]) == 1.0

@@ -10,7 +10,8 @@ from ._version import __version__
 
 _MODULES = (
     "adapt", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses",
-    "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation", "solvers", "sweep", "tasks",
+    "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation", "solvers", "sweep",
+    "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",

@@ -25,8 +25,8 @@ class Adapted(eqx.Module):
 def nnx(module: Any, *, dtype: Any = None) -> Adapted:
     """A Flax NNX module of one example as a model.
 
-    Its `nnx.Param`s move. Dropout and the like are switched off, as by `module.eval()`, on a copy: a gradient flow needs
-    a risk that is a function of the parameters.
+    Its `nnx.Param`s move. Dropout and the like are switched off, as by `module.eval()`, on a copy: a gradient flow
+    needs a risk that is a function of the parameters.
 
     **Arguments:** `module`: a `flax.nnx.Module`; `dtype`: of the parameters, e.g. `jnp.float64`, if not the module's.
 
