@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 _MODULES = (
-    "adapt", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init", "losses",
-    "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation", "solvers", "sweep",
-    "tasks",
+    "adapt", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init",
+    "loggers", "losses", "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation",
+    "solvers", "sweep", "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         events,
         flows,
         init,
+        loggers,
         losses,
         models,
         plot,

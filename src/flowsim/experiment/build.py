@@ -206,6 +206,17 @@ def claims(experiment: Experiment, built: Problem, folder: pathlib.Path = pathli
     return found
 
 
+def loggers(experiment: Experiment, problem: Problem, folder: pathlib.Path = pathlib.Path()) -> list[Callable]:
+    """Functions `(time, values)` of the experiment's `log`."""
+    here, found = context(experiment, problem, folder), []
+    for part in experiment.log:
+        made = built(part, here)
+        if not callable(made):
+            raise wrong_result(part, made)
+        found.append(made)
+    return found
+
+
 def save_times(experiment: Experiment) -> np.ndarray:
     """Times at which probes are saved."""
     save, t1 = experiment.save, experiment.flow.t1

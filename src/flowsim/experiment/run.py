@@ -12,6 +12,7 @@ from .. import report, store
 from ..config.kinds.figure import DEFAULT
 from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
+from ..loggers import each_row
 from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result, assemble, tightened
@@ -109,6 +110,8 @@ def run_experiment(
         consumers: list[AbstractConsumer] = [Recorder(run.segments, who, fresh=target is not None)]
         if progress is not None:
             consumers.append(ForEach(lambda chunk: _tell(progress, prepared, chunk)))
+        if experiment.log:
+            consumers.append(ForEach(each_row(*build.loggers(experiment, problem, source_folder))))
         consumers.append(ForEach(lambda _: stop.check()))
 
         def once(prepared: Prepared) -> Result:
