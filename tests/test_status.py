@@ -31,16 +31,15 @@ def test_a_risk_that_ends_is_not_finite_from_there_on():
 
 def test_a_risk_that_is_nan_from_the_start():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x) * jnp.nan, jnp.ones(2))
-    result = flowsim.simulate(problem, t1=1.0)
-    assert result.status.kind == "not_finite"
-    assert result.status.time == 0.0
+    with pytest.raises(ValueError, match="not finite"):
+        flowsim.simulate(problem, t1=1.0)
 
 
 def test_blow_up():
     """dx/dt = x² reaches infinity at t = 1."""
     problem = flowsim.Problem.from_loss(lambda x: -jnp.sum(x**3) / 3, jnp.ones(1))
     result = flowsim.simulate(problem, t1=10.0)
-    assert not result.status.ok
+    assert result.status.kind == "blow_up"
     assert abs(result.status.time - 1) < 1e-6
 
 
@@ -67,7 +66,7 @@ def test_certificate_of_a_run_that_was_cut_short():
         ({"t1": 1.0, "atol": -1.0}, "atol must be > 0"),
         ({"t1": 1.0, "solver": "rk4"}, "unknown solver"),
         ({"t1": 1.0, "solver": "euler"}, "fixed step"),
-        ({"t1": 1.0, "reduction": "rotation"}, "CooccurrenceTransformer"),
+        ({"t1": 1.0, "reduction": "rotation"}, "does not apply"),
         ({"t1": 1.0, "save_times": [0.5, 0.2]}, "strictly increasing"),
         ({"t1": 1.0, "save_times": [0.5, 2.0]}, "lie in"),
         ({"t1": 1.0, "probes": {"loss": lambda p: p}}, "two probes"),
