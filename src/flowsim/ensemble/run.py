@@ -79,7 +79,7 @@ def simulate(
     reduction = shared_reduction(options.pop("reduction", "auto"), make_problem(seeds[0]))
     chosen = {name: options.pop(name) for name in _SETTINGS if name in options}
     settings = Settings(t1, **chosen, certificate=certificate if isinstance(certificate, str) else "solver")
-    user_probes = options.pop("probes", None)
+    user_probes = options.pop("probes", None) or {}
 
     def prepared(seed: int) -> Prepared:
         return prepare(make_problem(seed), settings, user_probes=user_probes, reduction=reduction, **options)
