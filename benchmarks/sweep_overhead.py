@@ -5,6 +5,7 @@ process and by `flowsim sweep --jobs 1`. Both are measured between their 20th an
 """
 
 import json
+import os
 import pathlib
 import resource
 import subprocess
@@ -32,6 +33,7 @@ def loop(root: pathlib.Path, count: int) -> float:
     """CPU seconds a member of a plain loop in this process."""
     from flowsim.experiment.run import run_experiment
 
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as a worker is: waiting threads cost time
     began = 0.0
     for seed in range(count):
         if seed == WARM:
@@ -58,8 +60,8 @@ def main(count: int) -> None:
     """Print both, and their difference."""
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        alone = loop(root, count)
         swept = (sweep(root, count) - sweep(root, WARM)) / (count - WARM)
+        alone = loop(root, count)
     print(json.dumps({
         "members": count, "cpu_ms_loop": round(1e3 * alone, 1), "cpu_ms_sweep": round(1e3 * swept, 1),
         "cpu_ms_overhead": round(1e3 * (swept - alone), 1),

@@ -17,7 +17,8 @@ from .need import CannotDraw
 SEED = "seed"
 _PANELS = 6  # points of a third axis that are drawn
 _BAND = (0.1, 0.9)
-_FEW = 9  # members on an axis whose values are written at its ticks
+_FEW = 9  # points of an axis whose values are written at its ticks
+_WIDE = 5  # of them that fit side by side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,10 +161,11 @@ def _positions(axes: Axes, values: np.ndarray, name: str, which: str) -> np.ndar
         return np.arange(len(values), dtype=float)
     if _logarithmic(values):
         getattr(axes, f"set_{which}scale")("log")
-        if len(values) <= _FEW and np.ptp(np.log10(values)) < 2.5:
+        if len(values) <= _FEW:
             axis = getattr(axes, f"{which}axis")
-            axis.set_major_locator(FixedLocator(list(map(float, values))))
-            axis.set_major_formatter(lambda value, _: f"{value:.3g}")
+            every = 2 if which == "x" and len(values) > _WIDE else 1  # labels side by side need more room
+            axis.set_major_locator(FixedLocator(list(map(float, values[::every]))))
+            axis.set_major_formatter(lambda value, _: f"{value:.4g}" if 1 <= value < 1e4 else f"{value:.2g}")
             axis.set_minor_formatter(NullFormatter())
             axis.set_minor_locator(FixedLocator([]))
     return values.astype(float)
