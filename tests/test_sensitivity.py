@@ -230,3 +230,17 @@ def test_experiment_file_says_what_is_wrong(tmp_path):
         load(tmp_path / "e.yaml", ())
     assert "W_X" in str(caught.value)
     assert "samples count from 0" in str(caught.value)
+
+
+def test_exponent_of_phase_one():
+    """T1 ∝ 1/(σ1² m m1): d log T1 / d log σ1 = -2 from one run, where the start's own alignment (∝ σ0 σ1) is small."""
+    from flowsim.sensitivities.families import scaled
+
+    task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=51, distinct_words=True, key=jax.random.key(0))
+    model = flowsim.models.FactoredTransformer.of_size(vocabulary=51, width=10**8, neurons=64)
+    made = flowsim.init.theory(length=4, c0=0.005)(model, key=jax.random.key(2))
+    problem = flowsim.Problem(made, task)
+    s = run(scaled(problem, ["u_hat"]), at=[0.0], t1=2e-6, events=[flowsim.events.phase1_end()],
+            save_times=[0.0, 2e-6], rtol=1e-8, certificate=False)  # fmt: skip
+    event = s.events["phase1_end"]
+    assert float(event.derivative[0]) / event.time == pytest.approx(-2, abs=0.01)
