@@ -191,6 +191,10 @@ def test_a_queue_says_what_waits_and_what_it_has_forgotten(tmp_path):
     now = states(sweep, {one: Queued("waiting", "pending: Resources"), two: Queued("lost", "no more")})
     assert [x.state for x in now.members] == ["waiting", "lost", "waiting"]
     assert [x.again for x in now.members] == [False, True, True]
+    sweep.failure(one).write_text(json.dumps({"reason": "ended by SIGKILL"}))
+    at = sweep.failure(one).stat().st_mtime
+    again = [states(sweep, {one: Queued("waiting", since=at + dt)}).members[0].state for dt in (-1, 1)]
+    assert again == ["failed", "waiting"]  # one that was submitted again after it failed is not submitted twice
 
 
 def test_a_claim_of_another_host_counts_while_it_is_touched(tmp_path):

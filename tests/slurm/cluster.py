@@ -89,7 +89,10 @@ class Cluster:
     def start(self, name: str) -> None:
         """Start a daemon, in the foreground of a process of ours; also again after `kill`."""
         more = {"slurmctld": ["-i"], "slurmd": ["-N", _host()]}[name]
+        again = (self.folder / f"{name}.out").exists()
         self._run(name, [name, "-D", "-f", str(self.folder / "slurm.conf"), *more])
+        if again:  # a controller that was killed before it saved its state gives numbers of jobs twice, and drains
+            _until(self._resumed, f"{name} does not answer")
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End a daemon by a signal."""
@@ -108,6 +111,14 @@ class Cluster:
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=True, timeout=60
         ).stdout
+
+    def _resumed(self) -> bool:
+        with contextlib.suppress(subprocess.SubprocessError):
+            state = self.ask("sinfo", "--noheader", "--format=%T")
+            if "drain" in state or "down" in state:
+                self.ask("scontrol", "update", f"nodename={_host()}", "state=resume")
+            return True
+        return False
 
     def _write(self) -> None:
         for name in ("state", "spool", "munge"):

@@ -133,12 +133,12 @@ def queued(sweep: Sweep) -> dict[str, Queued]:
         raise PlaceError("there is no Slurm on this machine: what it was given is seen on the cluster only")
     tasks = _queue()
     found: dict[str, Queued] = {}
-    for name, path in jobs.items():
+    for since, name, path in sorted((path.stat().st_mtime, name, path) for name, path in jobs.items()):
         for index, members in enumerate(_tasks(path)):
             state = tasks.get((name, index), Queued(LOST, f"its task {index} of {name} is in the queue no more"))
             for member in members:
-                if member not in found or found[member].state == LOST:  # the latest submission that still stands
-                    found[member] = state
+                if state.state != LOST or found.get(member, state).state == LOST:  # the latest that still stands
+                    found[member] = dataclasses.replace(state, since=since)
     return found
 
 

@@ -30,10 +30,14 @@ class MemberState:
 
 @dataclasses.dataclass(frozen=True)
 class Queued:
-    """What a queue says of a submitted member: `state` waiting, running, or lost if the queue has forgotten it."""
+    """What a queue says of a submitted member: `state` waiting, running, or lost if the queue has forgotten it.
+
+    `since`: when it was submitted, by the file server's clock.
+    """
 
     state: str
     reason: str = ""
+    since: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,12 +109,22 @@ def _state(
         where = f"process {owner.get('pid')} on {owner.get('host')}" if owner else "the process that started it"
         if queued is None or queued.state != WAITING:  # a requeued one will run again
             return MemberState(member, LOST, f"{where} is gone", again=True)
-    if failure:
+    if failure and not _submitted_again(queued, sweep.failure(member.id)):
         return MemberState(member, FAILED, _reason(sweep.failure(member.id)), again=True)
     if queued is not None:
         state = WAITING if queued.state == RUNNING else queued.state  # its task runs, but another member of it
         return MemberState(member, state, queued.reason, again=state == LOST)
     return MemberState(member, WAITING, again=True)
+
+
+def _submitted_again(queued: Queued | None, failure: pathlib.Path) -> bool:
+    """Does a queue hold a member that failed before it was submitted?"""
+    if queued is None or queued.state == LOST:
+        return False
+    try:
+        return queued.since > failure.stat().st_mtime
+    except OSError:
+        return False
 
 
 def _reason(path: pathlib.Path) -> str:
