@@ -1,12 +1,16 @@
 """Every tutorial runs as it stands, and the site builds without a warning."""
 
+import html
 import importlib.util
 import pathlib
+import re
 import runpy
 import subprocess
 import sys
 
 import pytest
+
+import flowsim
 
 ROOT = pathlib.Path(__file__).parent.parent
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
@@ -43,18 +47,58 @@ def test_own_model(tmp_path, monkeypatch):
     assert (tmp_path / "own_model.png").stat().st_size > 10_000
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("mkdocstrings") is None,
-    reason="the extra `docs` is not installed",
-)
-def test_site_builds_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    if importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("mkdocstrings") is None:
+        pytest.skip("the extra `docs` is not installed")
+    folder = tmp_path_factory.mktemp("built") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "langevin" in (tmp_path / "site" / "api" / "core" / "index.html").read_text()
-    for page in (tmp_path / "site").rglob("index.html"):  # an include that was not made shows its own mark
-        assert "8 &lt; --" not in page.read_text("utf-8"), page
-    assert "GatedSum" in (tmp_path / "site" / "your-own-model" / "index.html").read_text("utf-8")
+    return {str(path.parent.relative_to(folder)): path.read_text("utf8") for path in folder.rglob("index.html")}
+
+
+def text(page):
+    """What a reader sees of a page, in one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", page)).split())
+
+
+def test_every_tutorial_is_shown_on_a_page(site):
+    pages = [text(page) for page in site.values()]
+    for path in TUTORIALS:
+        code = " ".join(path.read_text("utf8").split())
+        assert any(code in page for page in pages), path.name
+
+
+def test_no_page_shows_what_should_have_been_included(site):
+    for name, page in site.items():
+        assert not re.search(r"-\s*-\s*8|8\s*<\s*-", text(page)), name
+
+
+def test_formulas_are_typeset(site):
+    assert "<math" in site["mathematics"]
+    for name, page in site.items():
+        assert 'class="arithmatex"' not in page, name
+        assert not re.search(r"\\(frac|theta|top|nabla|sqrt)\b", text(page)), name
+
+
+def entries():
+    """(page, name) of everything that a page of the API names."""
+    for path in sorted((ROOT / "docs" / "api").glob("*.md")):
+        for module, options in re.findall(r"^::: (\S+)\n((?: {4}.*\n)*)", path.read_text("utf8"), re.MULTILINE):
+            yield f"api/{path.stem}", module
+            for members in re.findall(r"members: \[([^\]]*)\]", options):
+                yield from ((f"api/{path.stem}", f"{module}.{name}") for name in re.findall(r"\w+", members))
+
+
+def test_what_the_pages_of_the_api_name_is_there(site):
+    missing = [name for page, name in entries() if f'id="{name}"' not in site[page]]
+    assert not missing
+
+
+def test_every_public_name_is_on_a_page_of_the_api():
+    shown = {name.rsplit(".", 1)[-1] for _, name in entries()}
+    assert set(flowsim.__all__) - {"__version__"} <= shown
 
 
 @pytest.mark.slow
