@@ -7,10 +7,16 @@ model the pairs are (W_K, W_Q) and (W, W_V) over the embedding axis (specificati
 
 The pairs need not be named: infinitesimally the symmetry says that contracting A with ∂A over all its other axes gives
 the same matrix as contracting ∂B with B, at every point. A few random points tell products from accidents.
+
+Two arrays x, y of one shape may also enter entry by entry: as x∘y, which conserves x∘x - y∘y; or as x∘x - y∘y, which
+conserves x∘y (diagonal linear networks: Woodworth et al. 2020). Where only a common factor can be moved from one array
+to another, as between layers with homogeneous activations, ‖x‖² - ‖y‖² is conserved (Du, Hu, Lee 2018).
 """
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -37,15 +43,45 @@ class Product:
     axes: tuple[int, int]
 
 
-def find_products(problem: Problem, *, points: int = 2, tolerance: float = 1e-8) -> tuple[Product, ...]:
-    """Every pair of leaves, or of axes, that the risk knows only as a product.
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two leaves x, y of the parameters of which the flow conserves a `quantity`.
+
+    **Fields:** `name`; `leaves`: their positions in flattening order; `quantity`: `squares` x∘x - y∘y, entry by entry;
+    `product` x∘y, entry by entry; `norms` ‖x‖² - ‖y‖².
+    """
+
+    name: str
+    leaves: tuple[int, int]
+    quantity: Literal["squares", "product", "norms"]
+
+
+Law = Product | Pair
+
+
+def find(problem: Problem, *, points: int = 2, tolerance: float = 1e-8) -> tuple[Law, ...]:
+    """Every law of conservation that is known for a pair of leaves and holds for this risk.
+
+    Of two leaves with a finer law the coarser ones, which it implies, are left out.
 
     **Arguments:** `points`: random points at which the symmetry must hold. `tolerance`: relative.
     """
     if problem.metric is not None:
         return ()
-    names = _tree.paths(problem.parameters)
     samples = [_point_and_gradient(problem, seed) for seed in range(points)]
+    products = _products(problem, samples, tolerance)
+    return (*products, *_pairs(problem, samples, tolerance, {frozenset(law.leaves) for law in products}))
+
+
+def find_products(problem: Problem, *, points: int = 2, tolerance: float = 1e-8) -> tuple[Product, ...]:
+    """Every pair of leaves, or of axes, that the risk knows only as a product; arguments as of `find`."""
+    if problem.metric is not None:
+        return ()
+    return _products(problem, [_point_and_gradient(problem, seed) for seed in range(points)], tolerance)
+
+
+def _products(problem: Problem, samples, tolerance: float) -> tuple[Product, ...]:
+    names = _tree.paths(problem.parameters)
     shapes = [np.shape(x) for x in jax.tree.leaves(problem.parameters)]
     found = []
     for (i, a), (j, b) in itertools.combinations([(i, a) for i, s in enumerate(shapes) for a in range(len(s))], 2):
@@ -54,6 +90,44 @@ def find_products(problem: Problem, *, points: int = 2, tolerance: float = 1e-8)
         if all(_conserved(x[i], g[i], a, x[j], g[j], b, tolerance) for x, g in samples):
             found.append(Product(_name(names[i], names[j], problem), (i, j), (a, b)))
     return tuple(found)
+
+
+def _pairs(problem: Problem, samples, tolerance: float, known: set[frozenset[int]]) -> Iterator[Pair]:
+    """Laws of two leaves entry by entry, and of their norms, where no finer law gives them."""
+    names = _tree.paths(problem.parameters)
+    group = list(range(len(names)))  # leaves whose norms are tied by the laws so far
+
+    def tie(i: int, j: int) -> None:
+        group[:] = [group[i] if g == group[j] else g for g in group]
+
+    for i, j in map(sorted, known):
+        tie(i, j)
+    for quantity in _QUANTITIES:
+        for i, j in itertools.combinations(range(len(names)), 2):
+            if frozenset((i, j)) in known or (quantity == "norms" and group[i] == group[j]):
+                continue
+            if all(_holds(quantity, x, g, i, j, tolerance) for x, g in samples):
+                known.add(frozenset((i, j)))
+                if quantity != "product":
+                    tie(i, j)
+                yield Pair(f"{names[i]}·{names[j]}", (i, j), quantity)
+
+
+_QUANTITIES: tuple[Literal["squares", "product", "norms"], ...] = ("squares", "product", "norms")
+
+
+def _holds(quantity: str, x, g, i: int, j: int, tolerance: float) -> bool:
+    """Is the quantity's rate 0 along the gradient, compared with the terms that it is made of?"""
+    if quantity != "norms" and x[i].shape != x[j].shape:
+        return False
+    if quantity == "product":
+        first, second = x[j] * g[i], -x[i] * g[j]
+    elif quantity == "squares":
+        first, second = x[i] * g[i], x[j] * g[j]
+    else:
+        first, second = np.sum(x[i] * g[i]), np.sum(x[j] * g[j])
+    size = np.linalg.norm(first) + np.linalg.norm(second)
+    return bool(np.isfinite(size) and size > 0 and np.linalg.norm(first - second) <= tolerance * size)
 
 
 _PAPER = {
@@ -95,7 +169,28 @@ def _contract(x, y, axis):
     return x @ y.T
 
 
-def drift(product: Product, start: Parameters, end: Parameters) -> Float[Array, ""]:
+def drift(law: Law, start: Parameters, end: Parameters) -> Float[Array, ""]:
+    """How far a conserved quantity has moved, relative to the size of the terms that it is the difference of."""
+    return _drift_of_product(law, start, end) if isinstance(law, Product) else _drift_of_pair(law, start, end)
+
+
+def _drift_of_pair(law: Pair, start: Parameters, end: Parameters) -> Float[Array, ""]:
+    before, after = ([jax.tree.leaves(point)[leaf] for leaf in law.leaves] for point in (start, end))
+    if law.quantity == "product":
+        change = after[0] * after[1] - before[0] * before[1]
+        size = jnp.linalg.norm(after[0]) * jnp.linalg.norm(after[1])
+    else:
+
+        def of(pair):
+            squares = [x * x for x in pair]
+            return squares if law.quantity == "squares" else [jnp.sum(x) for x in squares]
+
+        (a, b), (c, d) = of(after), of(before)
+        change, size = (a - b) - (c - d), jnp.linalg.norm(a) + jnp.linalg.norm(b)
+    return jnp.linalg.norm(change) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
+
+
+def _drift_of_product(product: Product, start: Parameters, end: Parameters) -> Float[Array, ""]:
     """‖C(end) - C(start)‖ over ‖AᵀA‖ + ‖BBᵀ‖ at the end, with C = AᵀA - BBᵀ over the shared axis (Frobenius)."""
     first, second = (
         [_rows(jax.tree.leaves(point)[leaf], axis) for leaf, axis in zip(product.leaves, product.axes, strict=True)]

@@ -1,7 +1,18 @@
 """How exact a result is: error bounds from independent evidence, and what the exact flow conserves."""
 
-from ..invariants import Product, drift, find_products
+from ..invariants import Law, Pair, Product, drift, find, find_products
 from .certify import certify, verifying
 from .record import Certificate, Uncertified
 
-__all__ = ["Certificate", "Product", "Uncertified", "certify", "drift", "find_products", "verifying"]
+__all__ = [
+    "Certificate",
+    "Law",
+    "Pair",
+    "Product",
+    "Uncertified",
+    "certify",
+    "drift",
+    "find",
+    "find_products",
+    "verifying",
+]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import equinox as eqx
@@ -10,8 +11,9 @@ import jax.numpy as jnp
 from .. import _tree, probes, reductions, solvers
 from .._jit import light
 from .._types import Parameters, Scalar
-from ..invariants import Product, drift, find_products, of_words
+from ..invariants import Law, drift, find, of_words
 from ..models import CooccurrenceTransformer
+from ..moment import Lift
 from ..simulation import Carry, History, Plan, Prepared, Settings, run
 from ..solver_names import BY_KIND
 from ..solvers import Method
@@ -140,21 +142,41 @@ def _rounding_floor(size: float, carry: Carry, travelled: float) -> float:
 
 
 @light
-def _drifts(products: tuple[Product, ...], start: Parameters, end: Parameters) -> list[Scalar]:
-    return [drift(product, start, end) for product in products]
+def _drifts(laws: tuple[Law, ...], start: Parameters, end: Parameters) -> list[Scalar]:
+    return [drift(law, start, end) for law in laws]
 
 
 def _invariants(plan: Plan, result: Uncertified) -> dict[str, float]:
-    if not plan.flow.traits.conserves:
-        return {}
     start, end = plan.problem.parameters, plan.flow.parameters(result.carry.state.flow)
+    declared = _declared(plan, start, end)
+    if not plan.flow.traits.conserves:
+        return declared
     # The paper's pairs are known; the search for those of other models compiles the risk's gradient anew.
-    products = of_words(start) if plan.problem.is_word_problem else find_products(plan.problem)
-    names = [product.name for product in products]
-    found = dict(zip(names, map(float, _drifts(products, start, end)), strict=True))
-    if plan.problem.is_word_problem and any(product.name == "mlp_value" for product in products):
+    laws = of_words(start) if plan.problem.is_word_problem else find(plan.problem)
+    names = [law.name for law in laws]
+    found = dict(zip(names, map(float, _drifts(laws, start, end)), strict=True))
+    if plan.problem.is_word_problem and "mlp_value" in names:
         found["homogeneity"] = float(homogeneity(plan.problem, end))
     original = plan.lift.original.model(plan.lift.original.parameters)
     if isinstance(original, CooccurrenceTransformer) and isinstance(result.model, CooccurrenceTransformer):
         found["frozen_directions"] = float(frozen_directions(original, result.model))
+    return found | declared
+
+
+def _declared(plan: Plan, start: Parameters, end: Parameters) -> dict[str, float]:
+    """Relative drift of what the user says that the flow conserves, over its largest entry."""
+    conserved = plan.lift.original.conserved
+    if not (conserved and plan.lift.recoverable):
+        return {}
+    drifts = _drifts_of(tuple(quantity for _, quantity in conserved), plan.lift, start, end)
+    return {name: float(drift) for (name, _), drift in zip(conserved, drifts, strict=True)}
+
+
+@light
+def _drifts_of(quantities: tuple[Callable, ...], lift: Lift, start: Parameters, end: Parameters) -> list[Scalar]:
+    found = []
+    for quantity in quantities:
+        before, after = (jnp.asarray(quantity(lift(point))) for point in (start, end))
+        size = jnp.maximum(jnp.max(jnp.abs(before)), jnp.max(jnp.abs(after)))
+        found.append(jnp.max(jnp.abs(after - before)) / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
     return found

@@ -1,6 +1,6 @@
 """Do model, task, loss and start fit together? Each answer is one sentence with the remedy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -101,3 +101,12 @@ def one_dtype(parameters):
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"parameters must be real floating-point arrays, got {dtype}; split complex numbers in two.")
     return jax.tree.map(lambda x: jnp.asarray(x, dtype), parameters)
+
+
+def check_conserved(given: Any) -> tuple[tuple[str, Callable], ...]:
+    """Names and functions of what a user says is conserved. **Raises:** `TypeError`."""
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping) or not all(callable(function) for function in given.values()):
+        raise TypeError(f"conserved must be a dictionary name -> function, got {_checks.described(given)}.")
+    return tuple((str(name), function) for name, function in given.items())

@@ -1,6 +1,6 @@
 """A problem: a risk, and the parameters that descend on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +12,7 @@ from .. import _checks, _tree, losses
 from .._types import Parameters, Scalar
 from ..models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
 from ..tasks import Task
-from .fit import as_array, check_fit, check_kinds, embed, evaluated, one_dtype, sample_weights
+from .fit import as_array, check_conserved, check_fit, check_kinds, embed, evaluated, one_dtype, sample_weights
 from .parts import over_samples, part_size
 
 Metric = Callable[[Parameters, Parameters], Parameters]
@@ -36,6 +36,8 @@ class Problem(eqx.Module):
     - `samples_at_once`: the risk and its gradient are sums over parts of this many samples, so that memory does not
       grow with the number of samples; what the model computes for a part is computed again on the way back. `"all"`
       for one part; by default one part where memory allows it.
+    - `conserved`: name -> `function(model)`, quantities that you know the flow to conserve; the certificate's
+      `invariants` then hold their drift beside those that are found by themselves.
 
     **Raises:** `ValueError` if nothing is trainable, if a trained array is not real, or if model, task and loss do
     not fit together: their vocabularies differ, the model cannot read a sample, the loss cannot compare a prediction
@@ -49,6 +51,7 @@ class Problem(eqx.Module):
     metric: Metric | None  # (parameters, ∂risk) -> velocity; None for the Euclidean -∂risk
     weights: Float[Array, "samples"] | None  # of the samples; None for 1 each
     samples_at_once: int | None = eqx.field(static=True)  # None for all
+    conserved: tuple[tuple[str, Callable], ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Problem(eqx.Module):
         trainable: Any = None,
         weights: Any = None,
         samples_at_once: int | str | None = None,
+        conserved: Mapping[str, Callable] | None = None,
     ):
         check_kinds(model, task)
         loss = losses.named(loss)
@@ -70,24 +74,33 @@ class Problem(eqx.Module):
         self.parameters = one_dtype(parameters)
         self.task, self.loss, self.metric = task, loss, None
         self.weights = None if weights is None else sample_weights(weights, task, _tree.dtype(self.parameters))
-        self.samples_at_once = None
+        self.samples_at_once, self.conserved = None, check_conserved(conserved)
         if task is not None:
             check_fit(model, task, loss)
             self.samples_at_once = part_size(model, task, samples_at_once)
 
     @classmethod
-    def from_loss(cls, loss: Callable[[PyTree], Scalar], parameters: PyTree, *, trainable: Any = None) -> "Problem":
+    def from_loss(
+        cls,
+        loss: Callable[[PyTree], Scalar],
+        parameters: PyTree,
+        *,
+        trainable: Any = None,
+        conserved: Mapping[str, Callable] | None = None,
+    ) -> "Problem":
         """The flow of any pure scalar `loss(parameters)`.
 
         **Arguments:** `parameters`: a pytree. `trainable`: which of its arrays move, as a pytree of bools or a
-        predicate; by default every float and every inexact array.
+        predicate; by default every float and every inexact array. `conserved`: as of `Problem`; the functions see the
+        pytree.
 
         **Raises:** `ValueError` if nothing is trainable; `TypeError` if the loss is not a real scalar.
         """
         if not callable(loss):
             raise TypeError(f"the loss must be a function of the parameters, got {_checks.described(loss)}.")
         tree = jax.tree.map(as_array, parameters)
-        problem = cls(tree, None, loss=loss, trainable=eqx.is_inexact_array if trainable is None else trainable)
+        trainable = eqx.is_inexact_array if trainable is None else trainable
+        problem = cls(tree, None, loss=loss, trainable=trainable, conserved=conserved)
         value = evaluated("the loss", lambda p: loss(problem.model(p)), problem.parameters)
         if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
             raise TypeError(f"the loss must return a real scalar, got {_checks.described(value)}.")
