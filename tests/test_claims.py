@@ -1,5 +1,11 @@
 """Claims of any problem: measured numbers with error bounds, findings, closed forms, `flowsim.verify`."""
 
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -186,3 +192,54 @@ def test_verify():
     wrong = flowsim.claim(id="w", statement="s", rule="r")(lambda evidence: True)
     with pytest.raises(TypeError, match="Finding"):
         wrong.verdict(found.evidence)
+
+
+PAGE = pathlib.Path(__file__).parent.parent / "docs" / "your-own-claim.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf8"), re.S)
+
+
+@pytest.mark.parametrize(("block", "lines"), [(0, 15), (1, 25)])
+def test_the_documented_claims_run_and_are_short(block, lines, capsys):
+    text = BLOCKS[block]
+    assert len([line for line in text.splitlines() if line.strip()]) <= lines
+    exec(compile(text, str(PAGE), "exec"), {"__name__": "page"})
+    assert re.search(r"(half-time|balance)  holds", capsys.readouterr().out)
+
+
+COMMAND = [sys.executable, "-c", "from flowsim.cli import main; main()"]
+
+
+def run(*arguments, cwd):
+    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=cwd)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_new_theory_runs_as_it_is_over_seeds_and_sizes(tmp_path):
+    assert run("new", "theory", "--out", "mine", cwd=tmp_path).returncode == 0
+    assert run("new", "theory", "--out", "mine", cwd=tmp_path).returncode == 2
+    plugin = tmp_path / "mine" / "theory.py"
+    law = """
+        law = flowsim.claims.Law(
+            "first rate", "own", "The strength starts to grow in proportion to start².",
+            lambda e: e.value("strength", at=0.0), 2.0, over="problem.start",
+        )
+        return [sigmoid, falls, law]
+"""
+    plugin.write_text(plugin.read_text(encoding="utf8").replace("        return [sigmoid, falls]\n", law), "utf8")
+    done = run(
+        "verify", "mine/experiment.yaml", "--plugin", plugin, "seeds=2", "flow.t1=4.0", "--out", "out", "--json",
+        "scaling={over: problem.start, values: [0.01, 0.03], seeds: 2}", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {claim["id"]: claim for claim in json.loads(done.stdout)["claims"]}
+    assert [claim["verdict"] for claim in found.values()] == ["holds"] * 3
+    assert found["sigmoid"]["runs"]["holds"] == 2
+    assert found["first rate"]["measured"]["exponent"] == pytest.approx(2.0)
+
+
+def test_without_claims_an_experiment_must_be_the_papers(tmp_path):
+    run("new", "theory", "--out", "mine", cwd=tmp_path)
+    done = run("verify", "mine/experiment.yaml", "--plugin", "mine/theory.py", "claims=[]", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "your-own-claim" in done.stderr

@@ -28,8 +28,7 @@ class Evidence:
     result: Result
 
     def __post_init__(self):
-        names = [str(name) for name in self.dataset]
-        if not any(name.endswith("_error") for name in names):
+        if self.result.given is None:
             raise ValueError("claims need error bounds: simulate with certificate=True.")
 
     @functools.cached_property
@@ -122,6 +121,8 @@ class Evidence:
             raise KeyError(f"nothing measured {name!r}; variables: {known}.")
         values = np.asarray(self.dataset[name].values, np.float64)
         band = f"{name}_error"
-        if band not in self.dataset:  # a drift of an invariant is an error already
-            return values, np.zeros_like(values)
+        if band not in self.dataset:
+            # A drift of an invariant is an error already; where the certificate is withheld nothing is known.
+            known = not self.result.certificate.withheld or name.startswith("invariant_")
+            return values, np.full_like(values, 0.0 if known else np.inf)
         return values, np.asarray(self.dataset[band].values, np.float64)

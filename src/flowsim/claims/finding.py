@@ -58,7 +58,8 @@ class Finding:
         if relation not in ("<", ">", "=="):
             raise ValueError(f"a relation is '<', '>' or '==', got {relation!r}.")
         condition = equal(a, b, resolution) if relation == "==" else a < b if relation == "<" else a > b
-        return cls.of(condition, a.named(a.label or "left side"), b.named(b.label or "right side"))
+        shown = [m.named(m.label or side) for m, side in ((a, "left side"), (b, "right side")) if not m.exact]
+        return cls.of(condition, *shown)
 
     @classmethod
     def of(cls, *parts: Condition | Measured, reason: str = "", curve: Curve | None = None) -> "Finding":

@@ -41,6 +41,11 @@ class Measured:
         return x if isinstance(x, Measured) else cls(x, 0.0, f"{x:.6g}" if np.ndim(x) == 0 else "")
 
     @property
+    def exact(self) -> bool:
+        """Is it a plain number, without an error?"""
+        return bool(np.all(np.asarray(self.error) == 0))
+
+    @property
     def low(self) -> Any:
         """The least that the true value can be."""
         return self.value - self.error

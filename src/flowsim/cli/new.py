@@ -1,10 +1,12 @@
 """`flowsim new`: a commented experiment to start from."""
 
+import pathlib
 import textwrap
 from typing import Annotated
 
 import typer
 
+from .._files import make_folder, write_text
 from ..config import SECTIONS, registered, templates
 from ..config.kind import description, source
 from ..config.problems import did_you_mean
@@ -14,12 +16,17 @@ from .output import Debug, Json, Output, Plugins
 
 def register(app: typer.Typer) -> None:
     listed = "\n".join(f"  {name:<16} {about}" for name, about in templates.listed().items())
+    listed += f"\n  {_THEORY:<16} a folder with a problem, claims and an experiment of your own to fill in"
     app.command("new", help=f"Print a commented experiment to start from.\n\n\b\nKinds:\n{listed}\n\n{_EXAMPLE}")(new)
+
+
+_THEORY = "theory"
 
 
 _EXAMPLE = """\b
 Examples:
   flowsim new theory_regime > mine.yaml
+  flowsim new theory --out mine          a folder to fill in: problem, claims, experiment
   flowsim new --list                     every kind of every section, with what it is
   flowsim new --list --plugin mine.py    those of a plugin among them"""
 
@@ -27,6 +34,7 @@ Examples:
 def new(
     kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Which one; figure1 if not given.")] = "figure1",
     list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds that an experiment may name.")] = False,
+    out: Annotated[pathlib.Path | None, typer.Option("--out", help="Of `theory`: the folder to write.")] = None,
     plugin: Plugins = None,
     json: Json = False,
     debug: Debug = False,
@@ -37,11 +45,27 @@ def new(
         if list_kinds:
             _list(output)
             return
-        known = list(templates.listed())
-        if kind not in known:
+        if kind == _THEORY:
+            _write_theory(pathlib.Path(_THEORY) if out is None else out, output)
+            return
+        known = [*templates.listed(), _THEORY]
+        if kind not in templates.listed():
             output.refuse(f"there is no experiment kind {kind!r}; {did_you_mean(kind, known)}")
         output.data(templates.text(kind).rstrip("\n"))
         output.document({"kind": kind, "text": templates.text(kind)})
+
+
+def _write_theory(folder: pathlib.Path, output: Output) -> None:
+    """A folder with a theory to fill in, which runs as it is."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        output.refuse(f"{folder} is there already: choose another --out.")
+    files = templates.theory()
+    make_folder(folder)
+    for name, text in files.items():
+        write_text(folder / name, text)
+    output.data(str(folder))
+    output.say(f"fill in {', '.join(files)}, then: flowsim verify {folder}/experiment.yaml --plugin {folder}/theory.py")
+    output.document({"kind": _THEORY, "folder": str(folder), "files": list(files)})
 
 
 def _list(output: Output) -> None:

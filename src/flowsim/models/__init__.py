@@ -2,6 +2,7 @@
 
 from .attention import Head
 from .cooccurrence import CooccurrenceTransformer
+from .diagonal import DiagonalLinear
 from .factored import FactoredTransformer
 from .gram import GramTransformer
 from .limit import InfiniteWidthTransformer
@@ -16,6 +17,7 @@ __all__ = [
     "Block",
     "CooccurrenceTransformer",
     "DeepLinear",
+    "DiagonalLinear",
     "FactoredTransformer",
     "GramTransformer",
     "Head",

@@ -60,7 +60,7 @@ class Transformer(AbstractModel):
     - `outputs`: None for one number; else how many (the vocabulary, for next-token prediction).
     - `layers`, `heads`: how many; `width`: of all heads of a layer together, so each has width/heads.
     - `neurons`: of each layer's MLP; None for attention alone, which needs `residual`.
-    - `activation`: `linear`, `relu`, `gelu`, `tanh`.
+    - `activation`: a name in `models.linear.ACTIVATIONS`.
     - `residual`: add each part's output to the stream, which then has `width` features.
     - `layer_norm`: normalise the input of each part.
     - `causal`: a query sees no later position.

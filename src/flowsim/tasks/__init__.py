@@ -5,6 +5,7 @@ from .cooccurrence import cooccurrence, exact_sizes, random_positions
 from .language import cooccurrence_language, next_token
 from .regression import in_context_regression, regression
 from .task import GROUPS, Task
+from .teachers import modular_addition, teacher_student
 
 __all__ = [
     "GROUPS",
@@ -14,7 +15,9 @@ __all__ = [
     "exact_sizes",
     "from_arrays",
     "in_context_regression",
+    "modular_addition",
     "next_token",
     "random_positions",
     "regression",
+    "teacher_student",
 ]

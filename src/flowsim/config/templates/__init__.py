@@ -18,3 +18,8 @@ def text(name: str) -> str:
 def _first_line(path: pathlib.Path) -> str:
     with path.open(encoding="utf8") as file:
         return file.readline().strip("# \n")
+
+
+def theory() -> dict[str, str]:
+    """File name -> text of the folder that `flowsim new theory` writes."""
+    return {path.name: path.read_text(encoding="utf8") for path in sorted((_FOLDER / "theory").glob("*.*"))}

@@ -25,6 +25,7 @@ class Saxe2014(flowsim.config.Kind):
     strengths: tuple[float, ...] = Field(default=(4.0, 2.0, 1.0), description="Singular values λ of Σ.", min_length=1)
     start: float = Field(default=1e-6, gt=0, description="Strength s₀ of every mode at t = 0.")
     depth: int = Field(default=2, ge=2, le=10, description="Number N of layers.")
+    head_start: float = Field(default=1.0, gt=0, description="Factor on the weakest mode's start: breaks the order.")
     imbalance: float = Field(default=0.0, description="Factor 1 + imbalance on the first layer: breaks the balance.")
 
     def rotations(self, key):
@@ -37,7 +38,9 @@ class Saxe2014(flowsim.config.Kind):
     def problem(self, key):
         R, lam = self.rotations(key), jnp.asarray(self.strengths)
         target = R[-1] @ jnp.diag(lam) @ R[0].T
-        layers = [self.start ** (1 / self.depth) * R[l + 1] @ R[l].T for l in range(self.depth)]
+        weakest = jnp.arange(len(lam)) == jnp.argmin(lam)
+        start = jnp.diag(jnp.where(weakest, self.head_start, 1.0) * self.start) ** (1 / self.depth)
+        layers = [R[l + 1] @ start @ R[l].T for l in range(self.depth)]
         layers[0] = (1 + self.imbalance) * layers[0]
         return flowsim.Problem.from_loss(lambda W: 0.5 * jnp.sum((product(W) - target) ** 2), layers)
 

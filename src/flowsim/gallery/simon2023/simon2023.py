@@ -23,6 +23,7 @@ class Simon2023(flowsim.config.Kind):
 
     eigenvalues: tuple[float, ...] = Field(default=(8.0, 4.0, 2.0, 1.0), min_length=1, description="γ of Γ.")
     start: float = Field(default=1e-4, gt=0, description="Every singular value s₀ of W at t = 0.")
+    head_start: float = Field(default=1.0, gt=0, description="Factor on the weakest mode's start: breaks the order.")
     misalignment: float = Field(default=0.0, description="Size of a random matrix added to the start, against s₀.")
 
     def rotations(self, key):
@@ -36,7 +37,9 @@ class Simon2023(flowsim.config.Kind):
         Q, V = self.rotations(key)
         gamma = V @ jnp.diag(jnp.asarray(self.eigenvalues)) @ V.T
         noise = jax.random.normal(jax.random.fold_in(key, 1), Q.shape)
-        W = self.start * (Q @ V.T + self.misalignment * noise)
+        weakest = jnp.arange(len(Q)) == jnp.argmin(jnp.asarray(self.eigenvalues))
+        scale = jnp.where(weakest, self.head_start, 1.0)
+        W = self.start * ((Q * scale) @ V.T + self.misalignment * noise)
         return flowsim.Problem.from_loss(lambda W: jnp.sum((W @ gamma @ W.T - jnp.eye(len(W))) ** 2), W)
 
     def squares(self, t):

@@ -29,6 +29,7 @@ class Woodworth2020(flowsim.config.Kind):
     inputs: int = Field(default=12, ge=2, description="Dimension of the inputs.")
     support: int = Field(default=2, ge=1, description="Entries of the target that are not 0.")
 
+    tilt: float = Field(default=0.0, ge=0, description="Spread of ln α over the entries: breaks the limits.")
     noise: float = Field(default=0.5, ge=0, description="Size of Gaussian noise on the labels.")
 
     def data(self, key):
@@ -42,7 +43,8 @@ class Woodworth2020(flowsim.config.Kind):
 
     def problem(self, key):
         X, y = self.data(key)
-        start = jnp.outer(jnp.asarray(self.scales), jnp.ones(self.inputs))
+        tilt = self.tilt * jax.random.normal(jax.random.fold_in(key, 2), (self.inputs,))
+        start = jnp.outer(jnp.asarray(self.scales), jnp.exp(tilt))
 
         def risk(p):
             return 0.5 * jnp.sum((predictor(p) @ X.T - y) ** 2) / self.samples

@@ -29,7 +29,8 @@ class Zhang2025(flowsim.config.Kind):
         default=(0.4, 0.3, 0.2, 0.1), min_length=1, description="Eigenvalues of Λ; its eigenvectors are random."
     )
     examples: int = Field(default=31, ge=1, description="Number N of pairs in a prompt.")
-    start: float = Field(default=0.01, gt=0, description="Scale of the initial weights.")
+    start: float = Field(default=0.02, gt=0, description="Scale of the initial weights.")
+    head_start: float = Field(default=1.0, gt=0, description="Factor on the start of the least variance's head.")
     tie: float = Field(default=0.0, description="Adds tie · ‖v‖² to every risk: breaks the closed forms.")
 
     @property
@@ -54,9 +55,11 @@ class Zhang2025(flowsim.config.Kind):
 
     def problem(self, key):
         D, s, U = len(self.covariance), self.start, self.rotation(key)
+        least = jnp.arange(D) == jnp.argmin(jnp.asarray(self.covariance))
+        ahead = jnp.where(least, self.head_start, 1.0)
         v, k, q, u, m = (jax.random.fold_in(key, i) for i in range(2, 7))
         start = {
-            "aligned": {"v": s * jnp.ones(D), "k": s * U.T, "q": s * U.T},
+            "aligned": {"v": s * ahead, "k": s * ahead[:, None] * U.T, "q": s * ahead[:, None] * U.T},
             "random": {
                 "v": s * jax.random.normal(v, (D,)),
                 "k": s * jax.random.normal(k, (D, D)),

@@ -2,13 +2,14 @@
 
 from .base import Activation, Hidden
 from .cooccurrence import CooccurrenceTransformer, Width, drawn_in_law
-from .linear import DeepLinearModel, MlpModel
+from .linear import DeepLinearModel, DiagonalLinearModel, MlpModel
 from .transformer import TransformerModel
 
 __all__ = [
     "Activation",
     "CooccurrenceTransformer",
     "DeepLinearModel",
+    "DiagonalLinearModel",
     "Hidden",
     "MlpModel",
     "TransformerModel",

@@ -6,5 +6,5 @@ from pydantic import Field
 
 from ...base import Count, Listed
 
-Activation = Literal["linear", "relu", "gelu", "tanh"]
+Activation = Literal["linear", "relu", "gelu", "tanh", "erf", "quadratic", "leaky_relu"]
 Hidden = Annotated[tuple[Count, ...], Listed, Field(max_length=100)]

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from ...base import about
+from ...base import Positive, about
 from ...kind import Kind, Traits, kind
 from .base import Activation, Hidden
 
@@ -22,6 +22,24 @@ class DeepLinearModel(Kind):
         from ....models import DeepLinear
 
         return DeepLinear(sizes=_sizes(self.hidden, context.task), key=context.key("model"))
+
+
+@kind("model", "diagonal_linear")
+class DiagonalLinearModel(Kind):
+    """β = u∘u - v∘v for every output, from u = v = `scale`."""
+
+    traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
+
+    scale: Positive = about("Every weight at t = 0, unless an init draws others.", 1.0)
+
+    def parameter_names(self) -> list[str]:
+        return ["u", "v"]
+
+    def build(self, context: Any) -> Any:
+        from ....models import DiagonalLinear
+
+        features, outputs = _sizes((), context.task)
+        return DiagonalLinear(features=features, outputs=outputs, scale=self.scale)
 
 
 @kind("model", "mlp")

@@ -5,13 +5,16 @@ from .cooccurrence import CooccurrenceTask
 from .file import FileTask
 from .language import CooccurrenceLanguageTask, NextTokenTask
 from .regression import InContextRegressionTask, RegressionTask
+from .teachers import ModularAdditionTask, TeacherStudentTask
 
 __all__ = [
     "CooccurrenceLanguageTask",
     "CooccurrenceTask",
     "FileTask",
     "InContextRegressionTask",
+    "ModularAdditionTask",
     "NextTokenTask",
     "RegressionTask",
     "TaskKind",
+    "TeacherStudentTask",
 ]

@@ -1,0 +1,39 @@
+"""Tasks of vectors whose labels a fixed rule gives."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from ...base import Count, NotNegative, Whole, about
+from ...kind import Traits, kind
+from ...remark import Remark
+from .base import TaskKind
+
+
+@kind("task", "modular_addition")
+class ModularAdditionTask(TaskKind):
+    """a + b modulo a number, one-hot."""
+
+    traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number")
+
+    modulus: Annotated[Whole, Field(ge=2, le=1000)] = about("The number p.", example=7)
+    samples: Count | None = about("How many of the p² pairs, drawn without repetition; all if not given.", None)
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        if self.samples is not None and self.samples > self.modulus**2:
+            yield Remark(("samples",), f"must be at most modulus² = {self.modulus**2}, the number of pairs")
+
+
+@kind("task", "teacher_student")
+class TeacherStudentTask(TaskKind):
+    """A teacher network of one hidden layer on Gaussian inputs."""
+
+    traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number", fresh=True)
+    fixes_law: ClassVar[bool] = True
+
+    samples: Count = about("How many samples.", example=50)
+    features: Count = about("Entries of x.", example=8)
+    neurons: Count = about("Hidden neurons of the teacher.", 1)
+    activation: Literal["linear", "relu", "tanh", "erf", "quadratic"] = about("Of the teacher's neurons.", "relu")
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
