@@ -66,8 +66,31 @@ def test_cache(tmp_path):
         (tmp_path / "program").write_bytes(b"x" * 3_000_000)
         jax.config.update("jax_compilation_cache_dir", str(tmp_path))
         assert f"{tmp_path}: 1 files, 3 MB" in system.compilation_cache().found
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_our_cache_is_shown_and_cleared(tmp_path, monkeypatch, capsys):
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("FLOWSIM_CACHE", str(tmp_path / "kept"))
+    try:
         jax.config.update("jax_compilation_cache_dir", None)
-        assert "JAX_COMPILATION_CACHE_DIR" in system.compilation_cache().remedy
+        assert f"{tmp_path / 'kept'}: 0 programs" in system.compilation_cache().found
+        (folder,) = (tmp_path / "kept").iterdir()
+        (folder / "a.program").write_bytes(b"x" * 3_000_000)
+        (tmp_path / "kept" / "diary.program").write_bytes(b"not ours")
+        assert "1 programs, 3 of 1000 MB" in system.compilation_cache().found
+        command(quick=True, clear_cache=True)
+        assert "1 compiled programs removed" in capsys.readouterr().err
+        assert not list(folder.iterdir())
+        assert (tmp_path / "kept" / "diary.program").exists()
+        monkeypatch.setenv("FLOWSIM_CACHE", "0")
+        assert "Unset FLOWSIM_CACHE" in system.compilation_cache().remedy
+        monkeypatch.setenv("FLOWSIM_CACHE", str(tmp_path / "open"))
+        (tmp_path / "open").mkdir()
+        (tmp_path / "open").chmod(0o777)
+        assert system.compilation_cache().state == "warning"
+        assert "chmod go-w" in system.compilation_cache().found
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 _MODULES = (
-    "adapt", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init",
+    "adapt", "cache", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init",
     "loggers", "losses", "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation",
     "solvers", "sweep", "tasks",
 )  # fmt: skip
@@ -30,6 +30,7 @@ _NAMES = {
 if TYPE_CHECKING:
     from . import (  # noqa: F401
         adapt,
+        cache,
         certificate,
         claims,
         compare,

@@ -18,6 +18,7 @@ def doctor(
     json: Json = False,
     debug: Debug = False,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs JAX to compile.")] = False,
+    clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Remove the compiled programs first.")] = False,
 ) -> None:
     """Look at devices, precision, versions, caches, disk and clusters: what would go wrong, and the remedy.
 
@@ -27,11 +28,16 @@ def doctor(
     Examples:
       flowsim doctor
       flowsim doctor --json
+      flowsim doctor --clear-cache
     """
     output = Output(json=json, debug=debug)
     with output.ending():
-        from ..doctor import examine  # loads JAX
+        from .. import cache  # loads JAX
+        from ..doctor import examine
 
+        if clear_cache and (root := cache.place()) is not None:
+            gone = cache.clear(root)
+            output.say(f"{gone.programs} compiled programs removed from {root} ({gone.bytes / 1e6:.0f} MB)")
         findings = examine(quick=quick)
         for finding in findings:
             output.data(f"{_MARKS[finding.state]}  {finding.name}: {finding.found}")

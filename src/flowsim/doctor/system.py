@@ -10,6 +10,7 @@ import sys
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from .. import cache
 from .._version import DISTRIBUTION, __version__
 from .finding import Finding
 
@@ -19,7 +20,7 @@ TESTED = {  # the newest version that the whole test suite passed on
 }  # fmt: skip
 _LITTLE_DISK, _LITTLE_MEMORY = 2e9, 2e9  # bytes
 _MAPS_NEEDED = 65_530  # memory mappings: compiled programs take about a thousand each
-_CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_JAX_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 _CLUSTERS = {"Slurm": "sbatch", "Dask": "dask-scheduler"}
 
 
@@ -68,18 +69,31 @@ def compilation_cache() -> Finding:
     """Where compiled programs are kept, and how much of them there is."""
     import jax
 
-    place = jax.config.jax_compilation_cache_dir
-    if not place:
-        remedy = f"Set {_CACHE_VARIABLE} to a folder: the second run of a kind then starts without compiling."
-        return Finding("compilation cache", "note", "none", remedy)
-    folder = pathlib.Path(place)
+    name, theirs = "compilation cache", jax.config.jax_compilation_cache_dir
+    if theirs:
+        return _jax_cache(pathlib.Path(theirs))
+    root = cache.place()
+    if root is None:
+        remedy = f"Unset {cache.VARIABLE}: the second run of a kind then starts almost without compiling."
+        return Finding(name, "note", f"off ({cache.VARIABLE}={os.environ[cache.VARIABLE]})", remedy)
+    try:
+        cache.opened(root)
+    except OSError as error:
+        return Finding(name, "warning", str(error), f"Set {cache.VARIABLE} to a folder of yours.")
+    used = cache.usage(root)
+    text = f"{root}: {used.programs} programs, {used.bytes / 1e6:.0f} of {cache.SIZE / 1e6:.0f} MB"
+    return Finding(name, "ok", text)
+
+
+def _jax_cache(folder: pathlib.Path) -> Finding:
     files = [file for file in folder.rglob("*") if file.is_file()] if folder.is_dir() else []
     size = sum(file.stat().st_size for file in files)
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not os.access(existing, os.W_OK):
-        remedy = f"Set {_CACHE_VARIABLE} to a folder of yours."
+        remedy = f"Set {_JAX_VARIABLE} to a folder of yours, or unset it."
         return Finding("compilation cache", "warning", f"{folder} cannot be written", remedy)
-    return Finding("compilation cache", "ok", f"{folder}: {len(files)} files, {size / 1e6:.0f} MB")
+    text = f"{folder}: {len(files)} files, {size / 1e6:.0f} MB ({_JAX_VARIABLE})"
+    return Finding("compilation cache", "ok", text)
 
 
 def free_disk() -> Finding:

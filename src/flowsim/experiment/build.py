@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import events, saving, solvers
+from .. import cache, events, saving, solvers
 from ..claims import Claim
 from ..config import Context
 from ..config.kind import source
@@ -28,10 +28,11 @@ def configure(precision: str) -> None:
     """Set JAX up before the first array is made.
 
     In float32, matrix products must be full float32: the accelerators' default of fewer bits is a noise floor under
-    the vector field at which adaptive steps collapse.
+    the vector field at which adaptive steps collapse. Compiled programs are kept for the next process.
     """
     jax.config.update("jax_enable_x64", precision == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")
+    cache.enable_quietly()
 
 
 def stream(seed: int, name: str) -> jax.Array:
