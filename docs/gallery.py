@@ -70,7 +70,8 @@ def levels(name):
 
 def numbers(claim):
     """The first measured numbers of a claim, in a line."""
-    shown = [f"{label} {value:.4g}" for label, value in claim["measured"].items() if value is not None][:2]
+    named = [(a, v) for a, v in claim["measured"].items() if v is not None and not a.replace(".", "").isdigit()]
+    shown = [f"{label} {value:.4g}" for label, value in named][:2]
     return "; ".join(shown) or "; ".join(claim["reasons"])
 
 
