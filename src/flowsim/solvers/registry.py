@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 from .dop853 import Dop853
 from .exponential import Exponential, quotients_do
+from .lean import FIFTH, FOURTH, THIRD, Lean
 from .method import Method, controller, flow_rms, flow_weights, keep_before, remembered_cost
 from .stabilized import Stabilized, affordable_stages, doubt
 from .stabilized4 import Stabilized4
@@ -27,6 +28,9 @@ _EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "dopri5": diffrax.Dopri5,
     "dopri8": diffrax.Dopri8,
     "dop853": lambda: Dop853(finishes=False),
+    "lean3": lambda: Lean(THIRD),
+    "lean4": lambda: Lean(FOURTH),
+    "lean5": lambda: Lean(FIFTH),
 }
 _IMPLICIT: dict[str, Callable[..., diffrax.AbstractSolver]] = {
     "kvaerno3": diffrax.Kvaerno3,
@@ -145,7 +149,9 @@ def _beginning(solver: diffrax.AbstractSolver) -> int:
 
 
 def _states(solver: diffrax.AbstractSolver) -> int:
-    """Stages of the widest method and the carry; or two bases and the carry."""
+    """Stages of the widest method and the carry; or two bases and the carry; or the registers and the carry."""
+    if isinstance(solver, Lean):
+        return 12
     return 8 + 2 * solver.most if isinstance(solver, Exponential) else 24
 
 
@@ -155,7 +161,7 @@ def _of_spectrum(memory: PyTree) -> jax.Array:
 
 def _stages(solver: diffrax.AbstractSolver) -> int:
     """Vector-field evaluations of one attempted step; a first stage carried over from the last step costs nothing."""
-    if isinstance(solver, Dop853):
+    if isinstance(solver, Dop853 | Lean):
         return solver.evaluations
     tableau = getattr(solver, "tableau", None)
     return 1 if tableau is None else tableau.num_stages - int(tableau.fsal)
