@@ -1,6 +1,6 @@
 """Many seeds at the paper's size against as many compiled single runs, shared out over the cores.
 
-python -m benchmarks.ensemble [--members 40] [--machinery auto|loop|vmap] [--repeats 3]
+python -m benchmarks.ensemble [--members 40] [--backend auto|loop|vmap] [--repeats 3]
 
 It runs on a GPU as it is; there the members step together (`vmap`), and are shared out over the devices.
 """
@@ -36,22 +36,22 @@ def seconds(work: Callable[[], object]) -> tuple[float, float]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--members", type=int, default=40)
-    parser.add_argument("--machinery", choices=("auto", "loop", "vmap"), default="auto")
+    parser.add_argument("--backend", choices=("auto", "loop", "vmap"), default="auto")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--t1", type=float, default=T1)
     asked = parser.parse_args(arguments)
     jax.config.update("jax_enable_x64", True)
     events, seeds = [flowsim.events.phase1_end()], range(asked.members)
-    machinery = asked.machinery
-    if machinery == "auto":
-        machinery = "loop" if jax.default_backend() == "cpu" else "vmap"
+    backend = asked.backend
+    if backend == "auto":
+        backend = "loop" if jax.default_backend() == "cpu" else "vmap"
     shares = ensemble.cores() if jax.default_backend() == "cpu" else jax.local_device_count()
 
     def single(seed: int) -> None:
         flowsim.simulate(make(seed), t1=asked.t1, events=events, reduction="rotation")
 
     def together() -> None:
-        ensemble.simulate(make, seeds, t1=asked.t1, events=events, machinery=machinery)
+        ensemble.simulate(make, seeds, t1=asked.t1, events=events, backend=backend)
 
     compiling, _ = seconds(lambda: (single(0), together()))
     # In turns, so that a slow moment of the machine hits both.
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     all_wall, all_cpu = (statistics.median(values) for values in zip(*ensembles, strict=True))
     ratio = all_wall / (asked.members * wall / shares)
     device = jax.devices()[0]
-    print(f"device {device.platform} {device.device_kind}, {jax.local_device_count()} of it; machinery {machinery}")
+    print(f"device {device.platform} {device.device_kind}, {jax.local_device_count()} of it; backend {backend}")
     print(f"one single run: {wall:.3f} s wall, {cpu:.3f} s CPU (median of {len(singles)})")
     print(f"{asked.members} members: {all_wall:.2f} s wall, {all_cpu:.2f} s CPU (median of {asked.repeats}; "
           f"first runs, with compilation: {compiling:.1f} s)")  # fmt: skip

@@ -70,7 +70,7 @@ class Case:
 
     @cached_property
     def reference(self) -> np.ndarray:
-        """The flow's end by SciPy's DOP853 at rtol 1e-13, far below what any contestant is asked for."""
+        """The flow's end by SciPy's DOP853 at rtol 1e-13, far below what any method is asked for."""
         options = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-15}
         found = solve_ivp(self._field, (0.0, self.setting.t1), self.start, t_eval=[self.setting.t1], **options)
         if not found.success:

@@ -1,4 +1,4 @@
-"""The contestants: each integrates a case to a tolerance by what its own library offers."""
+"""The methods: each integrates a case to a tolerance by what its own library offers."""
 
 import dataclasses
 import importlib.util
@@ -24,7 +24,7 @@ _MAX_STEPS = 1_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One contestant on one case.
+    """One method on one case.
 
     **Fields:** `solve`: tolerance -> the end, in the library's own form, computed to the last digit when it returns;
     `flat`: that as a NumPy vector; `evaluations`: (tolerance, the end) -> vector-field evaluations, which may integrate
@@ -37,7 +37,7 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True)
-class Contestant:
+class Method:
     """**Fields:** `needs`: packages without which it cannot run; `tolerances`: None for the usual ones."""
 
     name: str
@@ -169,15 +169,15 @@ def _descent(case: Case) -> Run:
     return peer_torch.descent(case)
 
 
-FLOWSIM = Contestant("flowsim, dop853", _flowsim("dop853"))
-DEFAULT = Contestant("flowsim, auto", _flowsim("auto"))
+FLOWSIM = Method("flowsim, dop853", _flowsim("dop853"))
+DEFAULT = Method("flowsim, auto", _flowsim("auto"))
 PEERS = (
-    Contestant("Diffrax Tsit5", _diffrax(diffrax.Tsit5())),
-    Contestant("Diffrax Dopri5", _diffrax(diffrax.Dopri5())),
-    Contestant("Diffrax Dopri8", _diffrax(diffrax.Dopri8())),
-    Contestant("jax.experimental.ode.odeint", _jax_odeint),
-    Contestant("SciPy DOP853, jitted gradient", _scipy("DOP853")),
-    Contestant("SciPy RK45, jitted gradient", _scipy("RK45")),
-    Contestant("torchdiffeq dopri5", _torchdiffeq, ("torch", "torchdiffeq")),
-    Contestant("PyTorch gradient descent", _descent, ("torch",), (0.01,)),
+    Method("Diffrax Tsit5", _diffrax(diffrax.Tsit5())),
+    Method("Diffrax Dopri5", _diffrax(diffrax.Dopri5())),
+    Method("Diffrax Dopri8", _diffrax(diffrax.Dopri8())),
+    Method("jax.experimental.ode.odeint", _jax_odeint),
+    Method("SciPy DOP853, jitted gradient", _scipy("DOP853")),
+    Method("SciPy RK45, jitted gradient", _scipy("RK45")),
+    Method("torchdiffeq dopri5", _torchdiffeq, ("torch", "torchdiffeq")),
+    Method("PyTorch gradient descent", _descent, ("torch",), (0.01,)),
 )

@@ -2,8 +2,8 @@
 
 python -m benchmarks.peers [--setting paper|wide|long] [--repeats 5] [--only PEER …] [--out TABLE.csv|TABLE.json]
 
-Every contestant is given the loosest tolerance at which the final parameters are within 1e-8 of the true ones, over the
-distance travelled. The truth comes from SciPy's DOP853 at rtol 1e-13, checked by a multistep method. Contestants take
+Every method is given the loosest tolerance at which the final parameters are within 1e-8 of the true ones, over the
+distance travelled. The truth comes from SciPy's DOP853 at rtol 1e-13, checked by a multistep method. Methods take
 turns, so that a slow moment of the machine hits all. PyTorch's are in the dependency group `peers`.
 """
 
@@ -23,7 +23,7 @@ import jax
 from flowsim.simulation import Stopwatch
 
 from .peer_cases import SETTINGS, Case
-from .peer_kinds import DEFAULT, FLOWSIM, PEERS, Contestant, Run
+from .peer_kinds import DEFAULT, FLOWSIM, PEERS, Method, Run
 
 ERROR = 1e-8
 TOLERANCES = tuple(10.0 ** (-k / 2) for k in range(12, 27))  # 1e-6 … 1e-13
@@ -31,7 +31,7 @@ TOLERANCES = tuple(10.0 ** (-k / 2) for k in range(12, 27))  # 1e-6 … 1e-13
 
 @dataclasses.dataclass
 class Entry:
-    """One contestant's row. `reason`: why it is not in the race, empty if it is; `seconds`: of every repeat."""
+    """One method's row. `reason`: why it is not in the race, empty if it is; `seconds`: of every repeat."""
 
     name: str
     tolerance: float | None = None
@@ -51,13 +51,13 @@ class Entry:
         return not self.reason and bool(self.seconds)
 
 
-def enter(contestant: Contestant, case: Case, bar: float = ERROR) -> Entry:
+def attempt(method: Method, case: Case, bar: float = ERROR) -> Entry:
     """Find the loosest tolerance that reaches the bar; whatever goes wrong becomes the row's reason."""
-    entry = Entry(contestant.name, reason=contestant.missing() or "")
+    entry = Entry(method.name, reason=method.missing() or "")
     if entry.reason:
         return entry
     try:
-        _search(entry, contestant.make(case), contestant.tolerances or TOLERANCES, case, bar)
+        _search(entry, method.make(case), method.tolerances or TOLERANCES, case, bar)
     except Exception as error:  # a peer's failure is a result
         entry.reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return entry
@@ -70,7 +70,7 @@ def _search(entry: Entry, run: Run, tolerances: Sequence[float], case: Case, bar
         watch, before = Stopwatch(), time.perf_counter()
         try:
             end = run.solve(tolerance)
-        except Exception:  # at the tightest it is the contestant's failure, before it just is not good enough
+        except Exception:  # at the tightest it is the method's failure, before it just is not good enough
             if tolerance == tolerances[-1]:
                 raise
             continue
@@ -97,12 +97,12 @@ def race(entries: Sequence[Entry], repeats: int) -> None:
                 entry.seconds.append(time.perf_counter() - before)
 
 
-def compare(case: Case, repeats: int, contestants: Sequence[Contestant] = (FLOWSIM, DEFAULT, *PEERS)) -> list[Entry]:
+def compare(case: Case, repeats: int, methods: Sequence[Method] = (FLOWSIM, DEFAULT, *PEERS)) -> list[Entry]:
     """All rows, flowsim's first: by the solver for the end of a flow, and by the default one."""
     entries = []
-    for contestant in contestants:
-        print(f"{contestant.name} …", file=sys.stderr, flush=True)
-        entries.append(enter(contestant, case))
+    for method in methods:
+        print(f"{method.name} …", file=sys.stderr, flush=True)
+        entries.append(attempt(method, case))
     race(entries, repeats)
     return entries
 
@@ -120,7 +120,7 @@ def ratio(entries: Sequence[Entry]) -> tuple[float, str] | None:
 
 
 def table(entries: Sequence[Entry]) -> str:
-    head = ("contestant", "tolerance", "seconds", "from", "to", "compile", "evaluations", "error")
+    head = ("method", "tolerance", "seconds", "from", "to", "compile", "evaluations", "error")
     rows = [head, *map(_cells, entries)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
@@ -141,10 +141,10 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 
 def records(setting: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Tidy: a row for each contestant and repeat; one without times for those that were not timed."""
+    """Tidy: a row for each method and repeat; one without times for those that were not timed."""
     return [
         {
-            "setting": setting, "contestant": entry.name, "tolerance": entry.tolerance, "error": entry.error,
+            "setting": setting, "method": entry.name, "tolerance": entry.tolerance, "error": entry.error,
             "evaluations": entry.evaluations, "seconds_compile": entry.compile, "repeat": number, "seconds": seconds,
             "reason": entry.reason,
         }
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     peers = {peer.name: peer for peer in PEERS}
     if unknown := set(asked.only or ()) - set(peers):
         parser.error(f"no peer is called {', '.join(sorted(unknown))}; they are {', '.join(peers)}")
-    contestants = (FLOWSIM, DEFAULT, *(peers[name] for name in asked.only or peers))
+    methods = (FLOWSIM, DEFAULT, *(peers[name] for name in asked.only or peers))
     jax.config.update("jax_enable_x64", True)
     print(f"device {jax.devices()[0].device_kind}")
     rows = []
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if asked.t1 is not None:
             setting = dataclasses.replace(setting, t1=asked.t1, note="t1 as asked for")
         case = Case(setting, setting.problem())
-        entries = compare(case, asked.repeats, contestants)
+        entries = compare(case, asked.repeats, methods)
         print(report(case, entries), flush=True)
         rows += records(name, entries)
         if asked.out is not None:

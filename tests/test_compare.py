@@ -74,7 +74,7 @@ def test_importing_it_leaves_the_name_simulate_alone():
     [
         ({"solvers": ["tsti5"]}, "unknown solver"),
         ({"solvers": ["optax_sgd"]}, "learning_rates"),
-        ({"solvers": ["tsit5"], "reference": ("tsit5", "dopri8")}, "not on trial"),
+        ({"solvers": ["tsit5"], "reference": ("tsit5", "dopri8")}, "not under test"),
         ({"solvers": ["tsit5"], "tolerances": [-1.0]}, "> 0"),
     ],
 )

@@ -77,7 +77,7 @@ def test_quantiles_count_seeds_without_the_event_as_later_than_all():
 
 @pytest.fixture(scope="module")
 def batched():
-    options = {**RUN, "events": [flowsim.events.phase1_end()], "certificate": True, "machinery": "vmap"}
+    options = {**RUN, "events": [flowsim.events.phase1_end()], "certificate": True, "backend": "vmap"}
     return ensemble.simulate(make, SEEDS, batch=3, **options)  # the second batch holds one member and two copies
 
 
@@ -109,7 +109,7 @@ def test_members_of_a_batch_have_the_certificates_of_their_own_runs(batched, man
 
 def test_a_batch_waits_at_terminal_events():
     stop = flowsim.events.phase1_end(terminal=True)
-    result = ensemble.simulate(make, SEEDS, **RUN, events=[stop], machinery="vmap")
+    result = ensemble.simulate(make, SEEDS, **RUN, events=[stop], backend="vmap")
     for member in result.members:
         assert member.status.kind == "event"
         assert member.trajectory.time[-1] == member.events["phase1_end"].time
@@ -123,10 +123,10 @@ def test_members_of_other_shapes_are_refused():
         model = flowsim.models.CooccurrenceTransformer(vocabulary=8, width=4, neurons=6, key=keys[1])
         return flowsim.Problem(model, task)
 
-    with pytest.raises(ValueError, match="one shape, or use machinery='loop'"):
-        ensemble.simulate(grows, (0, 1), t1=1.0, machinery="vmap", reduction="none")
+    with pytest.raises(ValueError, match="one shape, or use backend='loop'"):
+        ensemble.simulate(grows, (0, 1), t1=1.0, backend="vmap", reduction="none")
     with pytest.raises(ValueError, match="auto, loop or vmap"):
-        ensemble.simulate(make, SEEDS, t1=1.0, machinery="pmap")
+        ensemble.simulate(make, SEEDS, t1=1.0, backend="pmap")
 
 
 def test_a_batch_fits_the_memory():
@@ -226,7 +226,7 @@ def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
 
 
 def test_a_batch_that_ended_is_not_run_again():
-    class Kept(ensemble.Shelf):
+    class Kept(ensemble.MemberStore):
         def __init__(self):
             self.members = {}
 
@@ -243,10 +243,10 @@ def test_a_batch_that_ended_is_not_run_again():
         settings = Settings(RUN["t1"], RUN["solver"])
         return prepare(make(seed), settings, events=[flowsim.events.phase1_end()], reduction="rotation")
 
-    shelf, ran = Kept(), []
-    options = {"machinery": "vmap", "batch": 3, "shelf": shelf}  # the program of `batched`
+    store, ran = Kept(), []
+    options = {"backend": "vmap", "batch": 3, "store": store}  # the program of `batched`
     whole = ensemble.run(prepared, SEEDS, **options)
-    del shelf.members[SEEDS[3]]
+    del store.members[SEEDS[3]]
     ran.clear()
     again = ensemble.run(prepared, SEEDS, **options)
     assert set(ran) == {SEEDS[3]}

@@ -30,8 +30,8 @@ def entries(case):
     field = [c for c in peer_kinds.PEERS if c.name.startswith(NAMES)]
     assert len(field) == len(NAMES)
     field = [dataclasses.replace(c, tolerances=c.tolerances or (1e-9,)) for c in (peer_kinds.FLOWSIM, *field)]
-    field += [peer_kinds.Contestant("broken", broken), peer_kinds.Contestant("absent", broken, ("no_such_package",))]
-    found = [peers.enter(contestant, case, BAR) for contestant in field]
+    field += [peer_kinds.Method("broken", broken), peer_kinds.Method("absent", broken, ("no_such_package",))]
+    found = [peers.attempt(method, case, BAR) for method in field]
     peers.race(found, repeats=2)
     return {entry.name: entry for entry in found}
 
@@ -65,7 +65,7 @@ def test_nothing_is_dropped(entries, case, tmp_path):
     assert "no_such_package not installed" in text
     assert "flowsim / best peer" in text
     rows = peers.records("tiny", list(entries.values()))
-    assert {row["contestant"] for row in rows} == set(entries)
+    assert {row["method"] for row in rows} == set(entries)
     peers.write(tmp_path / "rows.json", rows)
     assert json.loads((tmp_path / "rows.json").read_text()) == rows
     peers.write(tmp_path / "rows.csv", rows)
@@ -94,7 +94,7 @@ def test_the_loosest_tolerance_that_reaches_the_bar_is_taken(case):
         return case.reference + 3 * rtol * across  # error 3 rtol
 
     run = peer_kinds.Run(solve, lambda end: end, lambda rtol, end: 7)
-    entry = peers.enter(peer_kinds.Contestant("exact", lambda _: run), case, BAR)
+    entry = peers.attempt(peer_kinds.Method("exact", lambda _: run), case, BAR)
     assert entry.tolerance == pytest.approx(10**-7.5)  # the next one, 1e-7, gives 3e-7
     assert entry.error == pytest.approx(3 * 10**-7.5)
     assert entry.evaluations == 7

@@ -15,7 +15,7 @@ _LEVELS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_pass
 OLDER_EMITTER = {"xla_cpu_use_fusion_emitters": False}
 
 
-def light(function: Callable[P, T]) -> Callable[P, T]:
+def fast_compile(function: Callable[P, T]) -> Callable[P, T]:
     """`eqx.filter_jit` for a program that runs a few times: compiled quickly rather than well, on a CPU.
 
     It must not be called inside another compiled function.

@@ -85,10 +85,10 @@ SYMMETRIC: tuple[str, ...] = ("exponential",)  # only for flows whose Jacobian i
 
 BY_KIND: dict[str, SolverInfo] = {solver.kind: solver for solver in SOLVERS}
 
-# What a comparison may put on trial beside them: other packages' methods, by the names that those give them.
+# What a comparison may compare beside them: other packages' methods, by the names that those give them.
 SCIPY: dict[str, str] = {"scipy_rk23": "RK23", "scipy_rk45": "RK45", "scipy_dop853": "DOP853"}
 OPTAX: dict[str, str] = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adagrad", "rmsprop")}
-CONTESTANTS: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
+COMPARABLE: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
 
 AUTO = (
     "dopri8 for rtol ≤ 1e-5, tsit5 for looser tolerances; where a gradient flow turns stiff, stabilized4 "

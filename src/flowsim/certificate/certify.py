@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .. import _tree, probes, reductions, solvers
-from .._jit import light
+from .._jit import fast_compile
 from .._types import Parameters, Scalar
 from ..invariants import Law, drift, find, of_words
 from ..models import CooccurrenceTransformer
@@ -128,7 +128,7 @@ def _products(plan: Plan, parameters: Parameters) -> Parameters:
     return eqx.filter(small, small.trainable())
 
 
-@light
+@fast_compile
 def _lengths(start: Parameters, end: Parameters, other: Parameters) -> tuple[Scalar, Scalar, Scalar]:
     """‖end - start‖, ‖end - other‖ and ‖end‖: one program, as each operation alone would be compiled for itself."""
     travelled, apart = _tree.subtract(end, start), _tree.subtract(end, other)
@@ -141,7 +141,7 @@ def _rounding_floor(size: float, carry: Carry, travelled: float) -> float:
     return _over(_ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size, travelled) if travelled else 0.0
 
 
-@light
+@fast_compile
 def _drifts(laws: tuple[Law, ...], start: Parameters, end: Parameters) -> list[Scalar]:
     return [drift(law, start, end) for law in laws]
 

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .. import _tree
-from .._jit import light
+from .._jit import fast_compile
 from .._types import Parameters
 from ..models import CooccurrenceTransformer
 from ..problem import Problem
 
 
-@light
+@fast_compile
 def frozen_directions(model0: CooccurrenceTransformer, model1: CooccurrenceTransformer) -> Array:
     """‖(I - a aᵀ/‖a‖²)(W(t) - W(0))‖ over ‖W(t)‖: W moves along a only."""
     change, a = model1.W - model0.W, model1.a
@@ -19,7 +19,7 @@ def frozen_directions(model0: CooccurrenceTransformer, model1: CooccurrenceTrans
     return jnp.linalg.norm(across) / jnp.linalg.norm(model1.W)
 
 
-@light
+@fast_compile
 def homogeneity(problem: Problem, parameters: Parameters) -> Array:
     """Relative defect of ½ d‖W_V‖²/dt = -(1/n) Σ F_i ∂ℓ/∂F_i.
 

@@ -37,7 +37,7 @@ class Comparison:
     """What `work_precision` returns.
 
     **Fields:** `runs`: in the order in which they were asked for, failed ones among them; `reference`, `check`: the two
-    solvers that are not on trial, with their tolerance; `reference_error`: distance between the two, over the distance
+    solvers that are not under test, with their tolerance; `reference_error`: their distance, over the distance
     travelled. Errors near it say nothing.
     """
 

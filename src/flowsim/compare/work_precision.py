@@ -9,11 +9,11 @@ from .. import saving
 from ..events import Event
 from ..problem import Problem
 from ..solver_names import OPTAX
-from .contestants import Outcome, Task, enter, flat, is_optimizer, known
+from .methods import Outcome, Task, flat, is_optimizer, known, solve
 from .record import Comparison, Run
 
-_JUDGES = ("dop853", "dopri8", "stabilized4", "dopri5", "kvaerno5")  # those not on trial make the reference
-_TIGHTER = 100.0  # than the tightest contestant
+_REFERENCES = ("dop853", "dopri8", "stabilized4", "dopri5", "kvaerno5")  # those not under test make the reference
+_TIGHTER = 100.0  # than the tightest method
 _TIGHTEST = 1e-13
 
 
@@ -33,7 +33,7 @@ def work_precision(
     progress: Callable[[str], None] | None = None,
     keep: Callable[[str, Callable[[], Outcome]], Outcome] = lambda _, compute: compute(),
 ) -> Comparison:
-    """Run every solver at every tolerance, and measure its error against a reference by a method not on trial.
+    """Run every solver at every tolerance, and measure its error against a reference by another method.
 
     **Arguments:**
 
@@ -47,16 +47,16 @@ def work_precision(
     - `learning_rates`: of the optimisers, and steps of `euler`.
     - `events`, `save_times`: whose times, and where probes, are compared; 50 logarithmically spaced times by default.
     - `atol_ratio`: absolute over relative tolerance.
-    - `reference`: (solver, check), chosen among those not on trial by default. It runs 100 times tighter.
+    - `reference`: (solver, check), chosen among those not under test by default. It runs 100 times tighter.
     - `repeats`: timed repeats of every run.
-    - `max_steps`: attempted steps after which a contestant has failed.
+    - `max_steps`: attempted steps after which a method has failed.
     - `progress`: told what comes next.
     - `keep`: given a name and a function, calls it or gives what it gave before: how an interrupted comparison is
       resumed.
 
-    **Returns:** a `Comparison`; a contestant that fails is in it with its status and its error so far.
+    **Returns:** a `Comparison`; a method that fails is in it with its status and its error so far.
 
-    **Raises:** `ValueError` for unknown names, a reference that is on trial, or if the reference itself fails.
+    **Raises:** `ValueError` for unknown names, a reference that is under test, or if the reference itself fails.
     """
     judges = _judges(solvers, reference)
     rates = [name for name in solvers if is_optimizer(name) or name == "euler"]
@@ -75,7 +75,7 @@ def work_precision(
     for solver in solvers:
         for setting in learning_rates if solver in rates else tolerances:
             tell(f"{solver} at {setting:g}")
-            outcome = keep(f"{solver}-{setting!r}", lambda s=solver, at=setting: enter(task, s, at))
+            outcome = keep(f"{solver}-{setting!r}", lambda s=solver, at=setting: solve(task, s, at))
             runs.append(_judged(solver, setting, outcome, truth, travelled))
     apart = float(np.linalg.norm(truth.parameters - second.parameters)) / travelled
     return Comparison(tuple(runs), t1, f"{judges[0]} at {tight:g}", f"{judges[1]} at {tight:g}", apart)
@@ -86,19 +86,19 @@ def _judges(solvers: Sequence[str], reference: tuple[str, str] | None) -> tuple[
     if unknown:
         raise ValueError(f"unknown solver {unknown[0]!r}; known are {', '.join(known())}.")
     if reference is None:
-        free = [name for name in _JUDGES if name not in solvers]
+        free = [name for name in _REFERENCES if name not in solvers]
         if len(free) < 2:
-            raise ValueError(f"too many solvers are on trial to make a reference: leave two of {_JUDGES} out.")
+            raise ValueError(f"too many solvers to leave two for a reference: leave out two of {_REFERENCES}.")
         return free[0], free[1]
     if set(reference) & set(solvers) or len(set(reference)) < 2 or set(reference) & set(OPTAX):
-        raise ValueError(f"the reference must be two different solvers that are not on trial, got {reference}.")
+        raise ValueError(f"the reference must be two different solvers that are not under test, got {reference}.")
     return reference
 
 
 def _judge(task: Task, name: str, tolerance: float, tell: Callable[[str], None]) -> Outcome:
     tell(f"reference: {name} at {tolerance:g}")
     alone = Task(task.problem, task.t1, task.events, task.save_times, task.atol_ratio, 0, 100 * task.max_steps)
-    outcome = enter(alone, name, tolerance)
+    outcome = solve(alone, name, tolerance)
     if outcome.status not in ("done", "event"):
         raise ValueError(f"the reference, {name} at {tolerance:g}, failed ({outcome.status}): choose another.")
     return outcome

@@ -3,14 +3,14 @@
 from ..records import QUANTILES, EventTimes
 from .loop import cores, each
 from .record import EnsembleResult, Member
-from .run import Shelf, run, shared_reduction, simulate
+from .run import MemberStore, run, shared_reduction, simulate
 
 __all__ = [
     "QUANTILES",
     "EnsembleResult",
     "EventTimes",
     "Member",
-    "Shelf",
+    "MemberStore",
     "cores",
     "each",
     "run",

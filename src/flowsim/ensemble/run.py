@@ -1,4 +1,4 @@
-"""From seeds to an ensemble's result, by the machinery that suits the device."""
+"""From seeds to an ensemble's result, by the backend that suits the device."""
 
 import abc
 import concurrent.futures
@@ -19,7 +19,7 @@ from .together import certified_together, integrate_together, members_at_once, p
 _SETTINGS = ("solver", "rtol", "atol", "step", "max_steps")
 
 
-class Shelf(abc.ABC):
+class MemberStore(abc.ABC):
     """Where members that have ended are kept, so that an interruption does not lose them."""
 
     @abc.abstractmethod
@@ -31,7 +31,7 @@ class Shelf(abc.ABC):
         """Keep a member; called from several threads."""
 
 
-class _NoShelf(Shelf):
+class _NoStore(MemberStore):
     def get(self, seed: int) -> Member | None:
         return None
 
@@ -46,7 +46,7 @@ def simulate(
     t1: float,
     certificate: bool | str = False,
     workers: int | None = None,
-    machinery: str = "auto",
+    backend: str = "auto",
     batch: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
@@ -65,7 +65,7 @@ def simulate(
     - `t1`, `options`: as in `flowsim.simulate`.
     - `certificate`: certify every member; each costs about as much again as its run.
     - `workers`: threads; as many as there are cores by default.
-    - `machinery`: `loop` or `vmap`; by the default device if `auto`.
+    - `backend`: `loop` or `vmap`; by the default device if `auto`.
     - `batch`: members that step together; by memory if not given.
     - `progress`: called with (members done, members) after every member.
 
@@ -84,7 +84,7 @@ def simulate(
     def prepared(seed: int) -> Prepared:
         return prepare(make_problem(seed), settings, user_probes=user_probes, reduction=reduction, **options)
 
-    choice: dict[str, Any] = {"workers": workers, "machinery": machinery, "batch": batch, "progress": progress}
+    choice: dict[str, Any] = {"workers": workers, "backend": backend, "batch": batch, "progress": progress}
     return run(prepared, seeds, certified=bool(certificate), **choice)
 
 
@@ -102,25 +102,25 @@ def run(
     *,
     certified: bool = False,
     workers: int | None = None,
-    machinery: str = "auto",
+    backend: str = "auto",
     batch: int | None = None,
-    shelf: Shelf | None = None,
+    store: MemberStore | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EnsembleResult:
     """The ensemble of runs that `prepare` makes, seed by seed.
 
-    **Arguments:** `shelf`: members found there are not run again; all others are put there as they end. The rest as
+    **Arguments:** `store`: members found there are not run again; all others are put there as they end. The rest as
     for `simulate`.
     """
     if not seeds:
         raise ValueError("seeds must hold at least one seed.")
-    if machinery not in ("auto", "loop", "vmap"):
-        raise ValueError(f"machinery must be auto, loop or vmap, got {machinery!r}.")
-    shelf = shelf or _NoShelf()
-    if machinery == "loop" or (machinery == "auto" and jax.default_backend() == "cpu"):
-        found = _one_by_one(prepare, seeds, certified, workers, shelf)
+    if backend not in ("auto", "loop", "vmap"):
+        raise ValueError(f"backend must be auto, loop or vmap, got {backend!r}.")
+    store = store or _NoStore()
+    if backend == "loop" or (backend == "auto" and jax.default_backend() == "cpu"):
+        found = _one_by_one(prepare, seeds, certified, workers, store)
     else:
-        found = _in_batches(prepare, seeds, certified, batch, shelf)
+        found = _in_batches(prepare, seeds, certified, batch, store)
     members = []
     for member in found:
         members.append(member)
@@ -130,8 +130,10 @@ def run(
     return EnsembleResult(tuple(sorted(members, key=lambda member: place[member.seed])))
 
 
-def _one_by_one(prepare, seeds: Sequence[int], certified: bool, workers: int | None, shelf: Shelf) -> Iterator[Member]:
-    kept = {seed: member for seed in seeds if (member := shelf.get(seed)) is not None}
+def _one_by_one(
+    prepare, seeds: Sequence[int], certified: bool, workers: int | None, store: MemberStore
+) -> Iterator[Member]:
+    kept = {seed: member for seed in seeds if (member := store.get(seed)) is not None}
     yield from kept.values()
 
     def work(item: tuple[int, int]) -> Member:
@@ -139,7 +141,7 @@ def _one_by_one(prepare, seeds: Sequence[int], certified: bool, workers: int | N
         with on_device(number):
             own = prepare(seed)
             member = Member.of(seed, assemble(own, integrate(own)), certified=certified)
-        shelf.put(member)
+        store.put(member)
         return member
 
     rest = [(number, seed) for number, seed in enumerate(seeds) if seed not in kept]
@@ -147,14 +149,16 @@ def _one_by_one(prepare, seeds: Sequence[int], certified: bool, workers: int | N
         yield from each(work, rest, workers=workers)
 
 
-def _in_batches(prepare, seeds: Sequence[int], certified: bool, batch: int | None, shelf: Shelf) -> Iterator[Member]:
+def _in_batches(
+    prepare, seeds: Sequence[int], certified: bool, batch: int | None, store: MemberStore
+) -> Iterator[Member]:
     """Batches are cut by number alone: one that is run again is the batch that it was."""
     devices = jax.local_devices()
     size = min(batch or members_at_once(prepare(seeds[0]), len(seeds)), len(seeds))
 
     def work(start: int) -> list[Member]:
         own, device = seeds[start : start + size], devices[start // size % len(devices)]
-        kept = [member for seed in own if (member := shelf.get(seed)) is not None]
+        kept = [member for seed in own if (member := store.get(seed)) is not None]
         if len(kept) == len(own):
             return kept
         prepared = prepare_all(prepare, own)
@@ -163,7 +167,7 @@ def _in_batches(prepare, seeds: Sequence[int], certified: bool, batch: int | Non
             results = certified_together(results, size, device)
         members = [Member.of(seed, result, certified=certified) for seed, result in zip(own, results, strict=True)]
         for member in members:
-            shelf.put(member)
+            store.put(member)
         return members
 
     with concurrent.futures.ThreadPoolExecutor(len(devices)) as pool:  # one batch at a time on each device

@@ -5,7 +5,7 @@ from .exclude import COARSE_POINTS, may_cross, undecided
 from .phases import Phase, phases
 from .regions import leaves_phase1_region, leaves_phase2_region
 from .saddle import saddle
-from .scan import ROOM, Candidate, Found, search
+from .scan import MAX_POINTS, Candidate, Found, search
 from .standard import (
     attention_moves,
     common_word_turns,
@@ -18,7 +18,7 @@ from .standard import (
 
 __all__ = [
     "COARSE_POINTS",
-    "ROOM",
+    "MAX_POINTS",
     "Candidate",
     "Direction",
     "Event",

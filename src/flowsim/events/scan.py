@@ -23,7 +23,7 @@ from scipy.optimize import brentq, minimize_scalar
 from .exclude import nodes, vandermonde
 
 LEVELS = (9, 17, 33, 65)
-ROOM = 64  # points that one call of a sample may ask for
+MAX_POINTS = 64  # points that one call of a sample may ask for
 _DEEPEST = 10  # halvings of a step that the search for resolution may take
 _BUDGET = 96  # calls of the sample that one event may take in one step
 _PER_INTERVAL = 32  # grid points between two Chebyshev points, in the mean
@@ -183,7 +183,7 @@ class _Search:
                 return None
             if fit.resolved:
                 return self._follow(fit, zoom)
-        self._noisy |= depth >= _NOISY_DEPTH and _changes_of_sign(values) > ROOM // 4
+        self._noisy |= depth >= _NOISY_DEPTH and _changes_of_sign(values) > MAX_POINTS // 4
         if self._noisy or depth == _DEEPEST or self._calls > _BUDGET or _is_stepped(values):
             return self._jumps(low, high, values)
         middle = (low + high) / 2
@@ -253,14 +253,14 @@ class _Search:
 
     def _sections(self, a: float, b: float, direction: int, floor: float) -> tuple[tuple[float, float], float]:
         """The jump to the new sign as narrowly as numbers allow, and how the values grew on both sides of it."""
-        points = np.linspace(0, 1, ROOM)
+        points = np.linspace(0, 1, MAX_POINTS)
         sizes = []
         while b - a > 4 * self._eps:
             path = np.min(self._see(a, b, points), axis=1)
             sizes.append((abs(path[0]), abs(path[-1])))
             new = np.flatnonzero(path * direction > floor)
             new = new[new > 0]
-            first = int(new[0]) if len(new) else ROOM - 1
+            first = int(new[0]) if len(new) else MAX_POINTS - 1
             a, b = a + (b - a) * points[first - 1], a + (b - a) * points[first]
         growth = np.min(np.array(sizes[-1]) / np.maximum(sizes[0], np.finfo(float).tiny)) if sizes else 0.0
         return (a, b), float(growth)

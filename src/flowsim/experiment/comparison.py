@@ -1,4 +1,4 @@
-"""`flowsim compare`: an experiment's problem, solved by every contestant."""
+"""`flowsim compare`: an experiment's problem, solved by every method."""
 
 import pathlib
 from collections.abc import Callable

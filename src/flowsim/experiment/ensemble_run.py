@@ -12,7 +12,7 @@ from ..ensemble import EnsembleResult, Member
 from ..simulation import Prepared
 from ..store.summary import number
 from . import build, descent
-from .members import FolderShelf
+from .members import FolderStore
 
 
 def member(experiment: Experiment, seed: int) -> Experiment:
@@ -45,7 +45,7 @@ def integrate(
         return build.prepared(one, build.problem(one, folder), folder)
 
     certified = first.certificate.method != "none"
-    result = ensemble.run(prepared, seeds, certified=certified, shelf=FolderShelf(run, who), progress=progress)
+    result = ensemble.run(prepared, seeds, certified=certified, store=FolderStore(run, who), progress=progress)
     for one in result.members:
         if not one.status.ok:
             logging.getLogger("flowsim").warning("seed %d: %s", one.seed, one.status.message)

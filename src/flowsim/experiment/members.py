@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..certificate import Certificate
-from ..ensemble import Member, Shelf
+from ..ensemble import Member, MemberStore
 from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
 from ..store import Identity, RunFolder
 
 
-class FolderShelf(Shelf):
+class FolderStore(MemberStore):
     """The members of one run folder, a file for each."""
 
     def __init__(self, run: RunFolder, identity: Identity):

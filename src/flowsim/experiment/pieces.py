@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..compare.contestants import Outcome
+from ..compare.methods import Outcome
 from ..store import Identity, RunFolder
 from .members import read_plain, written_plain
 

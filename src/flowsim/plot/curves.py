@@ -93,16 +93,16 @@ def draw_discrete(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]], *,
     """
     forward, inverse = (np.log10, lambda y: 10.0**y) if axes.get_yscale() == "log" else (np.asarray, np.asarray)
     low, high = forward(axes.get_ylim())
-    room = (high - low) / 3
+    space = (high - low) / 3
     lowest, highest = low, high
     for curve, look, index in items:
         x, (middle, _, _) = _shown(axes, curve)
-        y = np.clip(forward(middle), low - 10 * room, high + 10 * room)  # far outside, but no overflow
+        y = np.clip(forward(middle), low - 10 * space, high + 10 * space)  # far outside, but no overflow
         if np.any(np.isfinite(y)):
             lowest, highest = min(lowest, np.nanmin(y)), max(highest, np.nanmax(y))
         color = style.darker(look.color) if darken else look.color
         axes.plot(x, inverse(y), color=color, linestyle=style.dash(index), linewidth=0.8, zorder=2.5)
-    axes.set_ylim(*inverse(np.array([max(lowest, low - room), min(highest, high + room)])))
+    axes.set_ylim(*inverse(np.array([max(lowest, low - space), min(highest, high + space)])))
 
 
 def _shown(axes: Axes, curve: Curve):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .._jit import light
+from .._jit import fast_compile
 from ..records import Crossing, EventRecord, SolverRecord, Variable
 from ..simulation import Carry, History, Plan, Prepared
 
@@ -72,7 +72,7 @@ def energy_identity(plan: Plan, carry: Carry) -> float:
     return abs(lost - dissipated) / max(scale, float(jnp.finfo(carry.step.dtype).tiny))
 
 
-@light
+@fast_compile
 def _energies(plan: Plan, state: PyTree) -> tuple[Array, Array]:
     """At the start and at a state."""
     _, first = plan.start()

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
-from .._jit import light
+from .._jit import fast_compile
 from ..certificate import certify, verifying
 from ..result import Result
 from ..simulation import Carry, History, Prepared, run
@@ -45,7 +45,7 @@ def _of_event(result: Result, there: History, name: str, eps: float) -> Any:
     return _SAFETY * np.abs(mine - other) + 8 * eps * np.abs(mine)
 
 
-@light
+@fast_compile
 def _distances(mine: PyTree, other: PyTree) -> tuple[Float[Array, "directions"], Float[Array, "directions"]]:
     """Of every direction: ‖δ - δ'‖ and ‖δ‖."""
     return jax.vmap(lambda x, y: (_tree.norm(_tree.subtract(x, y)), _tree.norm(x)))(mine, other)

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from .._jit import light
+from .._jit import fast_compile
 from ..probes import measure_all
 from .carry import Carry, Clock, Code, Plan, State
-from .inside import TERMS, Attempt, Inside, look_inside, moment, select, sign_of
+from .inside import TERMS, Attempt, Inside, moment, read_dense_output, select, sign_of
 from .roughness import none_yet, noted
 
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
@@ -27,10 +27,10 @@ def begin(plan: Plan) -> Carry:
     return _begin(plan, clock, State(state, jnp.zeros_like(clock.high)))
 
 
-start = light(begin)
+start = fast_compile(begin)
 
 
-@light
+@fast_compile
 def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Array, "events"]) -> Carry:
     """The loop at a state where the velocity jumps: nothing that the solver knows of it holds any longer.
 
@@ -95,7 +95,7 @@ def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     def body(loop):
         carry, rows, count, _ = loop
         tried = _try(plan, carry)
-        seen = look_inside(plan, carry, tried, rows, count)
+        seen = read_dense_output(plan, carry, tried, rows, count)
         return _commit(plan, carry, tried, seen, tried.accept & ~seen.full), seen.rows, seen.count, seen.full
 
     loop = (carry, rows, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
@@ -103,7 +103,7 @@ def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     return carry, rows, count
 
 
-_advance_well, _advance_quickly = eqx.filter_jit(proceed), light(proceed)
+_advance_well, _advance_quickly = eqx.filter_jit(proceed), fast_compile(proceed)
 
 
 def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
@@ -116,11 +116,11 @@ def measure(plan: Plan, carry: Carry) -> dict:
     return measure_all(plan.probes, moment(plan, carry.clock, carry.state))
 
 
-observe = light(measure)
+observe = fast_compile(measure)
 
 
 def _cut(plan: Plan, carry: Carry) -> Bool[Array, ""]:
-    """Is the next step the last? One that ends a hair before the end would leave a sliver for another."""
+    """Is the next step the last? One that ends a few roundings before the end would leave a sliver for another."""
     return carry.step * (1 + 1e-6) >= carry.clock.until(plan.end)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from .. import _checks, _tree, events, flows, probes
-from .._jit import light
+from .._jit import fast_compile
 from ..events import Event
 from ..moment import Moment
 from ..probes import Probe
@@ -140,7 +140,7 @@ def check_start(original: Problem, reduction: Reduction) -> None:
         )
 
 
-@light
+@fast_compile
 def _start(original: Problem, reduction: Reduction) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
     small = reduction.problem
     risk, (_, rate) = small.risk(small.parameters), small.velocity(small.parameters)

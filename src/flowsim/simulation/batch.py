@@ -91,7 +91,7 @@ def _stacked(plans: Sequence[Plan]) -> Plan:
     leaves, structures = zip(*(jax.tree.flatten(plan) for plan in plans), strict=True)
     alike = all(structure == structures[0] for structure in structures)
     if not alike or not all(map(_stackable, zip(*leaves, strict=True))):
-        raise ValueError("the members differ in more than numbers: give them one shape, or use machinery='loop'.")
+        raise ValueError("the members differ in more than numbers: give them one shape, or use backend='loop'.")
     # Stacked on the host: one transfer for all members.
     stacked = [np.stack(column) if eqx.is_array(column[0]) else column[0] for column in zip(*leaves, strict=True)]
     return structures[0].unflatten(stacked)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .. import _tree
-from .._jit import light
+from .._jit import fast_compile
 from .._types import Scalar
 from .carry import Carry, Plan
 
@@ -42,7 +42,7 @@ def blow_up(plan: Plan, carry: Carry) -> BlowUp | None:
     return BlowUp(now + left, left + _SAFETY * rtol * now, power)
 
 
-@light
+@fast_compile
 def _growth(plan: Plan, carry: Carry) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """‖θ‖ now and at the start, 1/r, and -d(1/r)/dt."""
     state = carry.state.flow

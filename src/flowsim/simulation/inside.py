@@ -70,7 +70,7 @@ class Inside(NamedTuple):
     finishing: Int[Array, ""]
 
 
-def look_inside(plan: Plan, carry: Carry, tried: Attempt, rows: PyTree, count: Int[Array, ""]) -> Inside:
+def read_dense_output(plan: Plan, carry: Carry, tried: Attempt, rows: PyTree, count: Int[Array, ""]) -> Inside:
     """Save what falls into an accepted step, and watch its events."""
     nothing = jnp.zeros((), jnp.int32)
     unseen = Inside(rows, count, carry.saved, jnp.zeros((), bool), carry.parts, carry.signs, carry.look, nothing)
@@ -177,8 +177,8 @@ def _watch(plan: Plan, carry: Carry, tried: Attempt, inside):
         found = tuple(f.at[k].set(x) for f, x in zip(found, measure(k), strict=True))
         return k + 1, found, jax.lax.cond(k == count - 1, may, lambda _: look, found)
 
-    room = tuple(jnp.zeros((count + 1, *p.shape), p.dtype) for p in carry.parts)
-    k, found, look = jax.lax.while_loop(more, one, (jnp.zeros((), jnp.int32), room, jnp.zeros_like(carry.look)))
+    buffer = tuple(jnp.zeros((count + 1, *p.shape), p.dtype) for p in carry.parts)
+    k, found, look = jax.lax.while_loop(more, one, (jnp.zeros((), jnp.int32), buffer, jnp.zeros_like(carry.look)))
     parts = tuple(f[count - 2] for f in found)  # the last Chebyshev point is the step's end
     new = jnp.array([sign_of(p) for p in parts], jnp.int32)
     values = [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._jit import light
+from .._jit import fast_compile
 from .._types import Scalar
 from ..flows import Staged
 from ..records import Crossing, Status
@@ -134,7 +134,7 @@ def _finite(plan: Plan, chunk: Chunk) -> bool:
     return rows and (not failed or bool(np.isfinite(_risk(plan, chunk.carry))))
 
 
-@light
+@fast_compile
 def _risk(plan: Plan, carry: Carry) -> Scalar:
     return plan.problem.risk(plan.flow.parameters(carry.state.flow))
 

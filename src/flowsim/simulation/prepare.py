@@ -87,7 +87,7 @@ class Prepared:
         return Methods(self.plan, None if self.stiff is None else dataclasses.replace(self.plan, method=self.stiff))
 
     def history(self) -> History:
-        """Room for what the run will give."""
+        """An empty history, for what the run will give."""
         return History(len(self.save_times), self.plan.method.kind, keep_rows=self.keep_rows)
 
     def march(self, history: History) -> March:

@@ -4,12 +4,12 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from .._jit import light
+from .._jit import fast_compile
 from .carry import Clock, Plan, State
 from .inside import moment
 
 
-@light
+@fast_compile
 def _measure(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, Array]:
     now = moment(plan, clock, state)
     return {name: measure(now) for name, measure in plan.events[number].records.items()}

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.optimize import brentq
 
-from .._jit import light
-from ..events import ROOM, Candidate, search
+from .._jit import fast_compile
+from ..events import MAX_POINTS, Candidate, search
 from ..probes import measure_all
 from ..records import Crossing
 from .carry import Carry, Clock, Code, Plan, State
@@ -39,7 +39,7 @@ class Sight(eqx.Module):
     probes: dict
 
 
-class Peek(NamedTuple):
+class Reading(NamedTuple):
     """The flow after a step of some size, the number of events' parts there, and how to measure the probes."""
 
     state: State
@@ -48,7 +48,7 @@ class Peek(NamedTuple):
     probes: Callable[[], dict]
 
 
-@light
+@fast_compile
 def _retake(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]) -> tuple[Attempt, Int[Array, ""]]:
     """Step from `state` by exactly `size`, and the evaluations that it took; `dense`: with its dense output.
 
@@ -66,7 +66,7 @@ def _retake(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]
     return tried, spent + finishing
 
 
-@light
+@fast_compile
 def _see(plan: Plan, clock: Clock, state: State, tried: Attempt, times, points: Int[Array, ""], probed) -> Sight:
     """The events' parts at `points` of these times of a step; and the probes at the last of them, if `probed`."""
     inside = interpolant(plan, state, tried)
@@ -78,7 +78,7 @@ def _see(plan: Plan, clock: Clock, state: State, tried: Attempt, times, points: 
         return tuple(f.at[k].set(event.parts(at(k))) for f, event in zip(found, plan.events, strict=True))
 
     shapes = jax.eval_shape(lambda: tuple(event.parts(at(0)) for event in plan.events))
-    parts = jax.lax.fori_loop(0, points, measure, tuple(jnp.zeros((ROOM, *x.shape), x.dtype) for x in shapes))
+    parts = jax.lax.fori_loop(0, points, measure, tuple(jnp.zeros((MAX_POINTS, *x.shape), x.dtype) for x in shapes))
     probes = jax.eval_shape(lambda: measure_all(plan.probes, at(0)))
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), probes)
     return Sight(parts, jax.lax.cond(probed, lambda: measure_all(plan.probes, at(points - 1)), lambda: nothing))
@@ -102,19 +102,19 @@ class _Step:
         return tried
 
     def see(self, tried: Attempt, times: np.ndarray, *, clock: Clock | None = None, probed: bool = False) -> Sight:
-        room = np.zeros(ROOM)
-        room[: len(times)] = times
+        padded = np.zeros(MAX_POINTS)
+        padded[: len(times)] = times
         clock = self.clock if clock is None else clock
-        args = jnp.asarray(room, self._dtype), jnp.asarray(len(times)), jnp.asarray(probed)
+        args = jnp.asarray(padded, self._dtype), jnp.asarray(len(times)), jnp.asarray(probed)
         return _see(self.plan, clock, self.state, tried, *args)
 
-    def at(self, time: float) -> Peek:
+    def at(self, time: float) -> Reading:
         """The flow after a step of the size `time`."""
         tried = self.retake(time)
         end = np.array([float(tried.size)])
         sight = self.see(tried, end)
         now = self.clock.advance(tried.size)
-        return Peek(tried.state, now, sight.parts, lambda: jax.device_get(self.see(tried, end, probed=True).probes))
+        return Reading(tried.state, now, sight.parts, lambda: jax.device_get(self.see(tried, end, probed=True).probes))
 
     @functools.cached_property
     def whole(self) -> Attempt:
@@ -146,7 +146,7 @@ class Looked(NamedTuple):
     step's end; `spent`: evaluations.
     """
 
-    crossings: list[tuple[Crossing, Peek]]
+    crossings: list[tuple[Crossing, Reading]]
     signs: np.ndarray
     spent: int
 
@@ -176,24 +176,24 @@ def find(plan: Plan, carry: Carry) -> Looked:
     return Looked(sorted(found, key=lambda pair: pair[0].time), signs, step.spent)
 
 
-def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Peek) -> tuple[Peek, int]:
-    """The flow a hair after a crossing, where its event has the new sign for good: it must not fire once more.
+def beyond(plan: Plan, carry: Carry, crossing: Crossing, there: Reading) -> tuple[Reading, int]:
+    """The flow a few roundings after a crossing, where its event has the new sign for good: it must not fire once more.
 
     And the evaluations that it took.
     """
     number = [event.name for event in plan.events].index(crossing.event)
     step = _Step(plan, carry)
-    hair = 4 * step.eps * max(crossing.time, step.size)
+    nudge = 4 * step.eps * max(crossing.time, step.size)
     for _ in range(20):
         passed = _value(there, number) * crossing.direction > 0
-        there = step.at(crossing.time + hair - step.start)
-        if passed:  # one hair more than was needed: the value is evaluated again, with other rounding
+        there = step.at(crossing.time + nudge - step.start)
+        if passed:  # one nudge more than was needed: the value is evaluated again, with other rounding
             break
-        hair *= 2
+        nudge *= 2
     return there, step.spent
 
 
-def _value(there: Peek, event: int) -> float:
+def _value(there: Reading, event: int) -> float:
     return float(np.min(there.parts[event][0]))
 
 
@@ -201,7 +201,7 @@ def _counts(wanted: str, direction: int) -> bool:
     return wanted == "both" or (wanted == "up") == (direction > 0)
 
 
-def _solve(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek, bool]:
+def _solve(step: _Step, event: int, candidate: Candidate) -> tuple[float, Reading, bool]:
     """The time of a sign change within the step, the flow there, and was it found on the flow?"""
     if candidate.high == 0.0 or candidate.low == 1.0:  # left 0 at the start, or arrived at it at the run's end
         time = candidate.guess * step.size
@@ -210,7 +210,7 @@ def _solve(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek, 
     return _bisection(step, event, candidate) if solved is None else (*solved, True)
 
 
-def _secant(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek] | None:
+def _secant(step: _Step, event: int, candidate: Candidate) -> tuple[float, Reading] | None:
     """From the polynomial's root and slope; None if that leads nowhere, as where two roots are very close."""
     time, slope = candidate.guess * step.size, candidate.slope / step.size
     width = (candidate.high - candidate.low) * step.size
@@ -233,7 +233,7 @@ def _secant(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek]
     return None
 
 
-def _bisection(step: _Step, event: int, candidate: Candidate) -> tuple[float, Peek, bool]:
+def _bisection(step: _Step, event: int, candidate: Candidate) -> tuple[float, Reading, bool]:
     """Between the nearest places around the guess where the flow itself has the old and the new sign."""
 
     def value(time: float) -> float:

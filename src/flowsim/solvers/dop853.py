@@ -94,8 +94,8 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
     def finish(self, terms, t0, t1, args, unfinished):
         """The dense output of a step that was taken without it."""
         h, y0, y1 = t1 - t0, unfinished["y0"], unfinished["y1"]
-        room = jax.tree.map(lambda k: jnp.pad(k, [(0, _STAGES - 13), *[(0, 0)] * (k.ndim - 1)]), unfinished["slopes"])
-        _, slopes = _stages(terms, t0, h, y0, args, room, 13, _STAGES)
+        slots = jax.tree.map(lambda k: jnp.pad(k, [(0, _STAGES - 13), *[(0, 0)] * (k.ndim - 1)]), unfinished["slopes"])
+        _, slopes = _stages(terms, t0, h, y0, args, slots, 13, _STAGES)
         return {"y0": y0, "terms": jax.tree.map(lambda a, b, k: _dense(a, b, k, h), y0, y1, slopes)}
 
 

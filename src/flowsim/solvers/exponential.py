@@ -84,7 +84,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
 
     - `rtol`, `atol`: as of the controller; they decide when a Krylov space is large enough.
     - `norm`: that of the controller's error test.
-    - `seen`: state -> weights of its entries in inner products: 1, or 0 for integrals that ride along, of which f does
+    - `seen`: state -> weights of its entries in inner products: 1, or 0 for integrals beside it, of which f does
       not depend. All 1 by default.
     - `exact`: products J v by differentiation, or by difference quotients (`quotients_do` says where they do).
     - `most`: products in one Krylov space, fewer where its basis would need more than 16 MB, but at least 16.

@@ -21,7 +21,7 @@ class Krylov(NamedTuple):
 
     **Fields:** `basis`: rows are the vectors (the first is b itself where ‖b‖ = 0); `rest`: what J makes of the last
     vector in use beyond the space, rest · v above; `start`: ‖b‖; `diagonal`, `off`: of T; `values`, `vectors`:
-    eigenvalues (Ritz values) and eigenvectors of T; `size`: vectors in use; `passengers`: 1 for entries of weight 0;
+    eigenvalues (Ritz values) and eigenvectors of T; `size`: vectors in use; `extra`: 1 for entries of weight 0;
     `converged`: was the tolerance reached?
     """
 
@@ -33,13 +33,13 @@ class Krylov(NamedTuple):
     values: Float[Array, "most"]
     vectors: Float[Array, "most most"]
     size: Num[Array, ""]
-    passengers: Float[Array, "entries"]
+    extra: Float[Array, "entries"]
     converged: Array
 
     def apply(self, g: Function, divided: Function) -> tuple[Float[Array, "entries"], Float[Array, "entries"]]:
         """(g(J) b, J g(J) b).
 
-        **Arguments:** `divided`: (g(z) - g(0))/z. For a passenger J has an eigenvalue 0 that the space does not know;
+        **Arguments:** `divided`: (g(z) - g(0))/z. For an extra entry J has an eigenvalue 0 that is not in the space;
         with this much of the rest added, g is right there too (Saad's corrected scheme).
         """
         last = self.size - 1
@@ -49,8 +49,8 @@ class Krylov(NamedTuple):
         images = jnp.where(jnp.arange(len(images)) < self.size, images, 0)
         # One product with the whole basis: a loop over the vectors in use would copy the basis first.
         found, image = jnp.stack([weights, images]) @ self.basis
-        found = found + self.passengers * self._weights(divided)[last] * self.rest
-        alone = g(jnp.zeros(1, self.rest.dtype))[0] * self.passengers * self.basis[0]  # b has no part that J sees
+        found = found + self.extra * self._weights(divided)[last] * self.rest
+        alone = g(jnp.zeros(1, self.rest.dtype))[0] * self.extra * self.basis[0]  # b has no part that J sees
         return jnp.where(self.start > 0, found, alone), image + jnp.where(self.start > 0, weights[last], 0) * self.rest
 
     def _weights(self, g: Function) -> Float[Array, "most"]:
@@ -72,8 +72,8 @@ def krylov(
 
     **Arguments:**
 
-    - `product`: v -> J v. J is symmetric in the inner product Σ weight x y. Entries of weight 0 are passengers: they
-      ride along in all vectors, and J does not see them.
+    - `product`: v -> J v. J is symmetric in the inner product Σ weight x y. Extra entries have weight 0: they are
+      propagated with the basis, and J does not depend on them.
     - `error`: the function whose value e_sizeᵀ error(T) e_1, times ‖b‖ and the rest, bounds the error.
     - `first`: size at which to look first whether the tolerance is reached; looking costs an eigenvalue problem.
     """
@@ -99,10 +99,8 @@ def krylov(
     )
     start, off = space.start, space.off
     sound = jnp.all(jnp.isfinite(values)) & jnp.isfinite(start) & jnp.all(jnp.isfinite(off))
-    passengers = (weights == 0).astype(b.dtype)
-    return Krylov(
-        space.basis, space.rest, start, space.diagonal, off, values, vectors, space.size, passengers, done & sound
-    )
+    extra = (weights == 0).astype(b.dtype)
+    return Krylov(space.basis, space.rest, start, space.diagonal, off, values, vectors, space.size, extra, done & sound)
 
 
 def _ladder(most: int) -> np.ndarray:

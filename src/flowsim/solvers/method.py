@@ -47,13 +47,13 @@ def flow_rms(state: PyTree) -> Float[Array, ""]:
     """The norm of the error test: the largest root mean square of any array of the flow's own state.
 
     One mean over all entries would let a small array that moves (a readout vector, a bias) drown in a large one that
-    hardly does. The integrals that ride along are left out.
+    hardly does. The integrals that are carried beside it are left out.
     """
     return functools.reduce(jnp.maximum, [_tree.rms(leaf) for leaf in jax.tree.leaves(state.flow)])
 
 
 def flow_weights(state: PyTree) -> PyTree:
-    """1 for the flow's own state and 0 for the integrals that ride along."""
+    """1 for the flow's own state and 0 for the integrals that are carried beside it."""
     nothing = jax.tree.map(jnp.zeros_like, state)
     return eqx.tree_at(lambda s: s.flow, nothing, jax.tree.map(jnp.ones_like, state.flow))
 

@@ -55,7 +55,7 @@ class RunFolder:
             raise RefusedError(explain(self.home, error)) from error
 
     def prepare(self, *, fresh: bool) -> None:
-        """Make room for segments. What an earlier run left stays until a fresh one is complete.
+        """Make the folder of the segments. What an earlier run left stays until a fresh one is complete.
 
         **Raises:** `StoreError` if that is not allowed.
         """

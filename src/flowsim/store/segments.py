@@ -141,7 +141,7 @@ class Segments:
     def write_piece(
         self, kind: str, name: str | int, arrays: Mapping[str, np.ndarray], about: Any, identity: Identity
     ) -> None:
-        """A part that has ended, whole or not at all: a member of an ensemble by its seed, a contestant by its name."""
+        """A part that has ended, whole or not at all: a member of an ensemble by its seed, a method by its name."""
         _arrays.save(self._piece(kind, name), arrays, {**_label(kind, name, identity.digest()), "about": about})
 
     def piece(self, kind: str, name: str | int, identity: Identity) -> tuple[dict[str, np.ndarray], Any] | None:

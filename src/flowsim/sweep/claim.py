@@ -26,7 +26,7 @@ class Busy(Exception):
 def claimed(path: pathlib.Path) -> Iterator[bool]:
     """Hold the claim while the block runs; true if it was left behind by a process that is gone. **Raises:** `Busy`."""
     content, left_behind = json.dumps(_owner()).encode(), False
-    for _ in range(3):  # a claim that is gone or stale makes room once
+    for _ in range(3):  # a claim that is gone or stale is removed once
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
             break

@@ -21,7 +21,7 @@ class Differ(Exception):
 def append(path: pathlib.Path, sweep: Sweep, where: Grid, done: Sequence[str]) -> None:
     """Add `NAME(time, …, axes)` of every numeric variable over time that all members have.
 
-    A member is one chunk of each variable: what no member fills takes no room.
+    A member is one chunk of each variable: what no member fills takes no space.
 
     **Raises:** `Differ` with the members whose times are not the same; the file is to be written again then.
     """

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import _checks
-from .._jit import light
+from .._jit import fast_compile
 from .._types import Key
 from .task import GROUPS, Task
 
@@ -129,12 +129,12 @@ def _present(groups, targets):
     return alone | (groups == 0)[:, None]
 
 
-@light
+@fast_compile
 def _three(key):
     return tuple(jax.random.split(key, 3))
 
 
-@light
+@fast_compile
 def _random_words(key, count, words, distinct):
     """Counted from 0."""
     if not distinct:
@@ -142,7 +142,7 @@ def _random_words(key, count, words, distinct):
     return jax.random.permutation(key, words)[:count]
 
 
-@light
+@fast_compile
 def _orders(key, samples, length):
     """Each sample's order of its positions."""
     return jax.vmap(lambda k: jax.random.permutation(k, length))(jax.random.split(key, samples))

@@ -5,18 +5,18 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from ...solver_names import CONTESTANTS
+from ...solver_names import COMPARABLE
 from ..base import Listed, Positive, Section, Whole, about, unknown
 from ..remark import Remark
 
 
-def _contestant(value: Any) -> Any:
-    if value in CONTESTANTS:
+def _comparable(value: Any) -> Any:
+    if value in COMPARABLE:
         return value
-    raise unknown(CONTESTANTS)
+    raise unknown(COMPARABLE)
 
 
-Contestant = Annotated[str, BeforeValidator(_contestant)]
+Comparable = Annotated[str, BeforeValidator(_comparable)]
 
 
 class DescentOrder(Section):
@@ -34,7 +34,7 @@ class DescentOrder(Section):
 class Compare(Section):
     """Solvers × tolerances; or descent's order, if `descent` is given."""
 
-    solvers: Annotated[tuple[Contestant, ...], Listed, Field(min_length=1, max_length=50)] = about(
+    solvers: Annotated[tuple[Comparable, ...], Listed, Field(min_length=1, max_length=50)] = about(
         "Methods to compare, SciPy's and Optax's among them (`flowsim solvers`).",
         (
             "tsit5",
@@ -52,7 +52,7 @@ class Compare(Section):
     learning_rates: Annotated[tuple[Positive, ...], Listed, Field(max_length=50)] = about(
         "Of Optax's methods, and steps of `euler`.", (), example=[0.01]
     )
-    reference: Annotated[tuple[Contestant, ...], Listed, Field(min_length=2, max_length=2)] | None = about(
+    reference: Annotated[tuple[Comparable, ...], Listed, Field(min_length=2, max_length=2)] | None = about(
         "The solver that errors are measured against and the one that checks it; chosen if not given.",
         None,
         example=["dopri8", "dop853"],

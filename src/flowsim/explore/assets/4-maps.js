@@ -86,7 +86,7 @@ function bars(name) {
 function drawBars(panel) {
   const plot = panel.querySelector(".plot"), found = bars(panel.dataset.name);
   panel.bars = found;
-  const [low, high] = extremes(found.flatMap((one) => extremes(data.numbers(one.series.values)))), room = 0.05 * (high - low || 1);
+  const [low, high] = extremes(found.flatMap((one) => extremes(data.numbers(one.series.values)))), margin = 0.05 * (high - low || 1);
   const figures = found.map((one) => ({
     type: "scatter", mode: "lines+markers", x: one.series.dims[0].labels.map((label) => plain(label)), y: one.values, name: plain(one.label),
     line: { color: COLORS[one.index % COLORS.length] }, error_y: one.error && state.errors ? { type: "data", array: one.error, thickness: 1 } : { visible: false },
@@ -95,7 +95,7 @@ function drawBars(panel) {
   plot.setAttribute("aria-label", `${panel.dataset.name} by ${found.length ? found[0].series.dims[0].name : "entry"} at one time`);
   const title = found.map((one) => `t = ${short(one.time, 4)}`).filter((text, i, all) => all.indexOf(text) === i).join("; ");
   Plotly.react(plot, figures, layout({
-    xaxis: { type: "category", title: { text: found.length ? plain(found[0].series.dims[0].name) : "" } }, yaxis: { range: [low - room, high + room]},
+    xaxis: { type: "category", title: { text: found.length ? plain(found[0].series.dims[0].name) : "" } }, yaxis: { range: [low - margin, high + margin]},
     annotations: [{ text: title, x: 0.5, y: 1, xref: "paper", yref: "paper", yanchor: "bottom", showarrow: false, font: { size: 11 } }],
   }), CONFIG);
 }

@@ -1,4 +1,4 @@
-"""How each kind of contestant is run: flowsim's solvers by name, SciPy's as `scipy_*`, Optax's as `optax_*`."""
+"""How each kind of method is run: flowsim's solvers by name, SciPy's as `scipy_*`, Optax's as `optax_*`."""
 
 import dataclasses
 import math
@@ -18,12 +18,12 @@ from ..moment import Lift, Moment
 from ..problem import Problem
 from ..result import assemble
 from ..simulation import Settings, Stopwatch, prepare, run
-from ..solver_names import CONTESTANTS, OPTAX, SCIPY
+from ..solver_names import COMPARABLE, OPTAX, SCIPY
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What every contestant is to do."""
+    """What every method is to do."""
 
     problem: Problem
     t1: float
@@ -36,7 +36,7 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a contestant gave; `parameters` flat, `rows` of scalar probes at the task's save times."""
+    """What a method gave; `parameters` flat, `rows` of scalar probes at the task's save times."""
 
     status: str
     parameters: np.ndarray
@@ -50,16 +50,16 @@ class Outcome:
 
 
 def known() -> tuple[str, ...]:
-    """Names of all contestants."""
-    return CONTESTANTS
+    """Names of all methods."""
+    return COMPARABLE
 
 
 def is_optimizer(solver: str) -> bool:
     return solver in OPTAX
 
 
-def enter(task: Task, solver: str, setting: float) -> Outcome:
-    """Run one contestant. `setting`: relative tolerance; learning rate of an optimizer; step of `euler`."""
+def solve(task: Task, solver: str, setting: float) -> Outcome:
+    """Run one method. `setting`: relative tolerance; learning rate of an optimizer; step of `euler`."""
     if solver in SCIPY:
         return _scipy(task, SCIPY[solver], setting)
     if solver in OPTAX:
