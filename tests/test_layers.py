@@ -1,10 +1,13 @@
 """Imports go one way, and the fences hold."""
 
 import ast
+import builtins
+import dis
 import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -15,17 +18,17 @@ DOCUMENT = pathlib.Path(__file__).parent.parent / "docs" / "architecture.md"
 
 
 def layers():
-    """Room -> layer, as `docs/architecture.md` says."""
+    """Module or package -> layer, as `docs/architecture.md` says."""
     found = {}
     for line in DOCUMENT.read_text(encoding="utf8").splitlines():
         match = re.match(r"\| (\d+) \| ([^|]*) \|", line)
         if match:
-            found |= {room.rstrip("/"): int(match[1]) for room in re.findall(r"`([\w/]+)`", match[2])}
+            found |= {name.rstrip("/"): int(match[1]) for name in re.findall(r"`([\w/]+)`", match[2])}
     return found
 
 
 def imports(path):
-    """(room or package, is it flowsim's own) of every import in a file, except those under TYPE_CHECKING."""
+    """(module or package, is it flowsim's own) of every import in a file, except those under TYPE_CHECKING."""
     tree = ast.parse(path.read_text(encoding="utf8"))
     here = path.relative_to(ROOT).parts[:-1]
     for node in ast.walk(tree):
@@ -45,11 +48,11 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.p
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_go_down(path):
     order = layers()
-    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    assert room in order, f"{room} is not in docs/architecture.md"
+    here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    assert here in order, f"{here} is not in docs/architecture.md"
     for name, own in imports(path):
-        if own and name != room:
-            assert order[name] < order[room], f"{room} (layer {order[room]}) imports {name} (layer {order[name]})"
+        if own and name != here:
+            assert order[name] < order[here], f"{here} (layer {order[here]}) imports {name} (layer {order[name]})"
 
 
 FENCES = {
@@ -68,13 +71,13 @@ FENCES = {
 
 @pytest.mark.parametrize("package", FENCES)
 def test_fences(package):
-    rooms = {
+    users = {
         path.relative_to(ROOT).parts[0].removesuffix(".py")
         for path in FILES
         for name, own in imports(path)
         if name == package and not own
     }
-    assert rooms <= FENCES[package]
+    assert users <= FENCES[package]
 
 
 def test_import_is_lean():
@@ -85,3 +88,20 @@ def test_import_is_lean():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def names(code, operation):
+    """The names that an operation of a compiled module, or of what is defined in it, has as its argument."""
+    yield from (each.argval for each in dis.get_instructions(code) if each.opname == operation)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from names(inner, operation)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_name_is_defined(path):
+    """Linters cannot tell: to them the shapes in annotations are undefined names."""
+    code = compile(path.read_text("utf8"), path, "exec")
+    defined = {each for operation in ("STORE_NAME", "STORE_GLOBAL") for each in names(code, operation)}
+    known = {*defined, *dir(builtins), "__name__", "__file__", "__path__", "__doc__"}
+    assert not set(names(code, "LOAD_GLOBAL")) - known

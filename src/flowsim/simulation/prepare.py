@@ -1,6 +1,7 @@
 """All that is decided before the loop: the reduced problem, its plan, and how it is marched."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
