@@ -172,7 +172,7 @@ def _declared(plan: Plan, start: Parameters, end: Parameters) -> dict[str, float
     return {name: float(drift) for (name, _), drift in zip(conserved, drifts, strict=True)}
 
 
-@light
+@fast_compile
 def _drifts_of(quantities: tuple[Callable, ...], lift: Lift, start: Parameters, end: Parameters) -> list[Scalar]:
     found = []
     for quantity in quantities:

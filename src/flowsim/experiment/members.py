@@ -47,7 +47,6 @@ def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
     events = {record["name"]: event_of(record) for record in about["events"]}
     variables = {name: Variable(**{**v, "dims": tuple(v["dims"])}) for name, v in about["variables"].items()}
     values = {name: arrays[f"probe.{name}"] for name in variables}
-    certificate = about["certificate"]
     return Member(
         seed,
         Status(**about["status"]),
@@ -55,7 +54,7 @@ def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
         _solver(about["solver"]),
         Trajectory(arrays["time"], values, variables, about["coordinates"]),
         about["energy_identity"],
-        None if certificate is None else Certificate(**{**certificate, "warnings": tuple(certificate["warnings"])}),
+        None if about["certificate"] is None else _certificate(about["certificate"]),
     )
 
 
@@ -92,3 +91,9 @@ def _written(value: Any) -> Any:
 
 def _read(value: Any) -> Any:
     return float(value["float"]) if isinstance(value, dict) and set(value) == {"float"} else value
+
+
+def _certificate(stored: dict[str, Any]) -> Certificate:
+    """JSON has lists where a certificate has tuples."""
+    errors = {name: tuple(bounds) for name, bounds in stored["crossing_errors"].items()}
+    return Certificate(**{**stored, "crossing_errors": errors, "warnings": tuple(stored["warnings"])})
