@@ -76,6 +76,8 @@ MISTAKES = {
     "loss that returns None": (lambda: flowsim.Problem.from_loss(lambda p: None, jnp.ones(2)), "a real scalar"),
     "loss with a misspelt leaf": (
         lambda: flowsim.Problem.from_loss(lambda p: p["y"], {"x": jnp.ones(2)}), "the loss could not be evaluated"),
+    "conserved that is a list": (
+        lambda: flowsim.Problem.from_loss(jnp.sum, jnp.ones(2), conserved=["energy"]), "must be a dictionary"),
     "risk that is not a number": (
         lambda: run(problem=flowsim.Problem.from_loss(lambda p: jnp.log(p).sum(), -jnp.ones(3))), "not finite"),
     "risk that is infinite": (

@@ -79,5 +79,3 @@ def test_a_declared_law_is_measured():
     assert drifts["energy"] < 1e-8
     start, end = 2.0, float(result.parameters["x"][0])
     np.testing.assert_allclose(drifts["not one"], abs(end - start) / max(start, end), rtol=1e-9)
-    with pytest.raises(TypeError, match="conserved must be a dictionary"):
-        flowsim.Problem.from_loss(lambda p: p, 1.0, conserved=["energy"])
