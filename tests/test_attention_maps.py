@@ -18,6 +18,7 @@ from flowsim.config.load import load_text
 from flowsim.experiment.build import prepared, problem
 from flowsim.moment import Lift, Moment
 from flowsim.report.page import Illustration, page
+from flowsim.store import Summary
 
 LANGUAGE = flowsim.tasks.next_token(samples=5, length=4, vocabulary=5, key=jax.random.key(0))
 OPTIONS = {"readout": "each", "outputs": 5, "causal": True, "residual": True, "neurons": None, "vocabulary": 5}
@@ -134,10 +135,10 @@ def test_report_folds_the_film_away():
     gif = b"GIF89a" + (300).to_bytes(2, "little") + (200).to_bytes(2, "little")
     png = b"\x89PNG" + bytes(12) + (400).to_bytes(4, "big") + (100).to_bytes(4, "big")
     still = Illustration("attention_maps", "A caption.", png)
-    text = page({"name": "x"}, [dataclasses.replace(still, gif=gif)], "", "", {})
+    text = page(Summary(), [dataclasses.replace(still, gif=gif)], "", "", {})
     assert '<details><summary>Show it in motion</summary><img src="data:image/gif;base64,' in text
     assert 'width="300" height="200"' in text
-    assert "data:image/gif" not in page({"name": "x"}, [still], "", "", {})
+    assert "data:image/gif" not in page(Summary(), [still], "", "", {})
 
 
 EXPERIMENT = """name: maps
@@ -153,7 +154,8 @@ def test_maps_in_an_experiment(tmp_path):
     asked = load_text(EXPERIMENT + "probes: [{kind: attention_map, sample: 2}]\n", origin="x.yaml")
     assert asked.figures[:-1] == plain.figures
     assert asked.figures[-1].kind == "attention_maps"
-    assert load_text(EXPERIMENT + "probes: [attention_map]\nfigures: [loss]\n", origin="x.yaml").figures == ("loss",)
+    one = load_text(EXPERIMENT + "probes: [attention_map]\nfigures: [loss]\n", origin="x.yaml")
+    assert [figure.kind for figure in one.figures] == ["loss"]
     assert prepared(asked, problem(asked, tmp_path)).plan.probes[-1].measure.sample == 2
 
 

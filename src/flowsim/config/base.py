@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError, PydanticUndefined
 class Section(BaseModel):
     """A part of an experiment: frozen, strict (`"128"` and `true` are no numbers), finite, without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def about(text: str, default: Any = PydanticUndefined, *, example: Any = None, **more: Any) -> Any:

@@ -47,7 +47,7 @@ class _PaperScale(_Scale):
 class Scale(_Scale):
     """By the logarithm of the initial scale of the trained array, or block of arrays, that `of` names."""
 
-    of: ParameterName
+    of: ParameterName = Field(description="Trained array, or block of arrays, whose start is scaled.", examples=["W_V"])
 
     def labels(self) -> list[str]:
         return [f"log scale of {self.of}"]
@@ -89,7 +89,9 @@ class Sigma1(_PaperScale):
 class SampleWeight(SensitivityKind):
     """By the weights of training samples, which are 1; `samples` count from 0."""
 
-    samples: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Listed, Field(min_length=1, max_length=256)]
+    samples: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Listed] = Field(
+        min_length=1, max_length=256, description="Numbers of training samples, from 0.", examples=[[0, 3]]
+    )
 
     def labels(self) -> list[str]:
         return [f"weight of sample {i}" for i in self.samples]
@@ -111,7 +113,7 @@ class SampleWeight(SensitivityKind):
 class Random(SensitivityKind):
     """By `count` random directions of unit length in the start."""
 
-    count: Annotated[Whole, Field(ge=1, le=256)] = 4
+    count: Whole = Field(default=4, ge=1, le=256, description="How many directions.")
 
     def labels(self) -> list[str]:
         return [f"random {i}" for i in range(self.count)]
