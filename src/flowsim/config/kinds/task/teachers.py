@@ -18,7 +18,7 @@ class ModularAdditionTask(TaskKind):
     traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number")
 
     modulus: Annotated[Whole, Field(ge=2, le=1000)] = about("The number p.", example=7)
-    samples: Count | None = about("How many of the p² pairs, drawn without repetition; all if not given.", None, example=25)
+    samples: Count | None = about("How many of the p² pairs are drawn; all by default.", None, example=25)
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.samples is not None and self.samples > self.modulus**2:
