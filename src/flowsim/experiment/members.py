@@ -96,4 +96,5 @@ def _read(value: Any) -> Any:
 def _certificate(stored: dict[str, Any]) -> Certificate:
     """JSON has lists where a certificate has tuples."""
     errors = {name: tuple(bounds) for name, bounds in stored["crossing_errors"].items()}
-    return Certificate(**{**stored, "crossing_errors": errors, "warnings": tuple(stored["warnings"])})
+    tuples = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+    return Certificate(**{**stored, **tuples, "crossing_errors": errors})
