@@ -2,7 +2,7 @@
 
     python -m benchmarks.certificates [COUNT] [FIGURE.png]
 
-Random task, width, initialisation, loss, horizon, tolerance and solver; the truth is Dopri8 at rtol 1e-13, which is on
+Random task, width, initialization, loss, horizon, tolerance and solver; the truth is Dopri8 at rtol 1e-13, which is on
 trial in some of the problems but never at that tolerance, and which is checked by DOP853 at the same.
 """
 

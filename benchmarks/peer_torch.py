@@ -79,11 +79,11 @@ def descent(case: Case) -> Run:
 
 def _descend(loss: Callable, start: torch.Tensor, rate: float, steps: int) -> torch.Tensor:
     parameters = start.clone().requires_grad_()
-    optimiser = torch.optim.SGD([parameters], lr=rate)
+    optimizer = torch.optim.SGD([parameters], lr=rate)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(parameters).backward()
-        optimiser.step()
+        optimizer.step()
     return parameters.detach()
 
 

@@ -1,4 +1,4 @@
-"""The stabilised methods against Diffrax's explicit ones on stiff flows (squared loss), at equal error.
+"""The stabilized methods against Diffrax's explicit ones on stiff flows (squared loss), at equal error.
 
 python -m benchmarks.stiff [t1 of the transformer | tanh ...]    default: 10 tanh; 10 minutes and more, like t1 = 100
 

@@ -38,7 +38,7 @@ def trajectory(shift=1.0, count=40):
 
 def write_run(folder, shift=1.0, dataset=None, descent=True):
     """A finished run; its event happens at t = 7 / shift."""
-    (folder / "discrete").mkdir(parents=True)
+    (folder / "descent").mkdir(parents=True)
     time = 7.0 / shift
     record = {"description": HOSTILE, "time": time, "times": [time, 3 * time], "uncertainty": 1e-9}
     write_json(folder / "meta.json", {"name": HOSTILE})
@@ -57,7 +57,7 @@ def write_run(folder, shift=1.0, dataset=None, descent=True):
     write_dataset(folder / "trajectory.nc", dataset)
     if descent:
         steps = dataset[["loss"]].isel(time=slice(0, None, 3)) * 1.01
-        write_dataset(folder / "discrete" / "00.nc", steps.assign_attrs(label="sgd, learning rate 0.1"))
+        write_dataset(folder / "descent" / "00.nc", steps.assign_attrs(label="sgd, learning rate 0.1"))
     return folder
 
 

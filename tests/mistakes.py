@@ -96,7 +96,7 @@ MISTAKES = {
     "int for a key, task": (lambda: words(key=0), "write jax.random.key(0)"),
     "int for a key, regression": (lambda: numbers(key=7), "write jax.random.key(7)"),
     "int for a key, model": (lambda: model(key=3), "write jax.random.key(3)"),
-    "int for a key, initialiser": (lambda: init.kaiming_normal()(model(), key=1), "write jax.random.key(1)"),
+    "int for a key, initializer": (lambda: init.kaiming_normal()(model(), key=1), "write jax.random.key(1)"),
     "width of 0": (lambda: model(width=0), "width must be a whole number >= 1"),
     "width of 1.5": (lambda: model(width=1.5), "width must be a whole number >= 1"),
     "negative scale": (lambda: init.gaussian(sigma0=-1.0, sigma1=1.0), "sigma0 must be >= 0"),

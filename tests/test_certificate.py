@@ -58,7 +58,7 @@ def test_honest_at_the_rounding_floor():
 
 
 def test_products_of_a_users_model_are_found():
-    """A deep linear network: each pair of neighbours enters as a product; nothing else does."""
+    """A deep linear network: each pair of neighbors enters as a product; nothing else does."""
     rng = np.random.default_rng(0)
     x, y = jnp.asarray(rng.normal(size=(3, 20))), jnp.asarray(rng.normal(size=(2, 20)))
     start = {

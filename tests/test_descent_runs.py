@@ -33,11 +33,11 @@ def test_a_run_says_how_far_descent_is(tmp_path):
     final, *_ = found.orders
     assert final.order == pytest.approx(np.log2(coarse.final_distance / fine.final_distance))
     assert coarse.exit_step is not None
-    with xarray.open_dataset(folder / "discrete" / "00.nc") as data:
+    with xarray.open_dataset(folder / "descent" / "00.nc") as data:
         assert data["flow_distance"].values[-1] == coarse.final_distance
         assert float(data["stability"].max()) == coarse.edge.largest
         assert float(data["loss"][-1]) < float(data["loss"][0])
-    with xarray.open_dataset(folder / "discrete" / "03.nc") as data:
+    with xarray.open_dataset(folder / "descent" / "03.nc") as data:
         assert "flow_distance" not in data
     assert (folder / "figures" / "descent.png").stat().st_size > 1000
     report = (folder / "report.html").read_text()

@@ -185,7 +185,7 @@ def test_experiment_over_seeds(finished):
         assert certificate["relative_error_median"] == float(dataset["relative_error"].median())
     assert 0 < event["uncertainty"] < 1e-7
     assert "every seed is integrated again" in said
-    with xarray.open_dataset(outcome.folder / "discrete" / "00.nc") as descent:
+    with xarray.open_dataset(outcome.folder / "descent" / "00.nc") as descent:
         assert descent.attrs["label"].endswith("(seed 0 only)")
     assert "seed 0 only" in said
     assert (outcome.folder / "report.html").is_file()

@@ -197,7 +197,7 @@ def test_command(tmp_path, capsys, refused):
     assert "a folder is given twice" in refused(run, run)
     (tmp_path / "s" / "members").mkdir(parents=True)
     assert "flowsim collect" in refused(tmp_path / "s")
-    (run / "discrete" / "00.nc").write_bytes(b"no netCDF")
+    (run / "descent" / "00.nc").write_bytes(b"no netCDF")
     assert "is damaged" in refused(run)
 
 

@@ -43,7 +43,7 @@ def run(problem, flow, t1, **options):
 
 
 def steps_of(problem, transformation, count):
-    """`count` steps of an Optax optimiser."""
+    """`count` steps of an Optax optimizer."""
     descent = flowsim.descent.descend(problem, transformation, learning_rate=1.0, steps=count, points=2)
     return descent.parameters
 
@@ -101,10 +101,10 @@ def test_nesterovs_steps_near_their_flow():
     counts, errors = (40, 80, 160), []
     for count in counts:
         eta = (t1 / count) ** 2
-        optimiser = optax.inject_hyperparams(optax.sgd, static_args=("nesterov",))(
+        optimizer = optax.inject_hyperparams(optax.sgd, static_args=("nesterov",))(
             learning_rate=eta, momentum=lambda k: (k + 1.0) / (k + 4.0), nesterov=True
         )
-        errors.append(apart(steps_of(problem, optimiser, count), flow))
+        errors.append(apart(steps_of(problem, optimizer, count), flow))
     assert abs(slope([(t1 / c) ** 2 for c in counts], errors) - 0.5) < 0.1, errors
 
 
@@ -123,12 +123,12 @@ def test_adaptive_steps_near_their_flow(kind):
         eta = t1 / count
         b1, b2 = np.exp(-eta / first), np.exp(-eta / second)
         assert flows.memory(eta, b2) == pytest.approx(second)
-        optimiser = {
+        optimizer = {
             "adam": lambda e, b1=b1, b2=b2: optax.adam(e, b1, b2, eps=epsilon),
             "rmsprop": lambda e, b2=b2: optax.rmsprop(e, b2, eps=epsilon, eps_in_sqrt=False, bias_correction=True),
             "adamw": lambda e, b1=b1, b2=b2: optax.adamw(e, b1, b2, eps=epsilon, weight_decay=0.3),
         }[kind](eta)
-        errors.append(apart(steps_of(problem, optimiser, count), limit))
+        errors.append(apart(steps_of(problem, optimizer, count), limit))
     assert abs(slope([t1 / c for c in counts], errors) - 1.0) < 0.15, errors
 
 

@@ -373,7 +373,7 @@ def test_a_full_stdout_is_one_message():
 
 def test_members_of_another_seed_are_refused(tmp_path):
     text = SOURCE.replace("seed: 3", "seeds: 3").replace("points: 60", "points: 6")
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("discrete"))
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("descent"))
 
     def run(**options):
         experiment = load_text(text, origin="e.yaml", folder=tmp_path)

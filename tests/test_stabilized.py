@@ -1,4 +1,4 @@
-"""The stabilised methods: stability on the real axis, bounded work, dense output, and Diffrax's own loop."""
+"""The stabilized methods: stability on the real axis, bounded work, dense output, and Diffrax's own loop."""
 
 import diffrax
 import equinox as eqx

@@ -21,11 +21,11 @@ def inner_products(model):
 
 
 def draws(template, count=500):
-    initialise = flowsim.init.gaussian(sigma0=0.7, sigma1=1.3)
+    initialize = flowsim.init.gaussian(sigma0=0.7, sigma1=1.3)
     keys = jax.random.split(jax.random.key(5), count)
     if isinstance(template, flowsim.models.CooccurrenceTransformer):
-        return np.asarray(jax.jit(jax.vmap(lambda key: inner_products(initialise(template, key=key))))(keys))
-    return np.array([inner_products(initialise(template, key=key)) for key in keys])
+        return np.asarray(jax.jit(jax.vmap(lambda key: inner_products(initialize(template, key=key))))(keys))
+    return np.array([inner_products(initialize(template, key=key)) for key in keys])
 
 
 @pytest.mark.parametrize("width", [M, 4])  # above and below 2d: with and without rows to take away
@@ -57,14 +57,14 @@ def test_triangular_factor_of_every_height():
     np.testing.assert_allclose(np.diag(large), np.sqrt(1e15), rtol=1e-6)
 
 
-def wide(width, *, neurons=256, seed=0, initialise=None):
+def wide(width, *, neurons=256, seed=0, initialize=None):
     keys = jax.random.split(jax.random.key(seed), 2)
     task = flowsim.tasks.cooccurrence(samples=60, length=5, vocabulary=200, distinct_words=True, key=keys[0])
     if width == np.inf:
         model = flowsim.models.InfiniteWidthTransformer(vocabulary=200)
     else:
         model = flowsim.models.FactoredTransformer.of_size(vocabulary=200, width=width, neurons=neurons)
-    return flowsim.Problem((initialise or flowsim.init.theory(length=5))(model, key=keys[1]), task)
+    return flowsim.Problem((initialize or flowsim.init.theory(length=5))(model, key=keys[1]), task)
 
 
 def phase1(width, seed):
@@ -113,11 +113,11 @@ def test_single_parameters_are_refused_with_a_remedy():
     with pytest.raises(ValueError, match=r"W_K is never formed.*inner products"):
         flowsim.simulate(problem, t1=1.0, probes={"w": lambda model: model.W_K[0, 0]})
     with pytest.raises(ValueError, match="Gaussian init"):
-        wide(10**9, initialise=flowsim.init.kaiming_uniform())
+        wide(10**9, initialize=flowsim.init.kaiming_uniform())
     with pytest.raises(ValueError, match="fall with the width"):
-        wide(np.inf, initialise=flowsim.init.kaiming_normal())
+        wide(np.inf, initialize=flowsim.init.kaiming_normal())
     with pytest.raises(ValueError, match="never formed"):
-        wide(10**9, initialise=flowsim.init.balanced(flowsim.init.kaiming_normal()))
+        wide(10**9, initialize=flowsim.init.balanced(flowsim.init.kaiming_normal()))
 
 
 def test_experiments_ask_for_widths():

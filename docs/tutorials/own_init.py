@@ -1,4 +1,4 @@
-"""Your own initialisation: keys that prefer the first target word from the start. Run me: python own_init.py"""
+"""Your own initialization: keys that prefer the first target word from the start. Run me: python own_init.py"""
 
 import equinox as eqx
 import jax
@@ -10,7 +10,7 @@ jax.config.update("jax_enable_x64", True)
 
 # %%
 def prefer_first_target(model, *, key):
-    """Any function `(model, *, key) -> model` is an initialiser."""
+    """Any function `(model, *, key) -> model` is an initializer."""
     model = flowsim.init.gaussian(sigma0=0.1, sigma1=0.1)(model, key=key)
     return eqx.tree_at(lambda m: m.W_K, model, model.W_K.at[:, 0].multiply(3.0))
 

@@ -118,7 +118,7 @@ def _fields(function: Callable) -> dict[str, tuple[Any, Any]]:
 def _called(function: Callable, arguments: dict, context: Any, section: str) -> Any:
     """The function's result; `task` and `key` are given where it takes them."""
     wanted = inspect.signature(function).parameters
-    if section == "init" and "model" in wanted:  # it is an initialiser itself, not one that makes one
+    if section == "init" and "model" in wanted:  # it is an initializer itself, not one that makes one
         return lambda model, *, key: function(model, key=key, **arguments)
     given = {"task": context.task} if "task" in wanted else {}
     given |= {"key": context.key(section)} if "key" in wanted else {}
@@ -145,7 +145,7 @@ def loss(name: str) -> Callable[[Function], Function]:
 
 
 def init(name: str) -> Callable[[Function], Function]:
-    """Register an initialiser `(model, *, key, **arguments) -> model`, or a function `(**arguments)` that makes one."""
+    """Register an initializer `(model, *, key, **arguments) -> model`, or a function `(**arguments)` that makes one."""
     return _decorator("init", name, _called)
 
 

@@ -177,7 +177,7 @@ def _path() -> str:
 
 
 def _free_port() -> int:
-    """A port whose neighbour is free too."""
+    """A port whose neighbor is free too."""
     while True:
         with socket.socket() as one, socket.socket() as two:
             one.bind(("", 0))

@@ -16,7 +16,7 @@ SAFETY = 4.0
 # A single number is more often close by accident than a whole state: on 100 random deep linear networks at two
 # tolerances (`benchmarks/event_bounds.py`) four times the distance fell short in 2 % of the times, by up to 2.9.
 SAFETY_OF_TIMES = 8.0
-_NEIGHBOURS = 5  # saved times over which the distance of two curves is taken at its largest
+_NEIGHBORS = 5  # saved times over which the distance of two curves is taken at its largest
 
 
 def crossing_bounds(
@@ -25,8 +25,8 @@ def crossing_bounds(
     """Event name -> bound on the error of each of its times.
 
     The two runs' times of one crossing lie |Δt| apart, and the event's values there by the band |Δt| · |slope|. A band
-    may be narrow by accident, so a crossing also answers for the bands of its neighbours: its bound is
-    `SAFETY_OF_TIMES` times the widest of them over its own slope, but no more than half the way to its neighbour.
+    may be narrow by accident, so a crossing also answers for the bands of its neighbors: its bound is
+    `SAFETY_OF_TIMES` times the widest of them over its own slope, but no more than half the way to its neighbor.
 
     **Arguments:** `withheld`: give None everywhere.
     """
@@ -84,8 +84,8 @@ def curve_bounds(
             continue  # a drift is an error already
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
         apart = np.abs(values[:common] - other[:common])
-        # Two curves may cross, which says nothing of their errors: a time answers for its neighbours.
-        error[:common] = SAFETY * maximum_filter1d(apart, size=_NEIGHBOURS, axis=0, mode="nearest")
+        # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.
+        error[:common] = SAFETY * maximum_filter1d(apart, size=_NEIGHBORS, axis=0, mode="nearest")
         scale = np.max(np.abs(values), axis=0, keepdims=True)
         errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
     return errors

@@ -60,7 +60,7 @@ class Evidence:
         """A variable at an event, at a time, or at the end.
 
         At a saved time, and of a scalar at an event, it is exact within the run's error; in between it is linear
-        between its neighbours, and half their distance counts as an error. Add times with `save_times`.
+        between its neighbors, and half their distance counts as an error. Add times with `save_times`.
 
         **Arguments:** `name`: a variable of `dataset`; `at`: an event's name (its first time), a time, or None for the
         end of the run.

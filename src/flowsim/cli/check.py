@@ -30,7 +30,7 @@ def check(
     \b
     Examples:
       flowsim check figure1.yaml
-      flowsim check figure1.yaml solver.rtol=1e-12 'discrete=[]'
+      flowsim check figure1.yaml solver.rtol=1e-12 'descent=[]'
     """
     output = Output(json, quiet, verbose, debug)
     with output.ending():

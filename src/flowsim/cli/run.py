@@ -60,7 +60,7 @@ def run(
     \b
     Examples:
       flowsim run figure1.yaml
-      flowsim run figure1.yaml flow.t1=1.0e6 'discrete=[]' --out long
+      flowsim run figure1.yaml flow.t1=1.0e6 'descent=[]' --out long
       flowsim run figure1.yaml --dry-run
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b flow.t1=1.0e6

@@ -43,7 +43,7 @@ def verify(
     \b
     Examples:
       flowsim verify verify_theory_regime.yaml
-      flowsim verify figure1.yaml 'seeds=10' 'discrete=[]' --json
+      flowsim verify figure1.yaml 'seeds=10' 'descent=[]' --json
       flowsim verify mine.yaml --plugin mine.py
       flowsim verify --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
     """

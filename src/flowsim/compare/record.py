@@ -12,7 +12,7 @@ import numpy as np
 class Run:
     """One solver at one setting.
 
-    **Fields:** `solver`; `setting`: its relative tolerance, or an optimiser's learning rate; `status`: `done`, or how
+    **Fields:** `solver`; `setting`: its relative tolerance, or an optimizer's learning rate; `status`: `done`, or how
     it failed; `parameter_error`: distance of the final parameters from the reference's, over the distance that the
     reference travelled; `probe_errors`: largest distance over the saved times, over the largest value; `event_errors`:
     |time - reference's time| of the first crossing; `evaluations`: gradients, a Hessian-vector product counted as two;

@@ -60,7 +60,7 @@ def simulate(
 
     **Arguments:**
 
-    - `make_problem`: seed -> `Problem`: another initialisation, other data, or both. All need the same shapes.
+    - `make_problem`: seed -> `Problem`: another initialization, other data, or both. All need the same shapes.
     - `seeds`: their numbers.
     - `t1`, `options`: as in `flowsim.simulate`.
     - `certificate`: certify every member; each costs about as much again as its run.

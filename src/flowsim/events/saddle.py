@@ -14,7 +14,7 @@ from ..linalg import extremes, hessian_product, quadrature
 from ..moment import Moment
 from .event import Event
 
-_DENSE = 256  # parameters up to which the whole Hessian is diagonalised: the index is exact then
+_DENSE = 256  # parameters up to which the whole Hessian is diagonalized: the index is exact then
 _STEPS = 2000  # of the path after a saddle
 _GROWN = 10.0  # by how much the gradient has grown where "after" is
 
@@ -82,7 +82,7 @@ class _Turning(eqx.Module):
         return ((change / 2 - least) / (rate + least))[None]
 
 
-class Neighbourhood(NamedTuple):
+class Neighborhood(NamedTuple):
     """The risk near a state, to second order.
 
     **Fields:** `values`, ascending, and `vectors` (rows): eigenpairs of the Hessian, all or the lowest; `exact`: all;
@@ -97,7 +97,7 @@ class Neighbourhood(NamedTuple):
     error: Scalar
 
 
-def neighbourhood(moment: Moment, *, count: int, steps: int, threshold: float) -> Neighbourhood:
+def neighborhood(moment: Moment, *, count: int, steps: int, threshold: float) -> Neighborhood:
     """Eigenpairs of the Hessian where the flow is, in the user's own parameters."""
     risk, here = moment.lift.original.risk, _as_made(moment)
     product, flat = hessian_product(risk, here)
@@ -114,7 +114,7 @@ def neighbourhood(moment: Moment, *, count: int, steps: int, threshold: float) -
         weights = jnp.ravel(shares) * jnp.sum(gradient**2)
     least = threshold * jnp.maximum(jnp.abs(values[0]), jnp.abs(largest))
     error = jnp.sum(weights / jnp.maximum(jnp.abs(jnp.ravel(nodes)), least)) / 2
-    return Neighbourhood(values, vectors, jnp.asarray(exact), largest, least, error)
+    return Neighborhood(values, vectors, jnp.asarray(exact), largest, least, error)
 
 
 def _as_made(moment: Moment) -> Parameters:
@@ -131,7 +131,7 @@ class _Record(eqx.Module):
     threshold: float = eqx.field(static=True)
 
     def __call__(self, moment: Moment) -> Array:
-        near = neighbourhood(moment, count=self.count, steps=self.steps, threshold=self.threshold)
+        near = neighborhood(moment, count=self.count, steps=self.steps, threshold=self.threshold)
         if self.quantity == "lowest":
             return near.values[: self.count]
         if self.quantity == "largest":
@@ -146,7 +146,7 @@ class _Record(eqx.Module):
 _RECORDS = ("lowest", "largest", "index", "index_exact", "overlap", "height_error")
 
 
-def _overlap(moment: Moment, near: Neighbourhood) -> Scalar:
+def _overlap(moment: Moment, near: Neighborhood) -> Scalar:
     """The share of the later velocity in the eigenspace of the lowest eigenvalue; 0 where none is negative."""
     risk = moment.lift.original.risk
     start, unravel = jax.flatten_util.ravel_pytree(_as_made(moment))

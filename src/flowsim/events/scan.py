@@ -283,6 +283,6 @@ def _changes_of_sign(values: np.ndarray) -> int:
 
 
 def _is_stepped(values: np.ndarray) -> bool:
-    """Is the smallest part the same at most neighbouring points, and elsewhere another?"""
+    """Is the smallest part the same at most neighboring points, and elsewhere another?"""
     same = np.diff(np.min(values, axis=1)) == 0
     return bool(np.mean(same) > 0.5)

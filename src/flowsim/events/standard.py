@@ -70,7 +70,7 @@ class _AttentionMoved(eqx.Module):
         initial = moment.problem.model(moment.problem.parameters)
         moved = jax.vmap(moment.model.attention)(tokens) - jax.vmap(initial.attention)(tokens)
         # The largest of many entries has kinks where they change places. Kinks of a maximum point downwards from its
-        # neighbours' chord, so between two nodes it lies below the chord: an early crossing is never invented, and the
+        # neighbors' chord, so between two nodes it lies below the chord: an early crossing is never invented, and the
         # one that counts is solved for on the flow.
         return jnp.max(jnp.abs(moved))[None] - self.epsilon
 

@@ -41,7 +41,7 @@ def stream(seed: int, name: str) -> jax.Array:
 
 
 def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
-    """Task, model, initialisation and loss, or the whole problem of a kind of a user's.
+    """Task, model, initialization and loss, or the whole problem of a kind of a user's.
 
     **Arguments:** `folder`: where the experiment file is; paths in it start there.
 
@@ -86,7 +86,7 @@ def _started(init: Any, here: Context, model: Any) -> Any:
         raise wrong_result(init, made)
     made = wrappers.balanced(made) if init.balanced else made
     made = made if init.scale == 1.0 else wrappers.scale(made, init.scale)
-    with blamed(init, "the initialiser"):
+    with blamed(init, "the initializer"):
         try:
             started = made(model, key=here.key("init"))
         except ValueError as error:

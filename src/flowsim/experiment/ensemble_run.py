@@ -16,7 +16,7 @@ from .members import FolderStore
 
 
 def member(experiment: Experiment, seed: int) -> Experiment:
-    """The single run of one seed: its own data and its own initialisation."""
+    """The single run of one seed: its own data and its own initialization."""
     return experiment.model_copy(update={"seed": seed, "seeds": ()})
 
 

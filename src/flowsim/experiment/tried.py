@@ -34,10 +34,10 @@ def start(part: Kind, started: Any, model: Any) -> Any:
         return started
     before, after = (jax.tree.structure(tree) for tree in (model, started))
     if before != after:
-        raise wrong_result(part, started, "an initialiser that returns the model with other values")
+        raise wrong_result(part, started, "an initializer that returns the model with other values")
     for old, new in zip(jax.tree.leaves(model), jax.tree.leaves(started), strict=True):
         if jnp.shape(old) != jnp.shape(new):
-            what = f"an initialiser that keeps the shapes; {jnp.shape(old)} became {jnp.shape(new)}"
+            what = f"an initializer that keeps the shapes; {jnp.shape(old)} became {jnp.shape(new)}"
             raise wrong_result(part, started, what)
     return started
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 def kept(values: Float[np.ndarray, "time entries"], most: int) -> Int[np.ndarray, " kept"]:
     """Indices of at most `most` times that keep the first, the last, and every entry's extremes in every bucket.
 
-    Neighbouring times share a bucket; of each bucket the times of the smallest and the largest value of every entry
+    Neighboring times share a bucket; of each bucket the times of the smallest and the largest value of every entry
     are kept. With many entries the buckets get so few that the film is thinned evenly instead.
 
     **Arguments:** `values`: what is drawn, a column for each line.

@@ -89,7 +89,10 @@ def _source(path: Path, name: str) -> _Source:
         raise ExploreError(f"{path} is a sweep without sweep.nc; make it with `flowsim collect {path}`")
     try:
         run = load(path)
-        descents = [_dataset(file) for file in sorted((path / "discrete").glob("*.nc"))]
+        files = (
+            file for name in ("descent", "discrete") for file in sorted((path / name).glob("*.nc"))
+        )  # old name last
+        descents = [_dataset(file) for file in files]
     except StoreError as problem:
         raise ExploreError(str(problem)) from problem
     if not run.dataset.sizes.get("time"):

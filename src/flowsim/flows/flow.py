@@ -21,7 +21,7 @@ class Traits:
       holds the start and all gradients, so that the exact reductions hold for it.
     - `symmetric`: the Jacobian of the velocity is symmetric (where the problem has no metric of its own), on all
       vectors that the velocity takes; `exponential` needs it.
-    - `real_spectrum`: its eigenvalues are real, at least; the stabilised methods need it.
+    - `real_spectrum`: its eigenvalues are real, at least; the stabilized methods need it.
     - `conserves`: the invariants of the gradient flow are conserved.
     - `gradients`: gradients in one velocity, a Hessian-vector product counted as two.
     """

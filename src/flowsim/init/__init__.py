@@ -1,13 +1,13 @@
-"""Initialisers: functions `(model, *, key) -> model`. A user's own function of that form serves as well."""
+"""Initializers: functions `(model, *, key) -> model`. A user's own function of that form serves as well."""
 
 from .any import as_made
-from .draws import Initialiser, gaussian, kaiming_normal, kaiming_uniform, theory
+from .draws import Initializer, gaussian, kaiming_normal, kaiming_uniform, theory
 from .file import from_arrays, from_file
 from .named import from_named
 from .wrappers import balanced, scale
 
 __all__ = [
-    "Initialiser",
+    "Initializer",
     "as_made",
     "balanced",
     "from_arrays",

@@ -14,11 +14,11 @@ from ..models import AbstractModel
 def as_made() -> Callable[..., PyTree]:
     """The model as it is: what it drew itself when it was made."""
 
-    def initialise(model: PyTree, *, key: Key | None = None) -> PyTree:
+    def initialize(model: PyTree, *, key: Key | None = None) -> PyTree:
         del key  # nothing is drawn
         return model
 
-    return initialise
+    return initialize
 
 
 def redraw_matrices(model: PyTree, key: Key, draw: Callable[[Key, tuple[int, ...], int], Array]) -> PyTree:

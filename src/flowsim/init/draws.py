@@ -15,10 +15,10 @@ from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransfo
 from .any import redraw_matrices
 from .law import draw_factors, draw_limit
 
-Initialiser = Callable[..., Any]  # (model, *, key) -> model
+Initializer = Callable[..., Any]  # (model, *, key) -> model
 
 
-def gaussian(*, sigma0: float | Scalar, sigma1: float | Scalar) -> Initialiser:
+def gaussian(*, sigma0: float | Scalar, sigma1: float | Scalar) -> Initializer:
     """W_ij ~ N(0, σ1²); W_V, W_K, W_Q ~ N(0, σ0²) (Condition 1).
 
     A model of `FactoredTransformer.of_size` gets coordinates that are equal in law to those of such matrices.
@@ -31,34 +31,34 @@ def gaussian(*, sigma0: float | Scalar, sigma1: float | Scalar) -> Initialiser:
         if not _checks.is_traced(sigma) and not _checks.real(name, sigma) >= 0:  # traced: a derivative's parameter
             raise ValueError(f"{name} must be >= 0, got {sigma}.")
 
-    def initialise(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
+    def initialize(model: AbstractWordModel, *, key: Key) -> AbstractWordModel:
         return _normal(model, key, lambda name: sigma1 if name == "W" else sigma0)
 
-    return initialise
+    return initialize
 
 
-def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initialiser:
+def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initializer:
     """Condition 1 of the paper with its constants: σ0 = c0/√(L m), σ1 = c1/√m1, Gaussian.
 
     **Arguments:** `length`: L of the task. `c0`, `c1`: the constants that the paper's Θ̃ hides.
     """
 
-    def initialise(model: Any, *, key: Key) -> AbstractWordModel:
+    def initialize(model: Any, *, key: Key) -> AbstractWordModel:
         if isinstance(model, InfiniteWidthTransformer):
             return draw_limit(model, length=length, c0=c0, c1=c1, key=key)
         sigma0 = c0 / math.sqrt(length * model.width)
         return gaussian(sigma0=sigma0, sigma1=c1 / math.sqrt(model.neurons))(model, key=key)
 
-    return initialise
+    return initialize
 
 
-def kaiming_uniform() -> Initialiser:
+def kaiming_uniform() -> Initializer:
     """U(±1/√fan_in), as PyTorch draws its linear layers; fan_in is d for W_V, W_K, W_Q and m for W.
 
     Of any other model every trained matrix is drawn so, with fan_in its last axis.
     """
 
-    def initialise(model: PyTree, *, key: Key) -> PyTree:
+    def initialize(model: PyTree, *, key: Key) -> PyTree:
         if not isinstance(model, AbstractWordModel):
             return redraw_matrices(model, key, lambda k, shape, fan_in: _symmetric(k, shape) / math.sqrt(fan_in))
         if not isinstance(model, CooccurrenceTransformer):
@@ -66,23 +66,23 @@ def kaiming_uniform() -> Initialiser:
                              "or theory; the law of uniform entries is not known in its coordinates.")  # fmt: skip
         return _redraw(model, key, _symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
 
-    return initialise
+    return initialize
 
 
-def kaiming_normal() -> Initialiser:
+def kaiming_normal() -> Initializer:
     """N(0, 2/fan_in); fan_in is d for W_V, W_K, W_Q and m for W. Other models as with `kaiming_uniform`.
 
     **Reference:** He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, Equation 10.
     """
 
-    def initialise(model: PyTree, *, key: Key) -> PyTree:
+    def initialize(model: PyTree, *, key: Key) -> PyTree:
         if not isinstance(model, AbstractWordModel):
             return redraw_matrices(
                 model, key, lambda k, shape, fan_in: math.sqrt(2 / fan_in) * jax.random.normal(k, shape)
             )
         return _normal(model, key, lambda name: math.sqrt(2 / _fan_in(model, name)))
 
-    return initialise
+    return initialize
 
 
 def _symmetric(key, shape, dtype=None):

@@ -9,12 +9,12 @@ import numpy as np
 
 from .._types import Key
 from ..models import CooccurrenceTransformer
-from .draws import Initialiser
+from .draws import Initializer
 
 NAMES = ("W", "W_V", "W_K", "W_Q", "a")
 
 
-def from_file(path: str | os.PathLike) -> Initialiser:
+def from_file(path: str | os.PathLike) -> Initializer:
     """Weights `W`, `W_V`, `W_K`, `W_Q`, `a` from an `.npz` or `.safetensors` file. Pickled objects are refused.
 
     **Raises:** `ValueError` if a name is missing or a shape is not the model's.
@@ -26,11 +26,11 @@ def from_file(path: str | os.PathLike) -> Initialiser:
     return from_arrays(**{name: weights[name] for name in NAMES})
 
 
-def from_arrays(*, W, W_V, W_K, W_Q, a) -> Initialiser:
+def from_arrays(*, W, W_V, W_K, W_Q, a) -> Initializer:
     """The given weights, in the shapes (neurons, width), (width, vocabulary) three times, and (neurons,)."""
     weights = dict(zip(NAMES, (W, W_V, W_K, W_Q, a), strict=True))
 
-    def initialise(model: CooccurrenceTransformer, *, key: Key | None = None) -> CooccurrenceTransformer:
+    def initialize(model: CooccurrenceTransformer, *, key: Key | None = None) -> CooccurrenceTransformer:
         del key  # nothing is drawn
         for name, value in weights.items():
             expected = getattr(model, name).shape
@@ -39,7 +39,7 @@ def from_arrays(*, W, W_V, W_K, W_Q, a) -> Initialiser:
         arrays = tuple(jnp.asarray(weights[name], getattr(model, name).dtype) for name in NAMES)
         return eqx.tree_at(lambda m: tuple(getattr(m, name) for name in NAMES), model, arrays)
 
-    return initialise
+    return initialize
 
 
 def _read(path):

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from .. import _tree
-from .draws import Initialiser
+from .draws import Initializer
 
 
-def from_named(arrays: Mapping[str, np.ndarray], source: str = "the arrays") -> Initialiser:
+def from_named(arrays: Mapping[str, np.ndarray], source: str = "the arrays") -> Initializer:
     """Every trained array of any model from the array of its name, as a run folder keeps them.
 
     **Arguments:** `arrays`: by path in the model, `W_K` or `layers.0.weight`; `source`: named in messages.

@@ -1,4 +1,4 @@
-"""Initialisers made of other initialisers."""
+"""Initializers made of other initializers."""
 
 from typing import Any
 
@@ -10,30 +10,30 @@ from .. import _checks
 from .._types import Key, Scalar
 from ..models import AbstractWordModel, CooccurrenceTransformer
 from .any import split
-from .draws import Initialiser
+from .draws import Initializer
 
 
-def scale(base: Initialiser, factor: float | Scalar) -> Initialiser:
+def scale(base: Initializer, factor: float | Scalar) -> Initializer:
     """`base` with every trained weight multiplied by `factor` > 0."""
     if not _checks.is_traced(factor):  # traced: a derivative's parameter
         _checks.positive("factor", factor)
 
-    def initialise(model, *, key: Key):
+    def initialize(model, *, key: Key):
         model = base(model, key=key)
         trained, rest = split(model)
         return eqx.combine(jax.tree.map(lambda x: factor * x, trained), rest)
 
-    return initialise
+    return initialize
 
 
-def balanced(base: Initialiser) -> Initialiser:
+def balanced(base: Initializer) -> Initializer:
     """`base` with W_Q replaced by W_K O, O a random rotation, so that W_K W_Kᵀ = W_Q W_Qᵀ.
 
     The difference of the two sides is an invariant of the flow (specification, exact invariants), so a balanced start
     stays balanced for ever.
     """
 
-    def initialise(model: Any, *, key: Key) -> AbstractWordModel:
+    def initialize(model: Any, *, key: Key) -> AbstractWordModel:
         if not isinstance(model, CooccurrenceTransformer):
             raise ValueError("balanced needs W_K and W_Q, which are never formed at this width: leave it out.")
         key_base, key_rotation = jax.random.split(_checks.key(key))
@@ -41,7 +41,7 @@ def balanced(base: Initialiser) -> Initialiser:
         rotation = _rotation(key_rotation, model.vocabulary, model.W_K.dtype)
         return eqx.tree_at(lambda m: m.W_Q, model, model.W_K @ rotation)
 
-    return initialise
+    return initialize
 
 
 def _rotation(key, size, dtype):

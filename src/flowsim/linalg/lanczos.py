@@ -34,7 +34,7 @@ def lanczos(
     *,
     most: int,
     weights: Float[Array, "entries"] | None = None,
-    orthogonalise: bool = True,
+    orthogonalize: bool = True,
     judge: Judge | None = None,
     verdict: PyTree = (),
 ) -> tuple[Tridiagonal, PyTree, Bool[Array, ""]]:
@@ -43,7 +43,7 @@ def lanczos(
     **Arguments:**
 
     - `product`: v -> J v, with J symmetric in the inner product Σ weight x y (weights 1 if None).
-    - `orthogonalise`: against all earlier vectors, twice. Eigenvalues need it, or they would come out several times;
+    - `orthogonalize`: against all earlier vectors, twice. Eigenvalues need it, or they would come out several times;
       functions of J forgive its absence (Druskin, Greenbaum, Knizhnerman 1998, SIAM J. Sci. Comput. 19, 38-54), and
       the loop then never reads the basis.
     - `judge`: `(space, verdict so far) -> (good enough, verdict)` after each product; `verdict`: the first.
@@ -69,7 +69,7 @@ def lanczos(
         image = product(here)
         along = dot(here, image)
         rest = image - along * here - back * before
-        if orthogonalise:
+        if orthogonalize:
             for _ in range(2):  # rounding of the first round has left some of the old directions in
                 rest = rest - (basis @ (one * rest)) @ basis
         left = jnp.sqrt(dot(rest, rest))

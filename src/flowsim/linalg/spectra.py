@@ -26,7 +26,7 @@ class Extremes(NamedTuple):
 
 
 def extremes(product: Product, start: Float[Array, "entries"], *, count: int, steps: int) -> Extremes:
-    """The `count` lowest and `count` largest eigenvalues by `steps` Lanczos steps with full reorthogonalisation.
+    """The `count` lowest and `count` largest eigenvalues by `steps` Lanczos steps with full reorthogonalization.
 
     Each Ritz value θ with eigenvector s of T has an eigenvalue of the matrix within ‖rest‖ |s_last| (residual bound).
     The largest are approached from below, the lowest from above. Where the space is exhausted earlier, what is missing

@@ -19,7 +19,7 @@ class CooccurrenceTransformer(AbstractWordModel):
 
         F(X) = Σ_l Σ_j a_j · w_jᵀ W_V X · softmax( Xᵀ W_Kᵀ W_Q x_l / √m )
 
-    No causal mask, no residual, no normalisation, a sum over the query positions; the softmax runs over keys.
+    No causal mask, no residual, no normalization, a sum over the query positions; the softmax runs over keys.
 
     **Arguments:**
 

@@ -36,7 +36,7 @@ class FactoredTransformer(AbstractWordModel):
     it are distances of the full parameters (specification section 9). √m keeps the original width.
 
     The exact reductions make it from a `CooccurrenceTransformer`; `of_size` makes one of any width, whose Gaussian
-    initialisation is equal in law to that of the matrices, which then are never formed (section 10).
+    initialization is equal in law to that of the matrices, which then are never formed (section 10).
 
     **Fields:** `u_hat`, `V`: value side, `K`, `Q`: attention side, for the words that move; `frozen`: the same columns
     (V, K, Q) of the words that no sample holds; `position`: word -> column, moving words first; `a_norm`: ‖a‖;

@@ -51,7 +51,7 @@ class DeepLinear(AbstractModel):
 
     When to use it: its loss is not convex, yet its flow from a balanced start on whitened inputs has closed forms
     (each singular value s of the target grows along a logistic curve for N = 2), and W_{i+1}ᵀW_{i+1} - W_i W_iᵀ is
-    conserved for each pair of neighbours.
+    conserved for each pair of neighbors.
 
     **Arguments:** `sizes`: features of the input, of every hidden layer, and of the output. `key`: for the weights,
     U(±1/√fan_in).

@@ -20,7 +20,7 @@ _NORM_EPSILON = 1e-5
 
 
 class Norm(eqx.Module):
-    """Layer normalisation over the features of one position, with a gain and a shift."""
+    """Layer normalization over the features of one position, with a gain and a shift."""
 
     gain: Float[Array, "width"]
     shift: Float[Array, "width"]
@@ -29,9 +29,9 @@ class Norm(eqx.Module):
         self.gain, self.shift = jnp.ones(width), jnp.zeros(width)
 
     def __call__(self, x: Float[Array, "length width"]) -> Float[Array, "length width"]:
-        centred = x - jnp.mean(x, axis=1, keepdims=True)
-        variance = jnp.mean(centred**2, axis=1, keepdims=True)
-        return self.gain * centred / jnp.sqrt(variance + _NORM_EPSILON) + self.shift
+        centered = x - jnp.mean(x, axis=1, keepdims=True)
+        variance = jnp.mean(centered**2, axis=1, keepdims=True)
+        return self.gain * centered / jnp.sqrt(variance + _NORM_EPSILON) + self.shift
 
 
 class Block(eqx.Module):

@@ -37,12 +37,12 @@ def figure(drawing: Drawing) -> Figure:
                 place=word / 3,
                 seeds=seeds,
             )
-        discrete = [
+        descents = [
             (_curves.pick(run, "mlp_alignment", {"word": word}), look, index)
             for index, run in _curves.holding("mlp_alignment", overlays)
             for word, look in enumerate(style.WORDS)
         ]
-        _curves.draw_discrete(axes, discrete)
+        _curves.draw_descent(axes, descents)
         axes.set_ylabel(r"linear MLP function $G(\mu)$")
         _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
         words = [_frame.handle(look) for look in style.WORDS]

@@ -43,7 +43,7 @@ def figure(drawing: Drawing) -> Figure:
                     seeds=seeds,
                 )
             runs = _curves.holding("attention_score", overlays)
-            _curves.draw_discrete(
+            _curves.draw_descent(
                 axes, [(_score(run, pair, change), _look(pair), index) for index, run in runs for pair in _PAIRS]
             )
         panels[0].set_ylabel(r"score $\mu_k^{\top} W_K^{\top} W_Q\, \mu_q$")
@@ -60,7 +60,7 @@ def caption(drawing: Drawing) -> str:
     dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     return _frame.sentences(
         "Attention scores of the two target words and the common word, before the division by √m and the softmax: "
-        "their values above, their change since t = 0 below. The colour is the key word (which is attended to), the "
+        "their values above, their change since t = 0 below. The color is the key word (which is attended to), the "
         "marker the query word (which attends).",
         _frame.phase_sentence(events),
         _frame.scale_sentence(time_axis),
@@ -86,7 +86,7 @@ def _zero(axes: Axes) -> None:
 
 
 def _handles(overlays: Sequence[xarray.Dataset]) -> list[Line2D]:
-    """Colours for keys in the first column, markers for queries in the second, discrete runs below in both."""
+    """Colors for keys in the first column, markers for queries in the second, runs of descent below in both."""
     keys = [_frame.handle(style.Look(f"key: {word.label}", word.color)) for word in style.WORDS]
     queries = [
         _frame.handle(style.Look(f"query: {word.label}", "#444444", word.marker), linestyle="") for word in style.WORDS

@@ -158,5 +158,5 @@ def caption(drawing: Drawing) -> str:
         "Head 2.1 is the first head of the second layer." if values.sizes["head"] > 1 else "",
         f"The first {_MOST} heads are drawn." if values.sizes["head"] > _MOST else "",
         f"Of the {values.sizes['seed']} seeds the first is drawn." if "seed" in values.dims else "",
-        "Discrete runs are not drawn." if overlays else "",
+        "Runs of descent are not drawn." if overlays else "",
     )

@@ -68,7 +68,7 @@ def _draw_sums(axes: Axes, dataset: xarray.Dataset, overlays, looks) -> None:
     for i, (curve, look) in enumerate(zip(curves, looks, strict=True)):
         _curves.draw_flow(axes, curve, look, place=i / 5, width=1.2)
     runs = _curves.holding("gradient_sum", overlays)
-    _curves.draw_discrete(
+    _curves.draw_descent(
         axes, [(curve, look, index) for index, run in runs for curve, look in zip(_sums(run), looks, strict=True)]
     )
     axes.set_ylabel(r"$\Sigma\, g_i$ over each group")
@@ -88,14 +88,14 @@ def _draw_ratios(axes: Axes, dataset: xarray.Dataset, overlays, border: float | 
         _curves.draw_flow(axes, _broken_at_poles(curve), look, width=1.2)
     low, high, clipped = ratio_limits(curves, border)
     axes.set_ylim(low, high)
-    discrete = [
+    descents = [
         (_broken_at_poles(_curves.to_curve(ratio)), look, index)
         for index, run in _curves.holding("gradient_sum", overlays)
         for ratio, look in zip(ratios(run["gradient_sum"]), (_GAP, _RATIO), strict=True)
     ]
-    _curves.draw_discrete(axes, discrete)
+    _curves.draw_descent(axes, descents)
     axes.set_ylim(low, high)
-    beyond = any(np.any((c.middle < low) | (c.middle > high)) for c, _, _ in discrete)
+    beyond = any(np.any((c.middle < low) | (c.middle > high)) for c, _, _ in descents)
     axes.set_ylabel("ratios of gaps\n(axis clipped)" if clipped or beyond else "ratios of gaps")
     axes.text(0.01, 1.97, "(1, 2)", transform=axes.get_yaxis_transform(), va="top", fontsize=6.5, color=style.BLUE)
 

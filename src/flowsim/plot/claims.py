@@ -52,7 +52,7 @@ def _write(directory: Path, claim_id: str, plot: Figure) -> Path:
 
 
 def figure(curves: Sequence[Curve | None], T1: Sequence[float | None]) -> Figure:
-    """A claim's curves against time, the first seed's in full colour over the others', with its bounds and phases."""
+    """A claim's curves against time, the first seed's in full color over the others', with its bounds and phases."""
     shown = [(curve, end) for curve, end in zip(curves, T1, strict=True) if curve is not None][:_MOST]
     with style.paper():
         plot, (axes,) = Drawing(xarray.Dataset()).panels(height=_HEIGHT)

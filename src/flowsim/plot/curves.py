@@ -55,7 +55,7 @@ def pick(dataset: xarray.Dataset, name: str, where: Mapping[str, Any] | None = N
 
 
 def holding(name: str, overlays: Sequence[xarray.Dataset]) -> list[tuple[int, xarray.Dataset]]:
-    """The discrete runs that have a variable, each with its number."""
+    """The runs of descent that have a variable, each with its number."""
     return [(index, run) for index, run in enumerate(overlays) if name in run]
 
 
@@ -85,8 +85,8 @@ def draw_flow(
     axes.plot(x, middle, color=look.color, marker=marker, markevery=every, linewidth=width, markeredgewidth=0)
 
 
-def draw_discrete(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]], *, darken: bool = True) -> None:
-    """Draw what discrete runs give for the same quantities, (curve, look, number of the run): thin, dark and dashed.
+def draw_descent(axes: Axes, items: Iterable[tuple[Curve, style.Look, int]], *, darken: bool = True) -> None:
+    """Draw what runs of descent give for the same quantities, (curve, look, number of the run): thin, dark and dashed.
 
     Call it after the flow's curves: those set the scale. Descent that diverges leaves the axes, which grow for it by
     no more than a third on either side.

@@ -1,4 +1,4 @@
-"""How far an optimiser's steps are from the flow: along the run, against the edge of stability, and against η."""
+"""How far an optimizer's steps are from the flow: along the run, against the edge of stability, and against η."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ _LEVEL = {"color": "#555555", "linewidth": 0.8, "linestyle": (0, (2, 1.5)), "zor
 
 
 def figure(drawing: Drawing) -> Figure:
-    """Relative distance to the flow against time, for each discrete run, with the tube's radius; learning rate ×
+    """Relative distance to the flow against time, for each run of descent, with the tube's radius; learning rate ×
     sharpness against time, with the edge of stability; and the final distance against η, with the fitted slope.
 
     A panel for which there is nothing is left out.
@@ -30,7 +30,7 @@ def figure(drawing: Drawing) -> Figure:
     overlays, time_axis = drawing.overlays, drawing.time_axis
     runs = _runs(overlays)
     if not runs:
-        raise CannotDraw("no discrete run was compared with the flow")
+        raise CannotDraw("no run of descent was compared with the flow")
     edge, groups = [run for run in runs if "stability" in run], _groups(runs)
     slopes = {name: group for name, group in groups.items() if len(_ends(group)[0]) > 1}
     number = 1 + bool(edge) + bool(slopes)
@@ -51,7 +51,7 @@ def _runs(overlays: Sequence[xarray.Dataset]) -> list[xarray.Dataset]:
 
 
 def _groups(runs: Sequence[xarray.Dataset]) -> dict[tuple[str, str], list[xarray.Dataset]]:
-    """Runs of one optimiser against one flow."""
+    """Runs of one optimizer against one flow."""
     found: dict[tuple[str, str], list[xarray.Dataset]] = {}
     for run in runs:
         found.setdefault((run.attrs["optimizer"], run.attrs["against"]), []).append(run)
@@ -59,7 +59,7 @@ def _groups(runs: Sequence[xarray.Dataset]) -> dict[tuple[str, str], list[xarray
 
 
 def _look(run: xarray.Dataset, runs: Sequence[xarray.Dataset]) -> dict:
-    """A colour for each learning rate, and a line style for each optimiser and flow."""
+    """A color for each learning rate, and a line style for each optimizer and flow."""
     rates = sorted({r.attrs["learning_rate"] for r in runs}, reverse=True)
     group = list(_groups(runs)).index((run.attrs["optimizer"], run.attrs["against"]))
     color = _COLORS[rates.index(run.attrs["learning_rate"]) % len(_COLORS)]
@@ -115,11 +115,11 @@ def _ends(group: Sequence[xarray.Dataset]) -> tuple[np.ndarray, np.ndarray]:
 def _against_rate(axes: Axes, groups: dict[tuple[str, str], list[xarray.Dataset]]) -> None:
     axes.set(xscale="log", yscale="log", xlabel=r"learning rate $\eta$", ylabel="distance at the end")
     several = len({against for _, against in groups}) > 1
-    for index, ((optimiser, against), group) in enumerate(groups.items()):
+    for index, ((optimizer, against), group) in enumerate(groups.items()):
         rates, distances = _ends(group)
         slope, offset = np.polyfit(np.log(rates), np.log(distances), 1)
         marker = "os^Dv"[index % 5]
-        label = f"{style.plain(against if several else optimiser)}: slope {slope:.2f}"
+        label = f"{style.plain(against if several else optimizer)}: slope {slope:.2f}"
         axes.plot(rates, distances, marker, color=style.BLACK, mfc="none" if index else style.BLACK, label=label)
         axes.plot(rates, np.exp(offset) * rates**slope, color=style.GREY, linewidth=0.8, zorder=1.5)
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -148,7 +148,7 @@ def caption(drawing: Drawing) -> str:
     tubes = ", ".join(f"{tube:g}" for tube in sorted({run.attrs["tube"] for run in runs}))
     beyond = any(np.any(b) for b in map(_beyond, runs) if b is not None)
     return _frame.sentences(
-        "Distance of an optimiser's steps from the flow at the same time, over the distance that the flow "
+        "Distance of an optimizer's steps from the flow at the same time, over the distance that the flow "
         f"travels. Time of a step is {_frame.clock(runs)}. Broken line: the tube of {tubes}.",
         "Edge of stability: learning rate × sharpness of the risk along descent; broken line: above it descent on a "
         "quadratic diverges." if any("stability" in run for run in runs) else "",

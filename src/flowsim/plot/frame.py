@@ -93,7 +93,7 @@ def overlay_handles(overlays: Sequence[xarray.Dataset], colors: Sequence[str] = 
 
 
 def overlay_label(run: xarray.Dataset, index: int) -> str:
-    """What the user calls a discrete run, as Matplotlib shows it."""
+    """What the user calls a run of descent, as Matplotlib shows it."""
     return style.plain(_overlay_name(run, index))
 
 
@@ -106,7 +106,7 @@ def time_label(overlays: Sequence[xarray.Dataset]) -> str:
 
 
 def clock(overlays: Sequence[xarray.Dataset]) -> str:
-    """What places the discrete runs' steps in time; a run says so itself where it is not the learning rate."""
+    """What places the runs of descent' steps in time; a run says so itself where it is not the learning rate."""
     return ", ".join(dict.fromkeys(style.plain(run.attrs.get("clock", "steps × learning rate")) for run in overlays))
 
 
@@ -161,7 +161,7 @@ def band_sentence(dataset: xarray.Dataset, name: str) -> str:
 
 
 def overlay_sentence(overlays: Sequence[xarray.Dataset], needed: str) -> str:
-    """Which discrete runs are drawn, and which could not be."""
+    """Which runs of descent are drawn, and which could not be."""
     labels = [(_overlay_name(run, index), needed in run) for index, run in enumerate(overlays)]
     drawn = "; ".join(label for label, there in labels if there)
     absent = "; ".join(label for label, there in labels if not there)

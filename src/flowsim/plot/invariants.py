@@ -26,7 +26,7 @@ _MARKERS = ("s", "D", "^", "v", "P")
 
 
 def figure(drawing: Drawing) -> Figure:
-    """Every `invariant_<name>(time)` in a panel: the flow in black, each discrete run in a colour, drift on a log axis.
+    """Every `invariant_<name>(time)` in a panel: the flow in black, runs of descent in color, drift on a log axis.
 
     When to use it: to see that the flow keeps what it must keep to rounding, and that gradient descent breaks it in
     proportion to its learning rate.

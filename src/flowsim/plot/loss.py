@@ -36,7 +36,7 @@ def figure(drawing: Drawing) -> Figure:
         looks = [style.ALL, *(style.group_look(name, i) for i, name in enumerate(groups))]
         for i, (curve, look) in enumerate(zip(curves, looks, strict=True)):
             _curves.draw_flow(axes, curve, look, place=i / len(curves), width=1.7 if i == 0 else 1.2, seeds=seeds)
-        _curves.draw_discrete(axes, _descent(overlays, groups, looks), darken=len(overlays) <= _CROWD)
+        _curves.draw_descent(axes, _descent(overlays, groups, looks), darken=len(overlays) <= _CROWD)
         axes.set_ylabel("training loss")
         _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
         handles = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays, _colors(overlays))]
@@ -50,7 +50,7 @@ def caption(drawing: Drawing) -> str:
     dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     what = "Training loss against time of the flow."
     if _groups(dataset):
-        what = "Training loss (black) and the mean loss of each group of samples (colours) against time of the flow."
+        what = "Training loss (black) and the mean loss of each group of samples (colors) against time of the flow."
     return _frame.sentences(
         what,
         _frame.phase_sentence(events) if events else "",
@@ -62,7 +62,7 @@ def caption(drawing: Drawing) -> str:
 
 
 def _colors(overlays: Sequence[xarray.Dataset]) -> list[str]:
-    """A colour for each run of descent where there are many; none where their lines take those of the groups."""
+    """A color for each run of descent where there are many; none where their lines take those of the groups."""
     names = [str(index) for index in range(len(overlays))]
     return [look.color for look in style.series(names)] if len(overlays) > _CROWD else []
 

@@ -13,7 +13,7 @@ from .need import CannotDraw
 
 
 def figure(runs: Mapping[str, xarray.Dataset], name: str) -> Figure:
-    """The probe `name` of each run against time, a colour and a legend entry for each run.
+    """The probe `name` of each run against time, a color and a legend entry for each run.
 
     **Arguments:** `runs`: label -> dataset as `trajectory.nc`; `name`: a probe with no axis but time (and seed).
 

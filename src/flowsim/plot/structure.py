@@ -38,7 +38,7 @@ def figure(drawing: Drawing) -> Figure:
         for axes in panels:
             axes.set_xlabel("time $t$")
         for axes, name in zip(panels, names, strict=True):
-            if _PANELS[name][0] != _PANELS[names[0]][0]:  # other lines than the legend below names, in like colours
+            if _PANELS[name][0] != _PANELS[names[0]][0]:  # other lines than the legend below names, in like colors
                 handles = [_frame.handle(look) for look in _looks(dataset, name)]
                 axes.legend(handles=handles, loc="best", fontsize=6)
         handles = [_frame.handle(look) for look in _looks(dataset, names[0])]
@@ -63,12 +63,12 @@ def _draw_panel(axes, drawing: Drawing, name: str) -> None:
         _curves.draw_flow(
             axes, _curves.pick(dataset, name, {axis: place}), look, place=i / len(looks), seeds=drawing.style.seeds
         )
-    discrete = [
+    descents = [
         (_curves.pick(run, name, {axis: place}), look, index)
         for index, run in _curves.holding(name, overlays)
         for look, place in zip(looks, places, strict=True)
     ]
-    _curves.draw_discrete(axes, discrete)
+    _curves.draw_descent(axes, descents)
     axes.set_ylabel(label)
     axes.ticklabel_format(axis="y", useOffset=False)
 

@@ -1,4 +1,4 @@
-"""One look for all figures: fit for a paper's single column, safe for colour-blind readers, the same in every figure.
+"""One look for all figures: fit for a paper's single column, safe for color-blind readers, the same in every figure.
 
 Figures are `matplotlib.figure.Figure` objects without pyplot: nothing is registered globally, so nothing leaks, and no
 display is needed.
@@ -21,8 +21,8 @@ COLUMN = 3.4  # inches: one column of a two-column paper
 PAGE = 6.9
 DOTS_PER_INCH = 200
 
-# Colours of Okabe and Ito (2008), "Color universal design". The first target and the group that holds only it share a
-# colour and a marker, and likewise the second, so that a reader carries them from figure to figure.
+# Colors of Okabe and Ito (2008), "Color universal design". The first target and the group that holds only it share a
+# color and a marker, and likewise the second, so that a reader carries them from figure to figure.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 BLACK, GREY = "#1A1A1A", "#8C8C8C"
 
@@ -81,7 +81,7 @@ WORDS = (Look("target 1", VERMILION, "s"), Look("target 2", GREEN, "^"), Look("c
 RANDOM = Look("random words", GREY)
 _SPARE_COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, GREY)
 _SPARE_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = (  # of discrete runs; the flow is solid
+DASHES = (  # of runs of descent; the flow is solid
     (0, (3.5, 1.5)),
     (0, (1.0, 1.0)),
     (0, (5.0, 1.0, 1.0, 1.0)),
@@ -116,7 +116,7 @@ def rendered(figure: Figure, form: str) -> bytes:
 
 
 def group_look(name: str, index: int) -> Look:
-    """The look of a group of samples; groups that the paper does not know get spare colours by their position."""
+    """The look of a group of samples; groups that the paper does not know get spare colors by their position."""
     return GROUPS.get(name) or spare_look(name, index)
 
 
@@ -127,7 +127,7 @@ def spare_look(name: str, index: int) -> Look:
 
 
 def series(labels: Sequence[str]) -> list[Look]:
-    """Looks for lines that have an order, all different: the spare ones while they last, else a sequence of colours."""
+    """Looks for lines that have an order, all different: the spare ones while they last, else a sequence of colors."""
     if len(labels) <= len(_SPARE_COLORS):
         return [spare_look(label, index) for index, label in enumerate(labels)]
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, len(labels)))
@@ -138,12 +138,12 @@ def series(labels: Sequence[str]) -> list[Look]:
 
 
 def dash(index: int) -> tuple[int, Sequence[float]]:
-    """The line style of the discrete run number `index`."""
+    """The line style of the run of descent number `index`."""
     return DASHES[index % len(DASHES)]
 
 
 def darker(color: str) -> tuple[float, float, float]:
-    """The colour of a discrete run drawn over the flow's line: without it, two lines that agree look like one."""
+    """The color of a run of descent drawn over the flow's line: without it, two lines that agree look like one."""
     red, green, blue = matplotlib.colors.to_rgb(color)
     return 0.45 * red, 0.45 * green, 0.45 * blue
 

@@ -171,10 +171,10 @@ def _positions(axes: Axes, values: np.ndarray, name: str, which: str) -> np.ndar
     return values.astype(float)
 
 
-def _edges(axes: Axes, centres: np.ndarray, which: str) -> np.ndarray:
+def _edges(axes: Axes, centers: np.ndarray, which: str) -> np.ndarray:
     """Borders between the cells of a map, half way on the axis's own scale."""
     log = getattr(axes, f"get_{which}scale")() == "log"
-    at = np.log(centres) if log else centres
+    at = np.log(centers) if log else centers
     steps = np.diff(at) if len(at) > 1 else np.ones(1)
     middle = at[:-1] + steps / 2
     edges = np.concatenate([[at[0] - steps[0] / 2], middle, [at[-1] + steps[-1] / 2]])

@@ -41,7 +41,7 @@ def figure(drawing: Drawing, *, name: str) -> Figure:
             axes.set_yscale("log")
         for i, (curve, look) in enumerate(zip(curves, looks, strict=True)):
             _curves.draw_flow(axes, curve, look, place=i / len(curves), seeds=drawing.style.seeds)
-        _curves.draw_discrete(
+        _curves.draw_descent(
             axes,
             [
                 (_curves.pick(run, name, where), look, index)

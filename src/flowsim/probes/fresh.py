@@ -1,4 +1,4 @@
-"""Generalisation: what the model makes of samples that it was not trained on."""
+"""Generalization: what the model makes of samples that it was not trained on."""
 
 import equinox as eqx
 import jax.numpy as jnp

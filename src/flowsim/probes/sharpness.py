@@ -43,7 +43,7 @@ def sharpness(count: int = 1, *, of: str | None = None, steps: int = _STEPS) -> 
 
     Gradient descent of learning rate η is stable along the flow while η · sharpness < 2.
 
-    Lanczos' method with full reorthogonalisation, from a fixed random start: a lower bound of each eigenvalue, which
+    Lanczos' method with full reorthogonalization, from a fixed random start: a lower bound of each eigenvalue, which
     more `steps` raise to it. A saved time costs `steps` Hessian-vector products, about twice as many gradients.
 
     **Arguments:**

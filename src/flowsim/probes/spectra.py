@@ -58,7 +58,7 @@ def hessian_spectrum(
 
     `hessian_spectrum(time, eigenvalue)`: the `count` lowest and the `count` largest eigenvalues, ascending.
     `hessian_residual(time, eigenvalue)`: an eigenvalue of the Hessian lies within this distance of each (Lanczos with
-    full reorthogonalisation from a fixed random start, residual bound). A saved time costs `steps` Hessian-vector
+    full reorthogonalization from a fixed random start, residual bound). A saved time costs `steps` Hessian-vector
     products, each about two gradients.
 
     `hessian_density(time, rule, start, node)` with `density`: nodes and weights of stochastic Lanczos quadrature, from

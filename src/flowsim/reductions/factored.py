@@ -14,7 +14,7 @@ from ..models import CooccurrenceTransformer, FactoredTransformer
 from ..problem import Problem
 from .reduction import Reduction
 
-_TALL = 4096  # rows from which orthonormalising costs enough to be worth another way
+_TALL = 4096  # rows from which orthonormalizing costs enough to be worth another way
 _GATHER = 8  # a gathered multiply-add costs about this many dense ones
 
 

@@ -16,7 +16,7 @@ SOURCE = "He, Wang, Chen, Yang 2026, arXiv 2602.16849"
 
 @flowsim.kind("problem", "he2026")
 class He2026(flowsim.config.Kind):
-    """The Fourier coefficients z (input) and w (output) of a neuron at one frequency: minimise -(1/p) Re(z² w̄).
+    """The Fourier coefficients z (input) and w (output) of a neuron at one frequency: minimize -(1/p) Re(z² w̄).
 
     z = α e^(iφ), w = β e^(iψ) start with the given α, β and D = 2φ - ψ, φ random; every entry of `starts` is a
     frequency of its own, and the risk is the sum over them. It has no lower bound: the flow blows up in finite time.

@@ -52,7 +52,7 @@ class Woodworth2020(flowsim.config.Kind):
         return flowsim.Problem.from_loss(risk, {"u": start, "v": start})
 
     def limit(self, key, scale, residual=0.0):
-        """The interpolator, or the β with this residual, that minimises Σ β arcsinh(β/2α²) - √(β² + 4α⁴).
+        """The interpolator, or the β with this residual, that minimizes Σ β arcsinh(β/2α²) - √(β² + 4α⁴).
 
         It is β = 2α² sinh(Xᵀν) with the ν for which Xβ = y + residual.
         """
@@ -90,8 +90,8 @@ class Woodworth2020(flowsim.config.Kind):
 
         @make(
             id="implicit bias",
-            statement="The limit minimises Σ β arcsinh(β/2α²) - √(β² + 4α⁴) among all interpolators (Theorem 1).",
-            rule="the final β is that minimiser within 10 error bands and what the residual, below 1e-6, leaves to go",
+            statement="The limit minimizes Σ β arcsinh(β/2α²) - √(β² + 4α⁴) among all interpolators (Theorem 1).",
+            rule="the final β is that minimizer within 10 error bands and what the residual, below 1e-6, leaves to go",
         )
         def bias(evidence):
             final, residual = evidence.value("beta"), evidence.value("residual")
@@ -145,7 +145,7 @@ def _l1(beta):
 
 
 def _mirror_limit(X, y, width):
-    """Newton's method on the dual, with halving: minimise Σ width cosh(Xᵀν) - yᵀν over ν."""
+    """Newton's method on the dual, with halving: minimize Σ width cosh(Xᵀν) - yᵀν over ν."""
     nu = np.zeros(len(y))
 
     def dual(nu):
