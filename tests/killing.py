@@ -16,7 +16,7 @@ flow: {kind: gradient, t1: 20.0}
 solver: {kind: tsit5, rtol: 2.0e-6, atol: 1.0e-8}
 events: [phase1_end, {kind: loss_below, value: 1.0e-1}]
 save: {points: 3000, spacing: log}
-discrete: [{optimizer: sgd, learning_rate: 0.1, steps: 50, against_flow: false}]
+descent: [{optimizer: sgd, learning_rate: 0.1, steps: 50, against_flow: false}]
 figures: [loss]
 certificate: false
 """

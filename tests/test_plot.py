@@ -31,7 +31,7 @@ def test_figure_is_drawn_whole(dataset, events, name, time_axis):
     overlays = [discrete(dataset), discrete(dataset, "sgd, learning rate 0.1 and a long name that goes on and on", 1.1)]
     for runs in ([], overlays):
         if name == "descent" and not runs:
-            with pytest.raises(plot.CannotDraw, match="no discrete run"):
+            with pytest.raises(plot.CannotDraw, match="no run of descent"):
                 plot.FIGURES[name](dataset, events, runs, time_axis=time_axis)
             continue
         figure = plot.FIGURES[name](dataset, events, runs, time_axis=time_axis)
@@ -148,7 +148,7 @@ def test_border_between_the_phases(dataset, events, time_axis):
         assert "phase" not in " ".join(texts(figure))
 
 
-def test_discrete_runs_lie_over_the_flow(dataset, events):
+def test_descent_lies_over_the_flow(dataset, events):
     run = discrete(dataset, "costs $5, _really_ $x")
     figure = plot.FIGURES["loss"](dataset, events, [run])
     line = line_with(figure.axes[0], run["loss"].values)

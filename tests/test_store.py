@@ -154,9 +154,9 @@ def test_a_replaced_run_leaves_nothing_of_the_old_and_touches_nothing_else(tmp_p
     folder = tmp_path / "run"
     killing.run(folder, source=SOURCE)
     (folder / "my notes.txt").write_text("mine")
-    killing.run(folder, source=re.sub(r"discrete: .*\n", "", SOURCE))
+    killing.run(folder, source=re.sub(r"descent: .*\n", "", SOURCE))
     assert (folder / "my notes.txt").read_text() == "mine"
-    assert not (folder / "discrete").exists()
+    assert not (folder / "descent").exists()
 
 
 def test_two_writers_are_refused(tmp_path):
