@@ -189,7 +189,7 @@ def descent_order(
             drift = against_flow(
                 problem, optimizer("sgd", rate), learning_rate=rate, steps=steps, step_time=t1 / steps,
                 flow=flow, against=against, events=events, tube=tube, edge_points=edge_points, reduction=reduction,
-                solver=solver, rtol=rtol, max_steps=max_steps, padded=max(counts),
+                solver=solver, rtol=rtol, max_steps=max_steps,
             )  # fmt: skip
             found[against].append(drift)
     fits = fitted_orders([*found[_FLOW], *found[_MODIFIED]])

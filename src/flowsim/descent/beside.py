@@ -13,10 +13,12 @@ from ..moment import Lift, Moment
 from ..probes import Probe
 from ..problem import Problem
 from ..records import Status
-from ..simulation import AbstractConsumer, Chunk, Clock, History, Prepared, run
+from ..simulation import AbstractConsumer, Chunk, History, Prepared, run, start
+from .path import nodes, read, stepwise
 from .track import Static, Track, step
 
 _NUMBERS = 2e6  # of the path in memory at once: more leave the caches, and cost twice the time
+_BLOCK = 256  # steps at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +38,6 @@ class Steps:
     crossings: dict[str, float]
 
 
-class _Path(eqx.Module):
-    def __call__(self, moment: Moment) -> Array:
-        return jax.flatten_util.ravel_pytree(moment.parameters)[0]
-
-
 class _Setting(eqx.Module):
     """What stays the same from step to step."""
 
@@ -53,27 +50,21 @@ class _Setting(eqx.Module):
     clock: Array  # time of one step
 
 
-def beside(prepared: Prepared, track: Track, *, edge: Probe | None, at: np.ndarray, padded: int = 0) -> Steps:
-    """Integrate the flow, which saves at every step's time, and take the steps beside it.
+def beside(prepared: Prepared, track: Track, *, edge: Probe | None, at: np.ndarray) -> Steps:
+    """Integrate the flow, whose save times are those of the steps, and take the steps beside it.
 
-    The path is used chunk by chunk, so that it is never in memory as a whole. The track ends one step after the last.
+    The path is used piece by piece, so that it is never in memory as a whole. The track ends one step after the last.
 
-    **Arguments:** `prepared`: the flow, whose save times are the steps'. `edge`: measured on descent at the steps `at`;
-    None spares its compilation. `padded`: runs of up to so many steps share one compiled program; the flow is read at
-    its end over and over again to fill up.
+    **Arguments:** `edge`: measured on descent at the steps `at`; None spares its compilation.
     """
-    plan = prepared.plan
-    start = jax.flatten_util.ravel_pytree(plan.problem.parameters)[0]
-    capacity = int(np.clip(_NUMBERS / start.size, 8, plan.capacity))
-    path = Probe("path", None, "parameters", "1", _Path())
-    saves = _padded(plan.saves, padded + 1)
-    plan = dataclasses.replace(plan, probes=(path,), capacity=capacity, saves=saves)
-    clock = jnp.asarray(prepared.save_times[1] - prepared.save_times[0], plan.end.high.dtype)
-    setting = _Setting(plan.problem, plan.lift, plan.events, edge, track.static, start, clock)
-    asked = np.zeros(len(prepared.save_times), bool)
+    plan, times = prepared.plan, prepared.save_times
+    origin = jax.flatten_util.ravel_pytree(plan.problem.parameters)[0]
+    clock = jnp.asarray(times[1] - times[0], plan.end.high.dtype)
+    setting = _Setting(plan.problem, plan.lift, plan.events, edge, track.static, origin, clock)
+    asked = np.zeros(len(times), bool)
     asked[at] = True
-    consumer = _Beside(setting, track, asked, capacity)
-    history = run(dataclasses.replace(prepared, plan=plan, keep_rows=False), consumer)
+    consumer = _Beside(setting, track, times, asked, int(np.clip(_NUMBERS / origin.size, 8, _BLOCK)))
+    history = run(stepwise(prepared), consumer)
     crossings = {crossing.event: crossing.time for crossing in reversed(history.crossings)}  # the first of each
     assert history.status is not None
     distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*consumer.found, strict=True))
@@ -83,44 +74,60 @@ def beside(prepared: Prepared, track: Track, *, edge: Probe | None, at: np.ndarr
 class _Beside(AbstractConsumer):
     """Takes the optimizer's steps up to where the flow is."""
 
-    def __init__(self, setting: _Setting, track: Track, asked: np.ndarray, capacity: int):
-        self._setting, self._track, self._asked, self._capacity = setting, track, asked, capacity
+    def __init__(self, setting: _Setting, track: Track, times: np.ndarray, asked: np.ndarray, capacity: int):
+        self._setting, self._track, self._times, self._asked, self._capacity = setting, track, times, asked, capacity
         self.found = []
 
     def begin(self, prepared: Prepared, history: History) -> None:
-        pass
+        self._methods, self._solver = prepared.methods, prepared.plan.method.kind
+        self._before, self._reached = start(prepared.plan), prepared.settings.t0
 
     def take(self, chunk: Chunk, history: History) -> Status | None:
-        track, first, count = self._track, self._track.done, len(chunk.times)
-        rows = _filled(chunk.rows["path"][:count], self._capacity)
+        first = self._track.done
+        last = len(self._times) if history.status is not None and history.status.ok else self._due(chunk.reached)
+        if last > first:
+            times = self._times[first:last]
+            where, weights = nodes(self._reached, chunk.reached, times)
+            states = read(self._methods.named(self._solver), self._before, where)
+            for begin in range(0, last - first, self._capacity):
+                self._take(first + begin, weights[begin : begin + self._capacity], states)
+        self._before, self._reached, self._solver = chunk.carry, chunk.reached, chunk.solver
+
+    def _due(self, reached: float) -> int:
+        """How many of the times the flow has reached."""
+        return int(np.searchsorted(self._times, reached, side="right"))
+
+    def _take(self, first: int, weights: np.ndarray, states: Array) -> None:
+        track, count = self._track, len(weights)
+        weights = _filled(weights, self._capacity)
         flags = _filled(self._asked[first : first + count], self._capacity)
 
         def take(number: int) -> None:
-            """Measure at so many steps, against their rows, and take them."""
+            """Measure at so many steps, against the flow there, and take them."""
             where = (jnp.asarray(track.done - first), jnp.asarray(track.done), jnp.asarray(number))
-            track.state, measured = _advance(self._setting, track.state, rows, flags, *where)
+            track.state, measured = _advance(self._setting, track.state, weights, states, flags, *where)
             self.found.append([np.asarray(x)[:number] for x in measured])
 
         track.until(first + count, take)
 
 
 def _filled(values: np.ndarray, length: int) -> Array:
-    """Of one length whatever is there, so that one compiled program takes all chunks."""
+    """Of one length whatever is there, so that one compiled program takes all pieces."""
     full = np.zeros((length, *values.shape[1:]), values.dtype)
     full[: len(values)] = values
     return jnp.asarray(full)
 
 
-def _padded(saves: Clock, length: int) -> Clock:
-    missing = max(length - saves.high.shape[0], 0)
-    return jax.tree.map(lambda x: jnp.pad(x, (0, missing), mode="edge"), saves)
-
-
 @eqx.filter_jit
-def _advance(setting: _Setting, state: PyTree, rows: Array, flags: Array, offset: Array, first: Array, count: Array):
-    """Measure at `count` steps from number `first` on, whose rows begin at `offset`, and take them."""
+def _advance(
+    setting: _Setting, state: PyTree, weights: Array, states: Array, flags: Array, offset: Array, first: Array,
+    count: Array,
+):  # fmt: skip
+    """Measure at `count` steps from number `first` on, whose weights begin at `offset`, and take them."""
     dtype = setting.start.dtype
-    length = rows.shape[0]
+    length = weights.shape[0]
+    moved = states - states[0]  # small: the weights' rounding errors are as small
+    rows = states[0] + jnp.matmul(weights.astype(dtype), moved, precision=jax.lax.Precision.HIGHEST)
     empty = (
         jnp.zeros(length, dtype), jnp.zeros(length, dtype), jnp.zeros((length, len(setting.events)), dtype),
         jnp.full(length, jnp.nan, dtype),

@@ -143,7 +143,6 @@ class Against:
     - `optimizer`, `against`: names for labels.
     - `reduction`: of the flow and of descent. Only optimizers that are orthogonally equivariant, such as `optax.sgd`
       with or without momentum, may take another than `none`: `auto` saves most of the work.
-    - `padded`: the largest number of steps among runs that are to share one compiled program.
     - `solver`, `rtol`, `atol`, `step`, `max_steps`: of the flow, as for `flowsim.simulate`; by default tight enough
       (1e-11, if the precision allows it) to leave the distance to descent.
 
@@ -167,7 +166,6 @@ class Against:
     atol: float | None = None
     step: float | None = None
     max_steps: int = 1_000_000
-    padded: int = 0
 
     def __post_init__(self):
         rate, steps = self.learning_rate, self.steps
@@ -239,7 +237,7 @@ def _drift(against: Against, prepared: Prepared, track: Track) -> Drift:
     steps, tube, times = against.steps, against.tube, prepared.save_times
     at = _spread(steps, against.edge_points) if against.edge_points else np.zeros(0, int)
     edge = probes.sharpness() if against.edge_points else None
-    found = beside(prepared, track, edge=edge, at=at, padded=against.padded)
+    found = beside(prepared, track, edge=edge, at=at)
     if not found.status.ok:
         status = found.status
         raise ValueError(f"the flow ended at t = {status.time:g}, {status.message}: {status.remedy}.")

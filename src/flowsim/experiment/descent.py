@@ -15,7 +15,6 @@ from ..store import DescentSummary
 from . import build
 
 _EDGE_POINTS = 25  # steps at which the sharpness is measured
-_ALIKE = 10  # runs whose numbers of steps differ by more than this factor are compiled apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +36,7 @@ class Taken:
 def take(experiment: Experiment, problem: Problem, status: Status) -> list[Taken]:
     """Every optimizer's run of the experiment, its steps taken once: beside the flow as far as that went, and on."""
     compared = [_compared(experiment, entry, status) for entry in experiment.descent]
-    return [
-        _take(experiment, entry, problem, count, max(compared))
-        for entry, count in zip(experiment.descent, compared, strict=True)
-    ]
+    return [_take(experiment, entry, problem, count) for entry, count in zip(experiment.descent, compared, strict=True)]
 
 
 def _compared(experiment: Experiment, entry: DescentConfig, status: Status) -> int:
@@ -55,7 +51,7 @@ def _compared(experiment: Experiment, entry: DescentConfig, status: Status) -> i
     return steps
 
 
-def _take(experiment: Experiment, entry: DescentConfig, problem: Problem, compared: int, most: int) -> Taken:
+def _take(experiment: Experiment, entry: DescentConfig, problem: Problem, compared: int) -> Taken:
     wanted, equivariant = experiment.flow.reduction, descent.equivariant(entry.optimizer)
     # Equivariant steps stay in the subspace of the reduction; others work weight by weight.
     reduction = ("auto" if wanted == "gram" else wanted) if equivariant else "none"
@@ -87,7 +83,6 @@ def _take(experiment: Experiment, entry: DescentConfig, problem: Problem, compar
         atol=settings.atol,
         step=settings.step,
         max_steps=settings.max_steps,
-        padded=most if most < _ALIKE * compared else 0,
     )
     return Taken(*descent.beside_flow(problem, optimizer, against, steps=entry.steps, label=label))
 
