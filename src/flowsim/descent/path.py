@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .._jit import light
+from .._jit import fast_compile
 from ..moment import Moment
 from ..probes import Probe
 from ..simulation import Carry, Clock, Plan, Prepared, advance
@@ -50,7 +50,7 @@ def read(plan: Plan, before: Carry, times: np.ndarray) -> Float[Array, "nodes pa
     return _completed(plan, carry, rows["path"], count)
 
 
-@light
+@fast_compile
 def _completed(plan: Plan, carry: Carry, rows: Array, count: Int[Array, ""]) -> Float[Array, "nodes parameters"]:
     """Times beyond the step's end, by a rounding of the clock, are its end."""
     end = jax.flatten_util.ravel_pytree(plan.flow.parameters(carry.state.flow))[0]
