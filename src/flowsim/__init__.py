@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 _MODULES = (
-    "adapt", "cache", "certificate", "claims", "compare", "config", "descent", "ensemble", "events", "flows", "init",
-    "loggers", "losses", "models", "plot", "plugin", "probes", "reductions", "saving", "sensitivities", "simulation",
-    "solvers", "sweep", "tasks",
+    "adapt", "cache", "certificate", "claims", "compare", "config", "descent", "distributed", "ensemble", "events",
+    "flows", "init", "loggers", "losses", "models", "plot", "plugin", "probes", "reductions", "saving",
+    "sensitivities", "simulation", "solvers", "sweep", "tasks",
 )  # fmt: skip
 _NAMES = {
     "Problem": "problem",
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         compare,
         config,
         descent,
+        distributed,
         ensemble,
         events,
         flows,

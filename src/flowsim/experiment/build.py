@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import cache, events, saving, solvers
+from .. import cache, distributed, events, saving, solvers
 from ..claims import Claim
 from ..config import Context
 from ..config.kind import source
@@ -53,7 +53,7 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
         whole = built(experiment.problem, here)
         if not isinstance(whole, Problem):
             raise wrong_result(experiment.problem, whole)
-        return whole
+        return _spread(experiment, whole)
     parts: Any = experiment  # without a whole problem these four are there
     task = built(parts.task, here)
     if not isinstance(task, Task):
@@ -62,19 +62,32 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     model = tried.model(parts.model, built(parts.model, here), task)
     model = _started(parts.init, here.with_(model=model), model)
     loss = tried.loss(parts.loss, built(parts.loss, here.with_(model=model)), model, task)
-    return Problem(model, task, loss=loss, samples_at_once=experiment.evaluation.samples_at_once)
+    whole = Problem(model, task, loss=loss, samples_at_once=experiment.evaluation.samples_at_once)
+    return _spread(experiment, whole)
 
 
 def _refuse_devices(experiment: Experiment) -> None:
-    """**Raises:** `ExperimentErrors` for more devices than there are, and for what cannot be split yet."""
+    """**Raises:** `ExperimentErrors` for more devices than there are."""
     asked = experiment.devices
     if asked.count > jax.device_count():
         key = "devices.samples" if asked.samples >= asked.parameters else "devices.parameters"
         there = f"{jax.device_count()} device{'s' if jax.device_count() > 1 else ''}"
         message = f"asks for {asked.samples} × {asked.parameters} devices, and there are {there}: lower it."
         raise refusal(Place(experiment.name), message, key)
-    if asked.count > 1:
-        raise refusal(Place(experiment.name), "must be 1 × 1: a run over several devices is not built yet.", "devices")
+
+
+def _spread(experiment: Experiment, whole: Problem) -> Problem:
+    """The problem on the devices that are asked for.
+
+    **Raises:** `ExperimentErrors` where its samples or its parameters cannot be split so.
+    """
+    asked = experiment.devices
+    if asked.count == 1:
+        return whole
+    try:
+        return distributed.shard(whole, samples=asked.samples, parameters=asked.parameters)
+    except ValueError as error:
+        raise refusal(Place(experiment.name), str(error), "devices") from None
 
 
 def _started(init: Any, here: Context, model: Any) -> Any:

@@ -153,6 +153,12 @@ def _unique_seeds(experiment: Any) -> Iterator[Remark]:
         yield Remark(("seeds",), "must be different from one another")
 
 
+def _devices_of_seeds(experiment: Any) -> Iterator[Remark]:
+    if experiment.seeds and experiment.devices.count > 1:
+        remedy = "leave it out: an ensemble has a batch of seeds on each device by itself"
+        yield Remark(("devices",), "must be 1 × 1 for several seeds", remedy)
+
+
 def _scaling(experiment: Any, sections: Mapping[str, Any], known: set[Remark]) -> Iterator[Remark]:
     """Every size must make a sound experiment. `known`: said already of the experiment itself."""
     for i, entry in enumerate(experiment.scaling):
@@ -199,6 +205,7 @@ CHECKS: tuple[Callable[[Any], Iterable[Remark]], ...] = (
     _unique("probes", _probe_name, "must be listed once, and {} is there already"),
     _unique("figures", lambda figure: figure.kind, "must be listed once"),
     _unique_seeds,
+    _devices_of_seeds,
 )
 
 __all__ = ["MANY", "SINGLE", "Sound", "parts", "remarks", "until_unsound"]

@@ -1,0 +1,5 @@
+"""One run on several devices."""
+
+from .shard import shard
+
+__all__ = ["shard"]
