@@ -129,7 +129,7 @@ def test_nothing_is_dropped_in_silence(model, tensors, tmp_path):
     with pytest.raises(ValueError) as refused:
         flowsim.adapt.transformer(model, tensors, wrong)
     for said in (
-        "b is no array of the model",
+        "b is not an array of the model",
         "nothing is named for blocks.0.heads.1.W_O",
         "haed is not among the tensors",
         "attn.bias is neither used nor ignored",

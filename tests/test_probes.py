@@ -237,7 +237,7 @@ def test_what_an_experiment_may_not_ask(wanted, said):
     ("wanted", "said"),
     [
         ("[margins, {kind: subspace_alignment, of: blocks.0.W_out, rank: 99}]", r"probes\[1\].* lower rank"),
-        ("[{kind: rank, of: a}]", r"probes\[0\].*a is no single matrix"),
+        ("[{kind: rank, of: a}]", r"probes\[0\].*a is not a single matrix"),
         ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [input, output]}]", "take other sides"),
     ],
 )

@@ -82,7 +82,7 @@ def test_stages_go_on_from_a_carry():
         ([{"until": "x"}], "stage 1 of 1 is the last"),
         ([{"train": "a"}], "list of names"),
         ([{"trian": ["a"]}], "got trian"),
-        ([{"until": "x"}, {}], "which is none of the run's events"),
+        ([{"until": "x"}, {}], "which is not an event of this run"),
     ],
 )
 def test_schedules_that_cannot_be_meant(stages, message):

@@ -38,7 +38,7 @@ class Moment(eqx.Module):
     - `t`: time.
     - `parameters`: of that problem.
     - `lift`: see `user_parameters`.
-    - `flow`, `state`: the vector field, and all that it integrates (averages, tangents); None off a flow's path.
+    - `flow`, `state`: the vector field, and all that it integrates (averages, tangents); None outside a flow's path.
     """
 
     problem: Problem

@@ -41,7 +41,7 @@ def load(paths: Sequence[pathlib.Path]) -> None:
         name = f"flowsim_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
         found = importlib.util.spec_from_file_location(name, path) if path.is_file() else None
         if found is None or found.loader is None:
-            raise PluginError(f"{path} is no Python file: give --plugin the path of a module")
+            raise PluginError(f"{path} is not a Python file: give --plugin the path of a module")
         module = importlib.util.module_from_spec(found)
         sys.modules[name] = module  # where dataclasses and pickling by name look for it
         try:

@@ -61,7 +61,7 @@ def transformer(
     parts = {path: part if isinstance(part, Part) else Part(part) for path, part in names.items()}
     arrays, known = eqx.partition(model, eqx.is_array)
     places = dict(zip(paths(arrays), _leaves(arrays), strict=True))
-    problems = [f"{path} is no array of the model" for path in parts if path not in places]
+    problems = [f"{path} is not an array of the model" for path in parts if path not in places]
     problems += [f"nothing is named for {path}" for path in places if path not in parts]
     problems += [f"{p.name} is not among the tensors" for p in parts.values() if p.name not in given]
     left = sorted(set(given) - {part.name for part in parts.values()} - set(ignore))

@@ -203,5 +203,7 @@ def _counts(rates: tuple[float, ...], t1: float) -> list[int]:
         raise ValueError(f"learning rates and t1 must be > 0 and finite, got {list(rates)} and {t1}.")
     for rate in rates:
         if round(t1 / rate) < 1 or abs(t1 / rate - round(t1 / rate)) > 1e-6 * t1 / rate:
-            raise ValueError(f"t1 must be a whole number of steps of every learning rate; {t1:g} is none of {rate:g}.")
+            raise ValueError(
+                f"t1 must be a whole number of steps of every learning rate; {t1:g} is not a multiple of {rate:g}."
+            )
     return [round(t1 / rate) for rate in rates]

@@ -162,7 +162,7 @@ def _safetensors_headers(file: BinaryIO) -> dict[str, Header]:
         entries = {name: entry for name, entry in index.items() if name != "__metadata__"}
         return {name: _tensor(name, entry, 8 + length, total) for name, entry in entries.items()}
     except (KeyError, TypeError, AttributeError, RecursionError):
-        raise ArrayErrors(["is no safetensors file: its header is malformed"]) from None
+        raise ArrayErrors(["is not a safetensors file: its header is malformed"]) from None
 
 
 def _tensor(name: str, entry: dict, base: int, total: int) -> Header:
@@ -171,7 +171,7 @@ def _tensor(name: str, entry: dict, base: int, total: int) -> Header:
     start, end = entry["data_offsets"]
     shape = tuple(entry["shape"])
     if not all(type(n) is int and n >= 0 for n in (*shape, start, end)):
-        raise ArrayErrors(["is no safetensors file: its header is malformed"])
+        raise ArrayErrors(["is not a safetensors file: its header is malformed"])
     header = _bounded(Header(shape, np.dtype(_SAFETENSORS[entry["dtype"]]), False, base + start), name)
     if end - start != header.size or base + end > total:
         raise ArrayErrors([f"{name!r} declares {shape}, which its size in the file contradicts"])

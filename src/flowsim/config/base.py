@@ -28,7 +28,7 @@ def wrong(message: str) -> PydanticCustomError:
 
 
 def unknown(known: Sequence[str]) -> PydanticCustomError:
-    """An error for a word that is none of the known ones."""
+    """The error for an unknown name."""
     return PydanticCustomError("flowsim_choice", "known are {words}", {"words": ", ".join(known), "known": list(known)})
 
 

@@ -10,7 +10,7 @@ def names_parameters(name: str, known: Sequence[str]) -> bool:
 
 
 def meant(name: str, known: Sequence[str]) -> str:
-    """What may have been meant by a name that names none of them."""
+    """What may have been meant by an unknown name."""
     by_lower = {full.lower(): full for full in known}
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
     if near:

@@ -124,7 +124,7 @@ class _ProbeValue(eqx.Module):
         measured = jnp.asarray(self.measure(moment))
         if self.entry is not None:
             if len(self.entry) != measured.ndim or any(i >= n for i, n in zip(self.entry, measured.shape, strict=True)):
-                raise ValueError(f"entry {list(self.entry)} is none of a probe of shape {list(measured.shape)}.")
+                raise ValueError(f"the probe has shape {list(measured.shape)}; entry {list(self.entry)} is outside it.")
             measured = measured[self.entry]
         elif self.of_entries is not None:
             measured = {"max": jnp.max, "min": jnp.min, "mean": jnp.mean}[self.of_entries](measured)

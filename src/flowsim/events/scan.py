@@ -242,7 +242,7 @@ class _Search:
         changes = self._changes(points, path, floor)
         self._jumped += len(changes)
         self._noisy |= self._jumped > _NOISY
-        if self._noisy:  # none of these means anything
+        if self._noisy:  # the candidates mean nothing
             self.candidates = [candidate for candidate in self.candidates if candidate.smooth]
             return
         for a, b, direction in changes:

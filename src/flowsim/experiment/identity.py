@@ -1,4 +1,4 @@
-"""What a run is, for its metadata and for the question whether it may be gone on with."""
+"""What identifies a run: its metadata, and whether a checkpoint may be resumed from."""
 
 import hashlib
 import importlib.metadata

@@ -41,7 +41,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run left behind. `run`: None of an ensemble, and of a run that had been finished before; `seconds`: wall
+    """What a run left behind. `run`: None for an ensemble, and for a run that was complete already; `seconds`: wall
     time by stage."""
 
     folder: pathlib.Path
@@ -69,10 +69,10 @@ def run_experiment(
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
-    **Arguments:** `source_folder`: where paths in the experiment start. `say`: told of each stage. `members`: told how
-    many members of an ensemble, of how many, have ended. `instrument`: adds probes and events before it starts.
-    `command`: the one that resumes it. `whole`: the experiment that this run is the first part of. `then`: what belongs
-    to the run after its own files are written, done before it counts as complete.
+    **Arguments:** `source_folder`: where paths in the experiment start. `say`: called with the name of each stage.
+    `members`: called with the number of members of an ensemble that have ended, and their total. `instrument`: adds
+    probes and events before it starts. `command`: the one that resumes it. `whole`: the experiment that this run is the
+    first part of. `then`: what belongs to the run after its own files are written, done before it counts as complete.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
@@ -105,7 +105,7 @@ def run_experiment(
         log.info("solver %s, rtol %g, atol %g", prepared.plan.method.kind, *_tolerances(prepared))
         if experiment.seeds:
             run.segments.open_members(who)
-            return _run_ensemble(experiment, member, source_folder, run, who, members, _heeding(stop, say), account)
+            return _run_ensemble(experiment, member, source_folder, run, who, members, _checking(stop, say), account)
         target = getattr(experiment.solver, "target_error", None)
         consumers: list[AbstractConsumer] = [Recorder(run.segments, who, fresh=target is not None)]
         if progress is not None:
@@ -123,7 +123,7 @@ def run_experiment(
         account.add("compiling", result.solver.seconds_compile)
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
-        summary = _write(experiment, problem, result, run, _heeding(stop, say), account)
+        summary = _write(experiment, problem, result, run, _checking(stop, say), account)
         made = Run(problem, result.prepared, result)
         if then is not None:
             then(made, run, who)
@@ -145,7 +145,7 @@ def _tolerances(prepared: Prepared) -> tuple[float, float]:
     return prepared.settings.rtol, prepared.settings.atol
 
 
-def _heeding(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
+def _checking(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
     """`say`, but a signal whose exception got lost ends the run at the next stage."""
 
     def tell(text: str) -> None:

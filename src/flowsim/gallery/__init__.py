@@ -41,7 +41,7 @@ class Paper:
 
     @property
     def plugin(self) -> pathlib.Path | None:
-        """The module that registers the paper's kinds; None of a paper whose kinds are flowsim's own."""
+        """The module that registers the paper's kinds; None if the paper's kinds are flowsim's own."""
         path = self.folder / f"{self.name}.py"
         return path if path.is_file() else None
 

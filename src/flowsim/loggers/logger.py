@@ -1,4 +1,4 @@
-"""What a logger is, and how it is told of a run."""
+"""What a logger is, and how a run calls it."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable

@@ -83,7 +83,7 @@ def _arrays(parameters: Parameters, name: str) -> list[Array]:
 def _matrix(parameters: Parameters, name: str, what: str) -> Float[Array, "outputs inputs"]:
     found = _arrays(parameters, name)
     if len(found) != 1 or found[0].ndim != 2:
-        raise ValueError(f"{name} is no single matrix: {what} needs the name of one.")
+        raise ValueError(f"{name} is not a single matrix: {what} needs the name of one.")
     return found[0]
 
 

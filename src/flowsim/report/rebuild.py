@@ -80,7 +80,7 @@ def rebuild(
     directory = Path(directory)
     files = (SUMMARY, "trajectory.nc", "experiment.yaml", META)
     if not any((directory / name).exists() for name in files):
-        raise FileNotFoundError(f"{directory} is not a run folder: it holds none of {', '.join(files)}.")
+        raise FileNotFoundError(f"{directory} is not a run folder: none of {', '.join(files)} is in it.")
     meta = Meta.read(directory) if (directory / META).exists() else Meta(name=directory.resolve().name)
     summary = Summary.read(directory) or Summary(name=meta.name, events=dict(events or {}))
     if dataset is None and (directory / "trajectory.nc").exists():

@@ -31,7 +31,7 @@ class Result:
     - `trajectory`: saved probes as arrays; `dataset` labels them.
     - `energy_identity`: |energy lost - ∫ dissipation| over energy lost, an exact identity of the flow.
     - `prepared`, `history`: the run and all that it gave: what a certificate and a longer run are made from.
-    - `given`: the certificate of a certified result, None of one whose certificate has not been computed.
+    - `given`: the certificate of a certified result, None if it has not been computed.
     """
 
     parameters: PyTree

@@ -1,6 +1,6 @@
 """What is read off a step: the rows that fall into it, and whether an event may have happened.
 
-Most steps of a run without events hold neither; then the dense output is not so much as finished.
+Most steps of a run without events hold neither; then the dense output is not even computed.
 """
 
 from typing import Any, NamedTuple, cast

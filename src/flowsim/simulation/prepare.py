@@ -229,4 +229,4 @@ def _check_stages(flow, events):
     ]
     if missing:
         known = ", ".join(events) or "none"
-        raise ValueError(f"a stage ends at the event {missing[0]!r}, which is none of the run's events: {known}.")
+        raise ValueError(f"a stage ends at the event {missing[0]!r}, which is not an event of this run: {known}.")

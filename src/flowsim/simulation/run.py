@@ -53,8 +53,8 @@ class Alone(AbstractBackend):
 def run(prepared: Prepared, *consumers: AbstractConsumer) -> History:
     """Integrate to the end, or to where a consumer stops the run.
 
-    **Arguments:** `consumers`: told of the start and of every chunk, in this order. One may put what it stored of an
-    interrupted run into the history before the first chunk: then the run is resumed, and takes the same steps to the
+    **Arguments:** `consumers`: called at the start and after every chunk, in this order. One may put what it stored of
+    an interrupted run into the history before the first chunk: then the run is resumed, and takes the same steps to the
     last bit.
 
     **Returns:** the history, whose `status` says how the run ended.

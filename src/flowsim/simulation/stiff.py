@@ -3,7 +3,7 @@
 Where an explicit method's step times the largest curvature λ is at the method's stability limit, stability sizes the
 step, not accuracy. Whether a stabilised method does better then is a matter of measurement: it is given some steps, and
 keeps the flow if it needs fewer evaluations for a unit of time than the explicit method did. All that is decided here
-is decided from the carry, so a run that is gone on with decides the same.
+is decided from the carry, so a resumed run decides the same.
 """
 
 import math

@@ -52,7 +52,7 @@ def choose(rtol: float) -> str:
     """What `auto` stands for: eighth order pays once the tolerance asks for more than about five digits.
 
     `dop853` takes a third fewer evaluations than `dopri8`, but its dense output, in longer steps, is the less exact of
-    the two; and what is saved must not choose the steps. So it is there by name, for who wants the end of a flow.
+    the two; and what is saved must not choose the steps. So it has to be named, where only the final state matters.
     """
     return "dopri8" if rtol <= 1e-5 else "tsit5"
 

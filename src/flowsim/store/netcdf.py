@@ -38,7 +38,7 @@ def _refuse_references(path: pathlib.Path) -> None:
                 raise RefusedError(f"{path}: {name!r} is a link to elsewhere, which is not followed")
             item = file[name]
             if not isinstance(item, h5py.Dataset):
-                raise RefusedError(f"{path}: {name!r} is no array; this file was not written by flowsim")
+                raise RefusedError(f"{path}: {name!r} is not an array; this file was not written by flowsim")
             if item.is_virtual or item.external:
                 raise RefusedError(f"{path}: {name!r} takes its values from other files, which are not read")
             total += int(item.size or 0) * item.dtype.itemsize

@@ -1,4 +1,4 @@
-"""How the work on a member ended, as it is told from process to process."""
+"""How the work on a member ended, as processes report it to each other."""
 
 import dataclasses
 import json

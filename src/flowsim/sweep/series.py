@@ -86,7 +86,7 @@ def _read(folder: pathlib.Path) -> dict[str, tuple[tuple[str, ...], np.ndarray, 
 
 
 def _dims(variable: Any) -> tuple[str, ...] | None:
-    """The names of the dimensions; None of what is not a variable: a dimension without coordinates."""
+    """The names of the dimensions; None for a dimension without coordinates."""
     if "DIMENSION_LIST" in variable.attrs:
         return tuple(variable.file[reference[0]].name.lstrip("/") for reference in variable.attrs["DIMENSION_LIST"])
     if variable.attrs.get("NAME", b"").startswith(b"This is a netCDF dimension but not"):

@@ -1,4 +1,4 @@
-"""`log`: who is told of every saved time of a run while it runs."""
+"""`log`: loggers, called with every saved time of a run while it runs."""
 
 from typing import Any
 

@@ -97,7 +97,7 @@ class Experiment(Section):
     sensitivities: _many("sensitivity") = about(
         "Families of problems along which the run is differentiated.", (), example=["mine"]
     )
-    log: _many("log") = about("Loggers that are told of every chunk.", (), example=["mine"])
+    log: _many("log") = about("Loggers, called after every chunk.", (), example=["mine"])
     sweep: SweepConfig = Field(default_factory=dict)
     figures: _many("figure") = about(
         "What is drawn; the standard figures if not given.", default=None, validate_default=True, example=["loss"]
