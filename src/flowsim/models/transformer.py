@@ -68,7 +68,7 @@ class Transformer(AbstractModel):
       vector inputs).
     - `position`: `none`; `learned`: a vector for each position is added; `one_hot`: appended to the input.
     - `length`: positions; needed for `position` only.
-    - `attention`: `softmax`, or `linear` (scores over the number of keys).
+    - `attention`: `softmax`, or `linear`: the scores divided by √(head width) and by the number of keys.
     - `merged`: one matrix W_KQ for W_Kᵀ W_Q.
     - `readout`: `sum` or `mean` over positions, the `last` position, or `each` position for itself.
     - `train_readout`: train `a`; the paper does not, and then a single output's `a` is ±1.

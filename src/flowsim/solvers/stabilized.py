@@ -43,7 +43,7 @@ class Stabilized(diffrax.AbstractAdaptiveSolver):
     the compiled step, so one program serves every number of stages.
 
     The spectral radius is found by power iteration on Jacobian-vector products of the vector field (Hessian-vector
-    products of the loss), warm-started, and multiplied by `safety`; it is estimated again once `patience` stages were
+    products of the loss), warm-started, and multiplied by `safety`; it is estimated again once `renew_after` stages were
     taken with it, and after a rejected step if the controller's owner passes `doubt` on (flowsim does; under
     `diffrax.diffeqsolve` a rejected step is tried again from the memory before it). A step for which `max_stages` are
     not enough is refused at the cost of one evaluation, with an infinite error: no step costs more than `max_stages`
@@ -55,14 +55,14 @@ class Stabilized(diffrax.AbstractAdaptiveSolver):
 
     - `safety`: factor on the estimated spectral radius.
     - `max_stages`: most stages of one step. Rounding errors grow like its square.
-    - `patience`: stages after which the estimate of the spectral radius is renewed.
+    - `renew_after`: stages after which the estimate of the spectral radius is renewed.
 
     **Reference:** Sommeijer, Shampine, Verwer (1998), J. Comput. Appl. Math. 88, 315-326: sections 2 and 3.
     """
 
     safety: float = eqx.field(static=True, default=1.1)
     max_stages: int = eqx.field(static=True, default=250)
-    patience: int = eqx.field(static=True, default=100)
+    renew_after: int = eqx.field(static=True, default=100)
 
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., diffrax.ThirdOrderHermitePolynomialInterpolation]] = (
@@ -83,7 +83,7 @@ class Stabilized(diffrax.AbstractAdaptiveSolver):
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         h = terms.contr(t0, t1)
-        memory, cost = start_of_step(self.patience, terms, t0, y0, args, solver_state, made_jump)
+        memory, cost = start_of_step(self.renew_after, terms, t0, y0, args, solver_state, made_jump)
         reach = jnp.abs(h) * memory.spectrum.radius * self.safety
         within = reach <= stability_interval(self.max_stages)  # False also where it is not a number
         stages = jnp.where(within, stages_for(jnp.where(within, reach, 0)), 0)
@@ -115,10 +115,10 @@ def init_memory(terms, t0, y0, args) -> Memory:
     return Memory(terms.vf(t0, y0, args), unknown(y0), none, none)
 
 
-def start_of_step(patience: int, terms, t0, y0, args, memory: Memory, made_jump) -> tuple[Memory, Array]:
+def start_of_step(renew_after: int, terms, t0, y0, args, memory: Memory, made_jump) -> tuple[Memory, Array]:
     """The memory with slope and spectrum as they are to be used, and the evaluations that this took."""
     slope = jax.lax.cond(made_jump, lambda: terms.vf(t0, y0, args), lambda: memory.slope)
-    wanted = memory.spectrum.doubted | (memory.spectrum.age >= patience)
+    wanted = memory.spectrum.doubted | (memory.spectrum.age >= renew_after)
     spectrum, products = refresh(memory.spectrum, lambda y: terms.vf(t0, y, args), y0, slope, wanted)
     return Memory(slope, spectrum, memory.evaluations, memory.stages), 2 * products + jnp.asarray(made_jump, jnp.int32)
 

@@ -39,7 +39,7 @@ class Stabilized4(diffrax.AbstractAdaptiveSolver):
 
     safety: float = eqx.field(static=True, default=1.1)
     max_stages: int = eqx.field(static=True, default=250)
-    patience: int = eqx.field(static=True, default=100)
+    renew_after: int = eqx.field(static=True, default=100)
 
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., diffrax.ThirdOrderHermitePolynomialInterpolation]] = (
@@ -60,7 +60,7 @@ class Stabilized4(diffrax.AbstractAdaptiveSolver):
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         h = terms.contr(t0, t1)
-        memory, cost = start_of_step(self.patience, terms, t0, y0, args, solver_state, made_jump)
+        memory, cost = start_of_step(self.renew_after, terms, t0, y0, args, solver_state, made_jump)
         reach = jnp.abs(h) * memory.spectrum.radius * self.safety
         index, within = row_for(reach, self.max_stages)
 
