@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: what is gone on with ends as if nothing had happened, to the last bit."""
+"""SIGKILL at random moments: a resumed run ends as if nothing had happened, to the last bit."""
 
 import json
 import os

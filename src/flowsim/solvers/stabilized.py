@@ -43,7 +43,7 @@ class Stabilized(diffrax.AbstractAdaptiveSolver):
     the compiled step, so one program serves every number of stages.
 
     The spectral radius is found by power iteration on Jacobian-vector products of the vector field (Hessian-vector
-    products of the loss), warm-started, and multiplied by `safety`; it is estimated again once `renew_after` stages were
+    products of the loss), warm-started, and multiplied by `safety`; it is estimated again after `renew_after` stages
     taken with it, and after a rejected step if the controller's owner passes `doubt` on (flowsim does; under
     `diffrax.diffeqsolve` a rejected step is tried again from the memory before it). A step for which `max_stages` are
     not enough is refused at the cost of one evaluation, with an infinite error: no step costs more than `max_stages`
