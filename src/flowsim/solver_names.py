@@ -91,8 +91,8 @@ OPTAX: dict[str, str] = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adag
 COMPARABLE: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
 
 AUTO = (
-    "dopri8 for rtol ≤ 1e-5, tsit5 for looser tolerances; where a gradient flow turns stiff, stabilized4 "
-    "(exponential for rtol ≥ 1e-5) takes over while it needs fewer evaluations."
+    "dopri8 for rtol ≤ 1e-5, tsit5 for looser tolerances; where a flow with real spectrum "
+    "turns stiff, exponential, stabilized4 or (for rtol ≥ 1e-5) stabilized takes over while it needs fewer evaluations."
 )
 
 # Rounding alone makes the error of a step about 100 units in the last place in float64 and 10 in float32; a test

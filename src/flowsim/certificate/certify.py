@@ -15,7 +15,7 @@ from ..invariants import Law, drift, find, of_words
 from ..models import CooccurrenceTransformer
 from ..moment import Lift
 from ..simulation import Carry, History, Plan, Prepared, Settings, run
-from ..solver_names import BY_KIND
+from ..solver_names import BY_KIND, SYMMETRIC
 from ..solvers import Method
 from .bounds import SAFETY, crossing_bounds, curve_bounds
 from .premises import broken_premises, doubts
@@ -24,6 +24,8 @@ from .words import frozen_directions, homogeneity
 
 _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 
+_SAME_KIND = 32.0  # how much tighter a second integration by the same method is: its error is a small share then
+_RELUCTANCE = 4.0  # how many times cheaper it has to be than by another method
 _SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling it well
 
 
@@ -53,7 +55,7 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
         crossing_errors=crossing_bounds(result, there, withheld=bool(withheld)),
         probe_errors=curve_bounds(result, there, floor, withheld=bool(withheld)),
         rounding_floor=float(floor),
-        method=_method(prepared, again, gram, bool(there.switches)),
+        method=_method(prepared, again, gram, there),
         evaluations=plan.flow.traits.gradients * int(other.evaluations),
         warnings=(*withheld, *doubts(prepared, result, there)),
         withheld=withheld,
@@ -76,21 +78,39 @@ def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
     """The run that verifies another: other solvers, a tighter tolerance, and as far as the run came."""
     plan, dtype = prepared.plan, prepared.plan.end.high.dtype
     end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
-    stiff = None if prepared.stiff is None else _verifying_method(prepared.stiff.kind, prepared.settings, dtype)
     method = _verifying_method(plan.method.kind, prepared.settings, dtype)
     work = result.solver.vector_field_evaluations * _tree.size(plan.problem.parameters)
     plan = dataclasses.replace(plan, method=method, end=end, short=work <= _SHORT)
-    again = dataclasses.replace(prepared, plan=plan, stiff=stiff)
+    stiff = _verifying_stiff(prepared, dtype)
+    again = dataclasses.replace(prepared, plan=plan, stiff=stiff, reluctance=_RELUCTANCE)
     return _as_gram(again) if prepared.settings.certificate == "gram" else again
+
+
+def _verifying_stiff(prepared: Prepared, dtype: Any) -> tuple[Method, ...]:
+    """The methods of the second integration for where the flow is stiff, in their order of trial.
+
+    A stabilized method cannot finish where the spectrum is too wide for too long. Where only an exponential one can,
+    that at a much tighter tolerance is the second integration: its steps and its Krylov spaces are others.
+    """
+    settings, kinds = prepared.settings, [method.kind for method in prepared.stiff]
+    symmetric = [kind for kind in kinds if kind in SYMMETRIC]
+    if not symmetric:
+        return tuple(_verifying_method(kind, settings, dtype) for kind in kinds)
+    again = [_tighter(kind, _SAME_KIND, settings, dtype) for kind in symmetric]
+    return (_verifying_method(symmetric[0], settings, dtype), *again)
 
 
 def _verifying_method(kind: str, settings: Settings, dtype: Any) -> Method:
     info = BY_KIND.get(kind, BY_KIND["tsit5"])  # a solver of a user's own is verified as tsit5 is
-    other, factor = info.certified_by, info.certified_tighter
+    return _tighter(info.certified_by, info.certified_tighter, settings, dtype)
+
+
+def _tighter(kind: str, factor: float, settings: Settings, dtype: Any) -> Method:
+    """A method at a tolerance smaller by a factor, as far as the precision allows."""
     # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
     rtol = settings.rtol if settings.step is None else min(settings.rtol, 1e-8)
     rtol = max(rtol / factor, solvers.smallest_rtol(dtype))
-    return solvers.make(other, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
+    return solvers.make(kind, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
 
 
 def _as_gram(prepared: Prepared) -> Prepared:
@@ -105,11 +125,11 @@ def _as_gram(prepared: Prepared) -> Prepared:
     return dataclasses.replace(prepared, plan=plan, reduction=reduction)
 
 
-def _method(prepared: Prepared, again: Prepared, gram: bool, switched: bool) -> str:
+def _method(prepared: Prepared, again: Prepared, gram: bool, there: History) -> str:
     plan = again.plan
     system = "of the Gram system (inner products of words) " if gram else ""
     tolerance = _times(prepared, plan)
-    kinds = f"{plan.method.kind} and {again.stiff.kind}" if switched and again.stiff is not None else plan.method.kind
+    kinds = " and ".join(dict.fromkeys([plan.method.kind, *(switch.kind for switch in there.switches)]))
     return f"second integration {system}by {kinds} at {tolerance} tolerance, distance × {SAFETY:g}"
 
 

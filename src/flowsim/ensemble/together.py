@@ -30,7 +30,7 @@ def members_at_once(prepared: Prepared, members: int) -> int:
     plan = prepared.plan
     state = jax.eval_shape(lambda: plan.flow.init(plan.problem))
     row = jax.eval_shape(lambda: measure(plan, begin(plan)))
-    methods = [plan.method] if prepared.stiff is None else [plan.method, prepared.stiff]
+    methods = [plan.method, *prepared.stiff]
     one = (
         sum(method.states for method in methods) * _bytes(state)
         + plan.capacity * _bytes(row)

@@ -14,10 +14,11 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from .._jit import fast_compile
 from ..probes import measure_all
-from .carry import Carry, Clock, Code, Plan, State
+from .carry import Carry, Choice, Clock, Code, Plan, State
 from .inside import TERMS, Attempt, Inside, moment, read_dense_output, select, sign_of
 from .roughness import none_yet, noted
 
+FIRST_LOOK = 10  # steps before the first look at the stiffness
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
 
 
@@ -37,10 +38,12 @@ def restart(plan: Plan, carry: Carry, clock: Clock, state: State, signs: Int[Arr
     **Arguments:** `carry`: whose counts go on. `signs`: of the events, which may be exactly 0 here.
     """
     fresh = _begin(plan, clock, state)
+    spent = carry.evaluations + fresh.evaluations
+    choice = eqx.tree_at(lambda c: (c.evaluations, c.tries), fresh.choice, (spent, carry.steps + carry.rejected))
     return eqx.tree_at(
-        lambda c: (c.signs, c.saved, c.steps, c.rejected, c.evaluations, c.roughness),
+        lambda c: (c.signs, c.saved, c.steps, c.rejected, c.evaluations, c.roughness, c.choice),
         fresh,
-        (signs, carry.saved, carry.steps, carry.rejected, carry.evaluations + fresh.evaluations, carry.roughness),
+        (signs, carry.saved, carry.steps, carry.rejected, spent, carry.roughness, choice),
     )
 
 
@@ -67,8 +70,8 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
     return Carry(
         clock, state, step, as_arrays(solver), as_arrays(control),
         clock, state, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
-        count, count, count, count + 2 * (method.controller is not None), count, zero, zero,
-        jnp.asarray(Code.RUNNING, jnp.int32), none_yet(zero),
+        count, count, count, count + 2 * (method.controller is not None), count,
+        jnp.asarray(Code.RUNNING, jnp.int32), none_yet(zero), Choice.none_yet(clock, FIRST_LOOK),
     )  # fmt: skip
 
 
@@ -193,10 +196,9 @@ def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> C
         rejected=carry.rejected + ~tried.accept,
         evaluations=carry.evaluations + spent.astype(carry.evaluations.dtype),
         rejected_in_a_row=in_a_row,
-        pace=carry.pace,
-        patience=carry.patience,
         code=_code(method, tried, commit, in_a_row, step, end),
         roughness=select(off, carry.roughness, roughness),
+        choice=carry.choice,
     )
 
 

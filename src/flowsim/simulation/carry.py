@@ -19,6 +19,9 @@ from ..problem import Problem
 from ..solvers import Method
 
 
+METHODS = 3  # that one run can choose between
+
+
 class Code(IntEnum):
     """How the loop stands."""
 
@@ -124,6 +127,38 @@ class Roughness(eqx.Module):
     mark_low: Int[Array, ""]
 
 
+class Choice(eqx.Module):
+    """What the choice between methods remembers; see `stiff`. Methods are numbered, the explicit one is 0.
+
+    **Fields:** `pace`: of each method the evaluations for a unit of time as last measured, infinite where unknown;
+    `again`: of each the evaluations from which on it may be tried, infinite for never; `incumbent`: the method that
+    went before one that is being tried, -1 if none is; `per_radius`: the explicit method's pace over the spectral
+    radius, from where stability sized its steps, 0 where that is unknown; `trial_clock`, `trial_evaluations`: at the
+    start of the last trial; `clock`, `evaluations`, `tries`: at the last look; `window`: tried steps from there to the
+    next.
+    """
+
+    pace: Float[Array, "methods"]
+    again: Float[Array, "methods"]
+    incumbent: Int[Array, ""]
+    per_radius: Scalar
+    trial_clock: Clock
+    trial_evaluations: Int[Array, ""]
+    clock: Clock
+    evaluations: Int[Array, ""]
+    tries: Int[Array, ""]
+    window: Int[Array, ""]
+
+    @classmethod
+    def none_yet(cls, clock: Clock, window: int) -> "Choice":
+        """Nothing measured, at the start of a run."""
+        none, count = jnp.zeros(METHODS, clock.high.dtype), jnp.zeros((), int)
+        return cls(
+            none + jnp.inf, none, count - 1, jnp.zeros_like(clock.high), clock, count, clock, count, count,
+            count + window,
+        )  # fmt: skip
+
+
 class Carry(eqx.Module):
     """What the loop carries from step to step.
 
@@ -152,7 +187,6 @@ class Carry(eqx.Module):
     rejected: Int[Array, ""]
     evaluations: Int[Array, ""]
     rejected_in_a_row: Int[Array, ""]
-    pace: Scalar  # these two serve the change of methods, see `_stiff`
-    patience: Scalar
     code: Int[Array, ""]
     roughness: Roughness
+    choice: Choice

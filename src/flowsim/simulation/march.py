@@ -18,7 +18,7 @@ from .blow_up import blow_up
 from .carry import Carry, Code, Plan
 from .refine import beyond, find
 from .roughness import slides
-from .stiff import CHECK, Methods, due, give_up, reconsider
+from .stiff import Methods, due, give_up, reconsider, until_look
 
 _REMEDY = {
     Code.STEP_SIZE_FLOOR: (
@@ -89,13 +89,14 @@ class March:
     ):
         self.methods, self.plan, self.carry = methods, methods.named(solver), carry
         self._save_times, self._max_steps = save_times, max_steps
-        self._chunk_steps = chunk_steps if methods.stabilised is None else min(chunk_steps, CHECK)
+        self._chunk_steps = chunk_steps
 
     @property
     def budget(self) -> int:
         """Steps that the next chunk may try."""
         carry = cast(Carry, self.carry)
-        return min(self._chunk_steps, self._max_steps - int(carry.steps) - int(carry.rejected))
+        most = self._chunk_steps if not self.methods.stiff else min(self._chunk_steps, max(until_look(carry), 1))
+        return min(most, self._max_steps - int(carry.steps) - int(carry.rejected))
 
     def accept(self, carry: Carry, rows: Mapping[str, np.ndarray], count: int) -> Chunk:
         """What a chunk gave, and the carry from which the run goes on.
@@ -103,28 +104,30 @@ class March:
         **Arguments:** `carry`: at the chunk's end; `rows`: saved probes, of which `count` are filled.
         """
         began, plan = cast(Carry, self.carry), self.plan
-        carry = jax.tree.map(jnp.asarray, carry) if self._concerns_host(carry, began) else carry
-        saved, steps = int(began.saved), int(began.steps)
+        carry = jax.tree.map(jnp.asarray, carry) if self._concerns_host(carry) else carry
+        saved = int(began.saved)
         times = self._save_times[saved : saved + count]  # fewer than rows where save times were padded
         own = {name: values[: len(times)].copy() for name, values in rows.items()}
         chunk = digest(plan, carry, times, own, self._max_steps)
         if not _finite(plan, chunk):
             chunk = _lost(plan, jax.tree.map(jnp.asarray, began), chunk)
         # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
-        if chunk.status is None and count < plan.capacity and due(chunk.carry, steps):
-            before = (began.clock.to_host(), int(began.evaluations), steps)
-            self.plan, carry = reconsider(self.methods, plan, before, chunk.carry)
+        if chunk.status is None and count < plan.capacity and self._due(chunk.carry):
+            self.plan, carry = reconsider(self.methods, plan, chunk.carry)
             chunk = dataclasses.replace(chunk, carry=carry, solver=self.plan.method.kind)
-        elif plan is self.methods.stabilised and chunk.status is not None and chunk.status.kind in FAILURES:
-            self.plan, carry = give_up(self.methods, chunk.carry)
+        elif plan is not self.methods.explicit and chunk.status is not None and chunk.status.kind in FAILURES:
+            self.plan, carry = give_up(self.methods, plan, chunk.carry)
             chunk = dataclasses.replace(chunk, carry=carry, solver=self.plan.method.kind, status=None)
         self.carry = chunk.carry
         return chunk
 
-    def _concerns_host(self, carry: Carry, began: Carry) -> bool:
+    def _due(self, carry: Carry) -> bool:
+        return bool(self.methods.stiff) and due(carry)
+
+    def _concerns_host(self, carry: Carry) -> bool:
         """May the host compute with this carry? Of a batch most do not, and stay NumPy arrays."""
         ended = int(carry.code) != Code.RUNNING or int(carry.steps) + int(carry.rejected) >= self._max_steps
-        return ended or bool(np.any(carry.look)) or due(carry, int(began.steps))
+        return ended or bool(np.any(carry.look)) or self._due(carry)
 
 
 def _finite(plan: Plan, chunk: Chunk) -> bool:

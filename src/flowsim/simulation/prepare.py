@@ -79,13 +79,15 @@ class Prepared:
     plan: Plan
     save_times: np.ndarray
     chunk_steps: int
-    stiff: Method | None = None  # takes over where the flow is stiff
+    stiff: tuple[Method, ...] = ()  # take over where the flow is stiff, the first that pays
+    reluctance: float = 1.0  # how many times cheaper a later one of them has to be
     keep_rows: bool = True  # in the history; false where a consumer takes what it needs of them
 
     @property
     def methods(self) -> Methods:
-        """The plan, and the same plan with the method for where the flow is stiff."""
-        return Methods(self.plan, None if self.stiff is None else dataclasses.replace(self.plan, method=self.stiff))
+        """The plan, and the same plan with each method for where the flow is stiff."""
+        stiff = tuple(dataclasses.replace(self.plan, method=method) for method in self.stiff)
+        return Methods(self.plan, stiff, self.reluctance)
 
     def history(self) -> History:
         """An empty history, for what the run will give."""
@@ -190,12 +192,15 @@ def with_tolerance(prepared: Prepared, rtol: float, atol: float) -> Prepared:
     return dataclasses.replace(prepared, settings=settings, plan=plan, stiff=_for_stiff(settings, plan))
 
 
-def _for_stiff(settings: Settings, plan: Plan) -> Method | None:
-    """The method that `auto` turns to where the flow is stiff, if the spectrum of its Jacobian is known to be real."""
+def _for_stiff(settings: Settings, plan: Plan) -> tuple[Method, ...]:
+    """The methods that `auto` turns to where the flow is stiff, if the spectrum of its Jacobian is known to be real."""
     if settings.solver != "auto" or settings.step is not None or not plan.flow.traits.real_spectrum:
-        return None
-    kind = solvers.choose_stabilised(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem))
-    return solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=plan.end.high.dtype)
+        return ()
+    kinds, dtype = (
+        solvers.choose_stiff(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem)),
+        plan.end.high.dtype,
+    )
+    return tuple(solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=dtype) for kind in kinds)
 
 
 def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:

@@ -1,98 +1,214 @@
-"""When a flow turns stiff: from an explicit method to a stabilised one, and back.
+"""When a flow turns stiff: from an explicit method to one for stiff flows, between those, and back.
 
 Where an explicit method's step times the largest curvature λ is at the method's stability limit, stability sizes the
-step, not accuracy. Whether a stabilised method does better then is a matter of measurement: it is given some steps, and
-keeps the flow if it needs fewer evaluations for a unit of time than the explicit method did. All that is decided here
-is decided from the carry, so a resumed run decides the same.
+step, not accuracy, and its evaluations for a unit of time (its pace) are proportional to λ. Whether another method does
+better then is measured: it is tried for some steps, and keeps the flow if its pace is the lower one. A trial is bounded
+by a share of all evaluations spent before it, and one that did not pay is not repeated until its waste is a small share
+of the evaluations spent since: what trials cost is a bounded share of the run, however often the flow turns. All that is
+decided here is decided from the carry, so a resumed run decides the same.
 """
 
-import math
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._jit import light
 from ..solvers import spectral_radius
-from .advance import restart
-from .carry import Carry, Code, Plan
+from .advance import FIRST_LOOK, restart
+from .carry import Carry, Choice, Clock, Code, Plan
 
-CHECK = 100  # steps between two looks at the stiffness
+CHECK = 100  # tried steps between two looks, at the most
+_TRIAL = 4  # tried steps between two looks at a method that is being tried
 _STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
-_WORTH = 4000  # evaluations still to come by the explicit method, below which compiling another does not pay
-_RETRY = 4.0  # after a try that did not pay the next one waits until the time has grown by so much
+_PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
+_WORTH = 400  # evaluations to come below which no trial pays
+_WORTH_SECOND = 2000  # the same, for a second method for stiff flows: it has to be compiled, too
+_LEAST, _SHARE = 120, 0.1  # evaluations of a trial: so many, or this share of what was spent before it
+_WASTE = 0.05  # share of the evaluations since a trial that its waste has to fall to before the next
+_IMPROVES = 0.6  # a trial goes on while the pace falls by this factor or more from look to look
 
 
 class Methods(NamedTuple):
-    """One run by two methods: plans that differ in nothing else. `stabilised`: None to stay with the explicit one."""
+    """One run by several methods: plans that differ in nothing else.
+
+    **Fields:** `stiff`: those for where the flow is stiff, in the order in which they are tried; `reluctance`: how many
+    times cheaper than its predecessor a later one of them has to be to take over.
+    """
 
     explicit: Plan
-    stabilised: Plan | None
+    stiff: tuple[Plan, ...] = ()
+    reluctance: float = 1.0
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """All of them, by number."""
+        return (self.explicit, *self.stiff)
+
+    def number(self, plan: Plan) -> int:
+        """Of one of the plans."""
+        return next(k for k, own in enumerate(self.plans) if own is plan)
 
     def named(self, kind: str | None) -> Plan:
         """The plan by its method's name, the explicit one by default."""
-        stabilised = self.stabilised
-        return stabilised if stabilised is not None and kind == stabilised.method.kind else self.explicit
+        return next((plan for plan in self.stiff if plan.method.kind == kind), self.explicit)
 
 
-def due(carry: Carry, steps_before: int) -> bool:
+class _Window(NamedTuple):
+    """What was measured between the last look and now.
+
+    **Fields:** `number`: of the method; `now`: time; `spent`: evaluations since the run's start; `pace`: evaluations
+    for a unit of time; `expected`: the explicit method's pace where stability sizes its steps, 0 if it is not known.
+    """
+
+    number: int
+    now: float
+    spent: int
+    pace: float
+    expected: float
+
+
+def due(carry: Carry) -> bool:
     """Is it time for a look at the stiffness?"""
-    return int(carry.code) == Code.RUNNING and int(carry.steps) // CHECK > steps_before // CHECK
+    return int(carry.code) == Code.RUNNING and until_look(carry) <= 0
 
 
-def reconsider(methods: Methods, plan: Plan, before: tuple[float, int, int], carry: Carry) -> tuple[Plan, Carry]:
-    """The plan to go on with, and the carry in its terms.
+def until_look(carry: Carry) -> int:
+    """Tried steps from here to the next look."""
+    choice = carry.choice
+    return int(choice.tries) + int(choice.window) - int(carry.steps) - int(carry.rejected)
 
-    **Arguments:** `before`: time, evaluations and steps at the start of the last chunk.
-    """
-    explicit, stabilised = methods
-    if stabilised is None:
+
+def reconsider(methods: Methods, plan: Plan, carry: Carry) -> tuple[Plan, Carry]:
+    """The plan to continue with, and the carry in its terms."""
+    if not methods.stiff:
         return plan, carry
-    now, step = carry.clock.to_host(), float(carry.previous_step)
-    pace = (int(carry.evaluations) - before[1]) / max(now - before[0], 1e-300)
-    if plan is stabilised:
-        radius, carry = _radius(plan, carry)
-        if step * radius > _STIFF and pace <= float(carry.pace):
-            return plan, carry
-        return explicit, _with(explicit, carry, pace, _RETRY * now)
-    # At the least: if steps go on to grow in proportion to the time. Those that stability holds do not.
-    steps_to_come = now / step * math.log(plan.end.to_host() / now)
-    to_come = steps_to_come * (int(carry.evaluations) - before[1]) / max(int(carry.steps) - before[2], 1)
-    if now < float(carry.patience) or to_come < _WORTH:
-        return plan, carry
-    radius, carry = _radius(plan, carry)
-    if step * radius <= _STIFF:
-        return plan, carry
-    return stabilised, _with(stabilised, carry, pace, now)
+    number, choice = methods.number(plan), carry.choice
+    now, spent = carry.clock.to_host(), int(carry.evaluations)
+    pace = (spent - int(choice.evaluations)) / max(now - choice.clock.to_host(), 1e-300)
+    radius = plan.method.radius
+    expected = float(choice.per_radius) * (0.0 if radius is None else float(radius(carry.solver)))
+    window = _Window(number, now, spent, pace, expected)
+    if int(choice.incumbent) >= 0:
+        return _judge(methods, carry, window)
+    return (_leave_explicit if number == 0 else _leave_stiff)(methods, carry, window)
 
 
-def _radius(plan: Plan, carry: Carry) -> tuple[float, Carry]:
-    """The spectral radius where the loop stands, and the carry with what finding it took."""
-    if plan.method.radius is not None:
-        return float(plan.method.radius(carry.solver)), carry
-    radius, products = curvature(plan, carry)
-    return float(radius), eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
+def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
+    """Where stability sizes the steps: a trial of the first method for stiff flows whose time has come."""
+    open_to = [
+        k
+        for k in range(1, len(methods.plans))
+        if window.spent >= float(carry.choice.again[k])
+        or (jnp.isfinite(carry.choice.again[k]) and window.pace > 2 * float(carry.choice.pace[k]))
+    ]
+    to_come = window.pace * (methods.explicit.end.to_host() - window.now)
+    if not open_to or to_come < _WORTH:
+        return _stay(methods, carry, window)
+    found, products = curvature(methods.explicit, carry)
+    radius = float(found)
+    carry = eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
+    if float(carry.previous_step) * radius <= _STIFF:
+        return _stay(methods, carry, window)
+    carry = _chosen(carry, per_radius=window.pace / radius)
+    return _try(methods, carry, window, open_to[0])
 
 
-def give_up(methods: Methods, carry: Carry) -> tuple[Plan, Carry]:
-    """Back to the explicit method for good, from the last good state of a stabilised one that failed."""
-    return methods.explicit, _with(methods.explicit, carry, 0.0, jnp.inf)
+def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
+    """A trial of the explicit method where it would be cheaper at the edge of stability, or of another one."""
+    again = carry.choice.again
+    if window.pace > window.expected and window.spent >= float(again[0]):
+        return _try(methods, carry, window, 0)
+    to_come = window.pace * (methods.explicit.end.to_host() - window.now)
+    others = [k for k in range(1, len(methods.plans)) if k != window.number and window.spent >= float(again[k])]
+    if others and to_come > max(_WORTH_SECOND, window.spent):
+        return _try(methods, carry, window, others[0])
+    return _stay(methods, carry, window)
 
 
-def _with(plan: Plan, carry: Carry, pace: float, patience: float) -> Carry:
-    """The loop at the same moment by another method.
+def _judge(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
+    """A trial's method keeps the flow, has some more steps, or gives it back."""
+    choice, number = carry.choice, window.number
+    incumbent, before = int(choice.incumbent), float(choice.pace[number])
+    rival = float(choice.pace[incumbent])
+    if incumbent == 0 and window.expected > 0:
+        rival = min(rival, window.expected)  # λ may have fallen meanwhile
+    began = int(choice.trial_evaluations)
+    cost = window.spent - began
+    demand = methods.reluctance if min(incumbent, number) > 0 else 1.0
+    if window.pace * demand <= rival:
+        later = 2.0 * window.spent  # the other methods for stiff flows
+        again = [max(float(a), later) if k not in (0, number) else float(a) for k, a in enumerate(choice.again)]
+        carry = _chosen(carry, incumbent=-1, again=again)
+        return _stay(methods, carry, window, FIRST_LOOK)
+    if window.pace < _IMPROVES * before and cost < max(_LEAST, _SHARE * began):
+        return _stay(methods, carry, window, _TRIAL)
+    gained = rival * (window.now - choice.trial_clock.to_host())
+    again = choice.again.at[number].set(window.spent + max(cost - gained, 0.0) / _WASTE)
+    pace = choice.pace.at[number].set(window.pace)
+    carry = _chosen(carry, incumbent=-1, again=again, pace=pace)
+    return _change(methods.plans[number], methods.plans[incumbent], carry, FIRST_LOOK)
 
-    **Arguments:** `pace`: evaluations for a unit of time until here; `patience`: time before the next try.
-    """
-    fresh = restart(plan, carry, carry.clock, carry.state, carry.signs)
-    dtype = fresh.step.dtype
-    return eqx.tree_at(lambda c: (c.pace, c.patience), fresh, (jnp.asarray(pace, dtype), jnp.asarray(patience, dtype)))
+
+def _try(methods: Methods, carry: Carry, window: _Window, number: int) -> tuple[Plan, Carry]:
+    """The start of a trial."""
+    pace = carry.choice.pace.at[window.number].set(window.pace).at[number].set(jnp.inf)
+    trial = {"trial_clock": carry.clock, "trial_evaluations": carry.evaluations, "incumbent": window.number}
+    plans = methods.plans
+    return _change(plans[window.number], plans[number], _chosen(carry, pace=pace, **trial), _TRIAL)
 
 
-@eqx.filter_jit
+def _stay(methods: Methods, carry: Carry, window: _Window, steps: int | None = None) -> tuple[Plan, Carry]:
+    """The same method until the next look, `steps` from here; by default half as far again as to this one."""
+    steps = min(int(carry.choice.window) * 3 // 2, CHECK) if steps is None else steps
+    pace = carry.choice.pace.at[window.number].set(window.pace)
+    return methods.plans[window.number], _marked(_chosen(carry, pace=pace), steps)
+
+
+def _change(old: Plan, new: Plan, carry: Carry, window: int) -> tuple[Plan, Carry]:
+    """The loop at the same moment by another method, with steps as long as they were."""
+    choice, step = carry.choice, carry.step
+    fresh = restart(new, carry, carry.clock, carry.state, carry.signs)
+    if new.method.radius is None and float(choice.pace[0]) < jnp.inf:
+        # Back to the explicit method: no longer than it went when it was left.
+        one = int(new.method.evaluations(carry.solver, carry.solver))
+        step = jnp.minimum(step, (one / choice.pace[0]).astype(step.dtype))
+    step = jnp.minimum(step, fresh.clock.until(new.end))
+    return new, _marked(eqx.tree_at(lambda c: (c.choice, c.step), fresh, (choice, step)), window)
+
+
+def give_up(methods: Methods, plan: Plan, carry: Carry) -> tuple[Plan, Carry]:
+    """Back to the explicit method, from the last good state of one for stiff flows that failed, which is out."""
+    number = methods.number(plan)
+    carry = _chosen(carry, incumbent=-1, again=carry.choice.again.at[number].set(jnp.inf))
+    return _change(plan, methods.explicit, carry, FIRST_LOOK)
+
+
+def _marked(carry: Carry, window: int) -> Carry:
+    """The next window starts here."""
+    tries = carry.steps + carry.rejected
+    return _chosen(carry, clock=carry.clock, evaluations=carry.evaluations, tries=tries, window=window)
+
+
+def _chosen(carry: Carry, **fields) -> Carry:
+    """The carry with these fields of its choice."""
+    old: Choice = carry.choice
+
+    def like(name: str, value):
+        return value if isinstance(value, Clock) else jnp.asarray(value, getattr(old, name).dtype)
+
+    new = [like(name, value) for name, value in fields.items()]
+    return eqx.tree_at(lambda c: [getattr(c.choice, name) for name in fields], carry, new)
+
+
+@light
 def curvature(plan: Plan, carry: Carry):
-    """The spectral radius of the flow's Jacobian where the loop stands, and the products that finding it took."""
+    """The spectral radius of the flow's Jacobian where the loop stands, and the products that finding it took.
+
+    It is a lower bound from a few products, near enough to tell whether stability sizes the steps.
+    """
 
     def field(state):
         return plan.flow.velocity(plan.problem, carry.clock.value, state)[0]
 
-    return spectral_radius(field, carry.state.flow)
+    return spectral_radius(field, carry.state.flow, most=_PRODUCTS)

@@ -25,12 +25,13 @@ class ExponentialMemory(eqx.Module):
     """What the method knows between steps.
 
     **Fields:** `slope`: f at the step's start; `sizes`: of the last step's two Krylov spaces; `evaluations`: of the
-    last attempted step.
+    last attempted step; `radius`: the largest eigenvalue in size that its Krylov spaces met, 0 before the first step.
     """
 
     slope: PyTree
     sizes: tuple[Int[Array, ""], Int[Array, ""]]
     evaluations: Int[Array, ""]
+    radius: Float[Array, ""]
 
 
 class DenseOutput(diffrax.AbstractLocalInterpolation):
@@ -114,7 +115,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
 
     def init(self, terms, t0, t1, y0, args):
         none = jnp.zeros((), jnp.int32)
-        return ExponentialMemory(terms.vf(t0, y0, args), (none, none), none)
+        return ExponentialMemory(terms.vf(t0, y0, args), (none, none), none, jnp.zeros((), _tree.dtype(y0)))
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         h = jnp.asarray(t1 - t0)
@@ -150,7 +151,8 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
         error = self._at_least(error, y0, y1, jnp.maximum(linear.size, curved.size), self._most(start))
         slope1 = terms.vf(t1, y1, args)
         cost = price * (linear.size + curved.size) + 2 + jnp.asarray(made_jump, jnp.int32)
-        memory = ExponentialMemory(slope1, (linear.size, curved.size), cost)
+        radius = jnp.max(jnp.abs(jnp.stack([linear.values, curved.values])))
+        memory = ExponentialMemory(slope1, (linear.size, curved.size), cost, radius)
         # Diffrax pads what it stores of steps with infinity, which whole numbers do not have.
         spaces = jax.tree.map(lambda x: x.astype(start.dtype), {"linear": linear, "curved": curved})
         return y1, error, {"y0": y0, **spaces}, memory, diffrax.RESULTS.successful

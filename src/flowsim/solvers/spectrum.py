@@ -42,7 +42,13 @@ def unknown(y: PyTree) -> Spectrum:
 
 
 def refresh(
-    known: Spectrum, field: Callable[[PyTree], PyTree], y: PyTree, slope: PyTree, wanted: Bool[Array, ""]
+    known: Spectrum,
+    field: Callable[[PyTree], PyTree],
+    y: PyTree,
+    slope: PyTree,
+    wanted: Bool[Array, ""],
+    *,
+    most: int = MOST_PRODUCTS,
 ) -> tuple[Spectrum, Int[Array, ""]]:
     """Estimate the spectral radius at y by power iteration, if `wanted`.
 
@@ -58,7 +64,7 @@ def refresh(
         _, radius, before, count = loop
         allowed = jnp.where((count == 1) & ~known.doubted, _TRACKED, _SETTLED)
         moved = jnp.abs(radius - before) > allowed * radius
-        return wanted & ((count == 0) | (moved & (count < MOST_PRODUCTS)))
+        return wanted & ((count == 0) | (moved & (count < most)))
 
     def product(loop):
         direction, radius, _, count = loop
@@ -76,9 +82,12 @@ def refresh(
     return jax.tree.map(lambda a, b: jnp.where(wanted, a, b), found, known), count
 
 
-def spectral_radius(field: Callable[[PyTree], PyTree], y: PyTree) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """The spectral radius of a field's Jacobian at y, and how many products it took; a lower bound, to about 1 %."""
-    found, products = refresh(unknown(y), field, y, field(y), jnp.ones((), bool))
+def spectral_radius(
+    field: Callable[[PyTree], PyTree], y: PyTree, *, most: int = MOST_PRODUCTS
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The spectral radius of a field's Jacobian at y, and how many products it took; a lower bound, to about 1 %
+    unless `most` products are too few for that."""
+    found, products = refresh(unknown(y), field, y, field(y), jnp.ones((), bool), most=most)
     return found.radius, products
 
 
