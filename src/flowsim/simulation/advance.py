@@ -18,7 +18,7 @@ from .carry import Carry, Choice, Clock, Code, Plan, State
 from .inside import TERMS, Attempt, Inside, moment, read_dense_output, select, sign_of
 from .roughness import none_yet, noted
 
-FIRST_LOOK = 10  # steps before the first look at the stiffness
+FIRST_LOOK = 7  # steps before the first look at the stiffness
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
 
 

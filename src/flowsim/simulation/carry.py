@@ -18,7 +18,6 @@ from ..probes import Probe
 from ..problem import Problem
 from ..solvers import Method
 
-
 METHODS = 3  # that one run can choose between
 
 

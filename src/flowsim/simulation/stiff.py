@@ -4,16 +4,18 @@ Where an explicit method's step times the largest curvature λ is at the method'
 step, not accuracy, and its evaluations for a unit of time (its pace) are proportional to λ. Whether another method does
 better then is measured: it is tried for some steps, and keeps the flow if its pace is the lower one. A trial is bounded
 by a share of all evaluations spent before it, and one that did not pay is not repeated until its waste is a small share
-of the evaluations spent since: what trials cost is a bounded share of the run, however often the flow turns. All that is
-decided here is decided from the carry, so a resumed run decides the same.
+of the evaluations spent since: what trials cost is a bounded share of the run, however often the flow turns. All is decided
+from the carry, so a resumed run decides the same.
 """
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from .._jit import light
+from ..solver_names import SYMMETRIC
 from ..solvers import spectral_radius
 from .advance import FIRST_LOOK, restart
 from .carry import Carry, Choice, Clock, Code, Plan
@@ -23,9 +25,12 @@ _TRIAL = 4  # tried steps between two looks at a method that is being tried
 _STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
 _PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
 _WORTH = 400  # evaluations to come below which no trial pays
-_WORTH_SECOND = 2000  # the same, for a second method for stiff flows: it has to be compiled, too
+_WORTH_SECOND = 2000  # the same, where nothing promises that it does
+_INTERVAL = 0.5  # stability interval of a stabilized method over the square of its stages, about
+_PROMISING = 0.7  # promised pace over the present one below which a stabilized method is worth a trial
 _LEAST, _SHARE = 120, 0.1  # evaluations of a trial: so many, or this share of what was spent before it
 _WASTE = 0.05  # share of the evaluations since a trial that its waste has to fall to before the next
+_LATER = 1.3  # times what was spent, before another method for stiff flows is tried beside one that does well
 _IMPROVES = 0.6  # a trial goes on while the pace falls by this factor or more from look to look
 
 
@@ -68,6 +73,11 @@ class _Window(NamedTuple):
     expected: float
 
 
+def radius_of(plan: Plan, carry: Carry) -> float:
+    """The spectral radius as the method last knew it; 0 for one that does not know."""
+    return 0.0 if plan.method.radius is None else float(plan.method.radius(carry.solver))
+
+
 def due(carry: Carry) -> bool:
     """Is it time for a look at the stiffness?"""
     return int(carry.code) == Code.RUNNING and until_look(carry) <= 0
@@ -86,8 +96,7 @@ def reconsider(methods: Methods, plan: Plan, carry: Carry) -> tuple[Plan, Carry]
     number, choice = methods.number(plan), carry.choice
     now, spent = carry.clock.to_host(), int(carry.evaluations)
     pace = (spent - int(choice.evaluations)) / max(now - choice.clock.to_host(), 1e-300)
-    radius = plan.method.radius
-    expected = float(choice.per_radius) * (0.0 if radius is None else float(radius(carry.solver)))
+    expected = float(choice.per_radius) * radius_of(plan, carry)
     window = _Window(number, now, spent, pace, expected)
     if int(choice.incumbent) >= 0:
         return _judge(methods, carry, window)
@@ -121,9 +130,18 @@ def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan,
         return _try(methods, carry, window, 0)
     to_come = window.pace * (methods.explicit.end.to_host() - window.now)
     others = [k for k in range(1, len(methods.plans)) if k != window.number and window.spent >= float(again[k])]
-    if others and to_come > max(_WORTH_SECOND, window.spent):
+    plan = methods.plans[window.number]
+    promising = _stabilized_pace(plan, carry) < _PROMISING * window.pace
+    worth = _WORTH if promising else max(_WORTH_SECOND, window.spent)
+    if others and to_come > worth and (promising or plan.method.kind not in SYMMETRIC):
         return _try(methods, carry, window, others[0])
     return _stay(methods, carry, window)
+
+
+def _stabilized_pace(plan: Plan, carry: Carry) -> float:
+    """About that of a stabilized method in steps as long as these: its stages grow with the root of step × λ."""
+    step = float(carry.step)
+    return (math.sqrt(step * radius_of(plan, carry) / _INTERVAL) + 2) / step
 
 
 def _judge(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
@@ -137,14 +155,14 @@ def _judge(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry
     cost = window.spent - began
     demand = methods.reluctance if min(incumbent, number) > 0 else 1.0
     if window.pace * demand <= rival:
-        later = 2.0 * window.spent  # the other methods for stiff flows
+        later = _LATER * window.spent  # the other methods for stiff flows
         again = [max(float(a), later) if k not in (0, number) else float(a) for k, a in enumerate(choice.again)]
         carry = _chosen(carry, incumbent=-1, again=again)
         return _stay(methods, carry, window, FIRST_LOOK)
     if window.pace < _IMPROVES * before and cost < max(_LEAST, _SHARE * began):
         return _stay(methods, carry, window, _TRIAL)
     gained = rival * (window.now - choice.trial_clock.to_host())
-    again = choice.again.at[number].set(window.spent + max(cost - gained, 0.0) / _WASTE)
+    again = choice.again.at[number].set(window.spent + min(max(cost - gained, 0.0) / _WASTE, window.spent))
     pace = choice.pace.at[number].set(window.pace)
     carry = _chosen(carry, incumbent=-1, again=again, pace=pace)
     return _change(methods.plans[number], methods.plans[incumbent], carry, FIRST_LOOK)
