@@ -148,7 +148,7 @@ def test_a_trial_that_pays_keeps_the_flow():
 
 
 def test_a_trial_that_does_not_pay_waits_until_its_waste_is_a_small_share():
-    """500 evaluations for what the explicit method does in 300: the 200 are 5 % of 4 000, but no more than was spent before."""
+    """500 evaluations for what takes the explicit method 300: 200 are 5 % of 4 000, but 2 000 were spent before."""
     methods = run_of(stiff()).methods
     carry = carry_of(methods, "exponential", spent=2000, pace=jnp.array([600.0, 1000.0, jnp.inf]), **TRIED)
     plan, carry = reconsider(methods, methods.stiff[0], carry)

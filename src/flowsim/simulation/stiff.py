@@ -4,8 +4,8 @@ Where an explicit method's step times the largest curvature λ is at the method'
 step, not accuracy, and its evaluations for a unit of time (its pace) are proportional to λ. Whether another method does
 better then is measured: it is tried for some steps, and keeps the flow if its pace is the lower one. A trial is bounded
 by a share of all evaluations spent before it, and one that did not pay is not repeated until its waste is a small share
-of the evaluations spent since: what trials cost is a bounded share of the run, however often the flow turns. All is decided
-from the carry, so a resumed run decides the same.
+of the evaluations spent since: what trials cost is a bounded share of the run, however often the flow turns. All is
+decided from the carry, so a resumed run decides the same.
 """
 
 import math
@@ -96,7 +96,12 @@ def reconsider(methods: Methods, plan: Plan, carry: Carry) -> tuple[Plan, Carry]
     number, choice = methods.number(plan), carry.choice
     now, spent = carry.clock.to_host(), int(carry.evaluations)
     pace = (spent - int(choice.evaluations)) / max(now - choice.clock.to_host(), 1e-300)
-    expected = float(choice.per_radius) * radius_of(plan, carry)
+    per_radius = float(choice.per_radius)
+    expected = per_radius * radius_of(plan, carry)
+    if plan.method.kind in SYMMETRIC and expected < pace:
+        # Once what is stiff has decayed, a Krylov space is of slow directions alone: λ has to be looked for.
+        radius, carry = _measured(plan, carry)
+        expected = max(expected, per_radius * radius)
     window = _Window(number, now, spent, pace, expected)
     if int(choice.incumbent) >= 0:
         return _judge(methods, carry, window)
@@ -114,9 +119,7 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
     to_come = window.pace * (methods.explicit.end.to_host() - window.now)
     if not open_to or to_come < _WORTH:
         return _stay(methods, carry, window)
-    found, products = curvature(methods.explicit, carry)
-    radius = float(found)
-    carry = eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
+    radius, carry = _measured(methods.explicit, carry)
     if float(carry.previous_step) * radius <= _STIFF:
         return _stay(methods, carry, window)
     carry = _chosen(carry, per_radius=window.pace / radius)
@@ -131,17 +134,27 @@ def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan,
     to_come = window.pace * (methods.explicit.end.to_host() - window.now)
     others = [k for k in range(1, len(methods.plans)) if k != window.number and window.spent >= float(again[k])]
     plan = methods.plans[window.number]
-    promising = _stabilized_pace(plan, carry) < _PROMISING * window.pace
-    worth = _WORTH if promising else max(_WORTH_SECOND, window.spent)
-    if others and to_come > worth and (promising or plan.method.kind not in SYMMETRIC):
+    if others and plan.method.kind not in SYMMETRIC and to_come > max(_WORTH_SECOND, window.spent):
         return _try(methods, carry, window, others[0])
+    if others and plan.method.kind in SYMMETRIC and to_come > _WORTH:
+        promised = _PROMISING * window.pace
+        if _stabilized_pace(carry, radius_of(plan, carry)) < promised:
+            radius, carry = _measured(plan, carry)  # a Krylov space need not know all of it
+            if _stabilized_pace(carry, radius) < promised:
+                return _try(methods, carry, window, others[0])
     return _stay(methods, carry, window)
 
 
-def _stabilized_pace(plan: Plan, carry: Carry) -> float:
+def _stabilized_pace(carry: Carry, radius: float) -> float:
     """About that of a stabilized method in steps as long as these: its stages grow with the root of step × λ."""
     step = float(carry.step)
-    return (math.sqrt(step * radius_of(plan, carry) / _INTERVAL) + 2) / step
+    return (math.sqrt(step * radius / _INTERVAL) + 2) / step
+
+
+def _measured(plan: Plan, carry: Carry) -> tuple[float, Carry]:
+    """The spectral radius where the loop stands, and the carry with what finding it took."""
+    radius, products = curvature(plan, carry)
+    return float(radius), eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
 
 
 def _judge(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
