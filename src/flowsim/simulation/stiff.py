@@ -14,7 +14,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._jit import light
+from .._jit import fast_compile
 from ..solver_names import SYMMETRIC
 from ..solvers import spectral_radius
 from .advance import FIRST_LOOK, restart
@@ -232,7 +232,7 @@ def _chosen(carry: Carry, **fields) -> Carry:
     return eqx.tree_at(lambda c: [getattr(c.choice, name) for name in fields], carry, new)
 
 
-@light
+@fast_compile
 def curvature(plan: Plan, carry: Carry):
     """The spectral radius of the flow's Jacobian where the loop stands, and the products that finding it took.
 
