@@ -1,4 +1,4 @@
-"""`auto`: an explicit method that hands over to a stabilised one where the flow is stiff, and takes over again."""
+"""`auto`: an explicit method that hands over to a stabilized one where the flow is stiff, and takes over again."""
 
 import dataclasses
 

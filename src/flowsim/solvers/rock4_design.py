@@ -1,4 +1,4 @@
-"""How the coefficients of the fourth-order stabilised method are made: `python -m flowsim.solvers._rock4_design`.
+"""How the coefficients of the fourth-order stabilized method are made: `python -m flowsim.solvers._rock4_design`.
 
 The method's stability polynomial is R(z) = w(x) P(x), x = 1 + z/d, where w has two complex pairs of roots and P is
 orthogonal on [-1, 1] for the weight w²/√(1 - x²), so that w P ripples evenly there. Roots, d and the height of the

@@ -20,7 +20,7 @@ _STRETCH = 2 / 3 * (1 - 2 / 15 * DAMPING)  # the stability interval is this time
 
 
 class Memory(eqx.Module):
-    """What a stabilised method knows between steps.
+    """What a stabilized method knows between steps.
 
     **Fields:** `slope`: f at the step's start, from the last step's end; `spectrum`: see there; `evaluations`: of the
     last attempted step, a Jacobian-vector product counted as two; `stages`: of the last attempted step, 0 if none was

@@ -1,4 +1,4 @@
-"""The fourth-order stabilised method: as `stabilized`, for tighter tolerances."""
+"""The fourth-order stabilized method: as `stabilized`, for tighter tolerances."""
 
 import functools
 from collections.abc import Callable
