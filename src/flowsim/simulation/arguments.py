@@ -143,7 +143,7 @@ def check_start(original: Problem, reduction: Reduction) -> None:
 @fast_compile
 def _start(original: Problem, reduction: Reduction) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
     small = reduction.problem
-    risk, (_, rate) = small.risk(small.parameters), small.velocity(small.parameters)
+    risk, (reduced, rate) = small.risk(small.parameters), small.velocity(small.parameters)
     finite = jnp.isfinite(risk) & jnp.isfinite(rate)
     if reduction.name == "none":
         return finite, jnp.ones((), bool)
@@ -152,7 +152,7 @@ def _start(original: Problem, reduction: Reduction) -> tuple[Bool[Array, ""], Bo
     there, (velocity, fall) = whole.risk(whole.parameters), whole.velocity(whole.parameters)
     same = _near(risk, there, tolerance) & _near(rate, fall, tolerance)
     if reduction.recoverable and reduction.lift is not None:
-        lifted = jax.jvp(reduction.lift, (small.parameters,), (small.velocity(small.parameters)[0],))[1]
+        lifted = jax.jvp(reduction.lift, (small.parameters,), (reduced,))[1]
         apart = _tree.norm(_tree.subtract(*map(jax.tree.leaves, (lifted, velocity))))
         same &= apart <= tolerance * (_tree.norm(velocity) + jnp.finfo(risk.dtype).tiny)
     return finite, same | ~finite
