@@ -95,7 +95,7 @@ def krylov(
 
     nothing = (jnp.zeros(most, b.dtype), jnp.eye(most, dtype=b.dtype))
     space, (values, vectors), done = lanczos(
-        product, b, most=most, weights=weights, orthogonalise=False, judge=judge, verdict=nothing
+        product, b, most=most, weights=weights, orthogonalize=False, judge=judge, verdict=nothing
     )
     start, off = space.start, space.off
     sound = jnp.all(jnp.isfinite(values)) & jnp.isfinite(start) & jnp.all(jnp.isfinite(off))
