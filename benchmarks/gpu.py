@@ -1,0 +1,267 @@
+"""What an accelerator gives: flowsim beside bare Diffrax, in one table.
+
+python -m benchmarks.gpu [--small] [--only path seeds …] [--budget 330]
+
+It needs JAX, Diffrax, Equinox and what they bring; no configuration or terminal packages. Rows that would start after
+the budget (seconds) are named as not measured. `--small` is the same table at sizes for a CPU.
+"""
+
+import argparse
+import dataclasses
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import flowsim
+from flowsim import ensemble
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Of the work. `paper`, `wide`: samples, vocabulary, width, neurons. `networks`: width, neurons."""
+
+    paper: tuple[int, int, int, int] = (60, 64, 128, 256)
+    paper_t1: float = 300.0
+    wide: tuple[int, int, int, int] = (60, 64, 2048, 2048)
+    seeds: tuple[int, ...] = (1000, 10_000)
+    networks: tuple[tuple[int, int], ...] = ((256, 1024), (640, 2560))
+    sequences: tuple[int, int, int] = (64, 32, 64)  # samples, length, vocabulary
+    bare_members: int = 100_000
+    members: int = 200
+
+
+SMALL = Sizes((12, 8, 6, 5), 2.0, (12, 8, 12, 12), (3,), ((8, 8),), (4, 4, 8), 50, 4)
+
+
+class Row(NamedTuple):
+    """One line of the table; None where nothing is measured."""
+
+    work: str
+    bare: float | None = None  # seconds of bare Diffrax, Tsit5, compiled
+    ours: float | None = None
+    first: float | None = None  # flowsim's first call, with compilation
+    note: str = ""
+
+
+def timed(work: Callable[[], Any], repeats: int = 2) -> tuple[float, float, Any]:
+    """Seconds of the first call, of the best later one, and what it gave."""
+    seconds, value = [], None
+    for _ in range(1 + repeats):
+        began = time.perf_counter()
+        value = jax.block_until_ready(work())
+        seconds.append(time.perf_counter() - began)
+    return seconds[0], min(seconds[1:]), value
+
+
+def of_words(sizes: tuple[int, int, int, int], seed: int = 0) -> flowsim.Problem:
+    """The paper's transformer on its task."""
+    samples, vocabulary, width, neurons = sizes
+    keys = jax.random.split(jax.random.key(seed), 3)
+    task = flowsim.tasks.cooccurrence(samples=samples, length=5, vocabulary=vocabulary, key=keys[0])
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=vocabulary, width=width, neurons=neurons, key=keys[1])
+    return flowsim.Problem(flowsim.init.kaiming_uniform()(model, key=keys[2]), task)
+
+
+def of_sequences(sizes: Sizes, width: int, neurons: int) -> flowsim.Problem:
+    """A next-token transformer of two layers, in the precision that JAX is set to."""
+    samples, length, vocabulary = sizes.sequences
+    task = flowsim.tasks.next_token(samples=samples, length=length, vocabulary=vocabulary, key=jax.random.key(0))
+    model = flowsim.models.Transformer(
+        vocabulary=vocabulary, outputs=vocabulary, layers=2, width=width, neurons=neurons, activation="gelu",
+        residual=True, causal=True, layer_norm=True, embedding="learned", readout="each", key=jax.random.key(1),
+    )  # fmt: skip
+    return flowsim.Problem(model, task, loss="cross_entropy")
+
+
+def growth(seed: int) -> flowsim.Problem:
+    """Nine numbers that grow along logistic curves."""
+    starts = jnp.asarray(np.random.default_rng(seed).uniform(0.1, 0.9, 9))
+    return flowsim.Problem.from_loss(_growth, starts)
+
+
+def _growth(x):
+    return jnp.sum(x**3 / 3 - x**2 / 2)
+
+
+def end(problem: flowsim.Problem, t1: float, rtol: float) -> tuple[Any, Any]:
+    """The flow's end by bare Diffrax, and the steps it tried."""
+    dtype = jnp.result_type(*jax.tree.leaves(problem.parameters))
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, parameters, args: problem.velocity(parameters)[0]), diffrax.Tsit5(),
+        jnp.zeros((), dtype), jnp.asarray(t1, dtype), None, problem.parameters, saveat=diffrax.SaveAt(t1=True),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol / 100), max_steps=None,
+    )  # fmt: skip
+    return solution.ys, solution.stats["num_steps"]
+
+
+def path(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """Figure 1's flow: 200 rows and one event; then the same model far wider."""
+    for name, shape, t1 in (("figure 1", sizes.paper, sizes.paper_t1), ("wide", sizes.wide, sizes.paper_t1 / 30)):
+        problem, options = of_words(shape), {"t1": t1, "rtol": 1e-8, "atol": 1e-10}
+        _, bare, _ = timed(functools.partial(eqx.filter_jit(end), problem, t1, 1e-8))
+        first, ours, result = timed(
+            lambda p=problem, o=options: flowsim.simulate(p, events=[flowsim.events.phase1_end()], **o)
+        )
+        note = f"{result.solver.kind}, {result.solver.vector_field_evaluations} gradients, {result.status.kind}"
+        yield Row(f"{name}: widths {shape[2]}, {shape[3]}, t = {t1:g}", bare, ours, first, note)
+
+
+def seeds(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """Many seeds of figure 1's flow, with rows and one event, without and with certificates."""
+    make, each = functools.partial(of_words, sizes.paper), 0.0  # seconds a member, as the last row had it
+    bare_ends = eqx.filter_jit(eqx.filter_vmap(_end_of_seed, in_axes=(eqx.if_array(0), None)))
+    for members in sizes.seeds:
+        together = _stacked([make(seed) for seed in range(members)])
+        _, bare, _ = timed(functools.partial(bare_ends, together, sizes.paper_t1), 1)
+        del together
+        for certificate in (False, True):
+            kind = "certified" if certificate else "no certificates"
+            expected = each * members * (2 if certificate else 1)
+            if expected > left():
+                yield Row(f"{members} seeds, {kind}", bare, note=f"not measured: would take about {expected:.0f} s")
+                continue
+            began = time.perf_counter()
+            result = ensemble.simulate(
+                make, range(members), t1=sizes.paper_t1, rtol=1e-8, atol=1e-10, certificate=certificate,
+                events=[flowsim.events.phase1_end()], backend="vmap",
+            )  # fmt: skip
+            seconds = time.perf_counter() - began
+            each = each if certificate else seconds / members
+            yield Row(f"{members} seeds, {kind}", bare, None, seconds, f"one call; all reached the end: {result.ok}")
+
+
+def _end_of_seed(problem, t1):
+    return end(problem, t1, 1e-8)
+
+
+def _stacked(problems: Sequence[flowsim.Problem]) -> flowsim.Problem:
+    """Problems of one shape as one whose arrays have a leading axis."""
+    arrays = [eqx.filter(problem, eqx.is_array) for problem in problems]
+    together = jax.tree.map(lambda *xs: jnp.stack(xs), *arrays)
+    return eqx.combine(together, eqx.filter(problems[0], eqx.is_array, inverse=True))
+
+
+def networks(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """A transformer of two layers in both precisions: what a gradient costs inside a run, and memory a parameter."""
+    for width, neurons in sizes.networks:
+        for double, rtol in ((True, 1e-5), (False, 1e-3)):
+            with jax.enable_x64(double):
+                problem = of_sequences(sizes, width, neurons)
+                size = sum(x.size for x in jax.tree.leaves(problem.parameters))
+                _, gradient, _ = timed(functools.partial(eqx.filter_jit(problem.velocity), problem.parameters))
+                for solver in ("tsit5",) if double else ("tsit5", "lean4"):
+                    run = functools.partial(flowsim.simulate, problem, t1=1.0, solver=solver, rtol=rtol, save_times=[1])
+                    first, ours, result = timed(run, 1)
+                    spent = result.solver.vector_field_evaluations
+                    note = f"{spent} gradients, each {ours / spent / gradient:.2f} of one alone; {_peak(size, double)}"
+                    name = f"{size} parameters, {'float64' if double else 'float32'}, {solver}"
+                    yield Row(name, None, ours, first, note)
+
+
+def _peak(size: int, double: bool) -> str:
+    """Numbers of memory a parameter at the process's peak so far, and what a low-storage method is to take."""
+    peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return "memory not known" if peak is None else f"peak so far {peak / size / (8 if double else 4):.0f} a parameter"
+
+
+def trajectories(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """Many small systems: trajectories a second."""
+    starts = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (sizes.bare_members, 9)))
+
+    def one(start):
+        return end(flowsim.Problem.from_loss(_growth, start), 1.0, 1e-6)
+
+    _, bare, _ = timed(functools.partial(eqx.filter_jit(jax.vmap(one)), starts))
+    run = functools.partial(ensemble.simulate, growth, range(sizes.members), t1=1.0, rtol=1e-6, backend="vmap")
+    first, ours, _ = timed(run, 1)
+    share = (sizes.members / ours) / (sizes.bare_members / bare)
+    note = f"{sizes.members / ours:.3g} trajectories a second, {share:.2g} of {sizes.bare_members} bare ones"
+    yield Row(f"{sizes.members} systems of 9 numbers", bare * sizes.members / sizes.bare_members, ours, first, note)
+
+
+def agreement(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """The event's time and the certificate here and on the host."""
+    if jax.default_backend() == "cpu":
+        yield Row("events and certificates beside the CPU's", note="this is a CPU: nothing to compare")
+        return
+    found = []
+    for device in (jax.devices()[0], jax.devices("cpu")[0]):
+        with jax.default_device(device):
+            event = flowsim.events.phase1_end()
+            result = flowsim.simulate(of_words(sizes.paper), t1=sizes.paper_t1, events=[event], certificate=True)
+            found.append((np.asarray(result.crossings["phase1_end"].times), result.certificate.relative_error))
+    (here, bound), (there, other) = found
+    note = f"event apart by {np.max(np.abs(here / there - 1), initial=0):.1g}, certificates {bound:.4g} and {other:.4g}"
+    yield Row("events and certificates beside the CPU's", note=note)
+
+
+ROWS: dict[str, Callable[[Sizes, Callable[[], float]], Iterator[Row]]] = {
+    f.__name__: f for f in (path, agreement, networks, trajectories, seeds)
+}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """As Markdown."""
+
+    def seconds(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3g}"
+
+    def line(row: Row) -> str:
+        ratio = "–" if row.bare is None or row.ours is None else f"{row.ours / row.bare:.2g}"
+        cells = (row.work, seconds(row.bare), seconds(row.ours), ratio, seconds(row.first), row.note)
+        return "| " + " | ".join(cells) + " |"
+
+    head = "| work | bare Diffrax, s | flowsim, s | ratio | first call, s | |\n|---|---|---|---|---|---|"
+    return "\n".join([head, *map(line, rows)])
+
+
+def measured(sizes: Sizes, names: Sequence[str], budget: float) -> Iterator[Row]:
+    """Every row, as it comes. One that fails, for want of memory for example, is in the table with its reason."""
+    began = time.perf_counter()
+
+    def left() -> float:
+        return began + budget - time.perf_counter()
+
+    for name in names:
+        if left() < 0:
+            yield Row(name, note="not measured: out of time")
+            continue
+        try:
+            for row in ROWS[name](sizes, left):
+                yield row
+                if left() < 0:
+                    yield Row(name, note="what is left of it is not measured: out of time")
+                    break
+        except Exception as error:
+            yield Row(name, note=f"failed: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
+    parser.add_argument("--budget", type=float, default=330.0)
+    asked = parser.parse_args(arguments)
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    device = jax.devices()[0]
+    print(f"{device.device_kind} ({device.platform}), JAX {jax.__version__}, Diffrax {diffrax.__version__}, "
+          f"flowsim {flowsim.__version__}", flush=True)  # fmt: skip
+    rows = []
+    for row in measured(SMALL if asked.small else Sizes(), asked.only, asked.budget):
+        rows.append(row)
+        print(f"  {row.work}: {row.note or 'done'}", file=sys.stderr, flush=True)
+    print(table(rows))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(any(row.note.startswith("failed") for row in main()))
