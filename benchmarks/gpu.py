@@ -183,7 +183,7 @@ def trajectories(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
     run = functools.partial(ensemble.simulate, growth, range(sizes.members), t1=1.0, rtol=1e-6, backend="vmap")
     first, ours, _ = timed(run, 1)
     share = (sizes.members / ours) / (sizes.bare_members / bare)
-    note = f"{sizes.members / ours:.3g} trajectories a second, {share:.2g} of {sizes.bare_members} bare ones"
+    note = f"{sizes.members / ours:.3g} trajectories a second, {share:.2g} of the bare rate at {sizes.bare_members}"
     yield Row(f"{sizes.members} systems of 9 numbers", bare * sizes.members / sizes.bare_members, ours, first, note)
 
 
