@@ -183,7 +183,7 @@ def test_experiment_over_seeds(finished):
         assert event["time"] == pytest.approx(float(dataset["event_phase1_end"].median()))
         assert certificate["relative_error"] == float(dataset["relative_error"].max())
         assert certificate["relative_error_median"] == float(dataset["relative_error"].median())
-    assert 0 < event["uncertainty"] < 1e-7
+    assert 0 < event["uncertainty"] < 2e-7  # the band of the margin over its slope, at the worst of the seeds
     assert "every seed is integrated again" in said
     with xarray.open_dataset(outcome.folder / "descent" / "00.nc") as descent:
         assert descent.attrs["label"].endswith("(seed 0 only)")

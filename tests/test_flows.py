@@ -255,7 +255,7 @@ def test_reductions_that_a_flow_lacks_are_refused():
     with pytest.raises(ValueError, match="not orthogonally equivariant"):
         flowsim.simulate(problem, t1=1.0, flow=flows.sign(), reduction="rotation")
     for options in ({"reduction": "gram"}, {"certificate": "gram"}):
-        with pytest.raises(ValueError, match="Gram system is one of the gradient flow"):
+        with pytest.raises(ValueError, match="Gram system is that of the gradient flow"):
             flowsim.simulate(problem, t1=1.0, flow=flows.nesterov(), **options)
     assert flowsim.simulate(problem, t1=0.1, flow=flows.sign()).solver.reduction == "none"
 

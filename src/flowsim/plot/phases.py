@@ -71,6 +71,8 @@ def _of_events(drawing: Drawing) -> list[Mapping[str, Any]]:
             found.append((record.get("time"), record))
         found += [(crossing.time, crossing.values) for crossing in getattr(record, "crossings", ())]
     passed = [(time, values) for time, values in found if time is not None and values.get("index", 0) > 0]
+    if not passed:
+        return []
     ends = [*(time for time, _ in passed[1:]), float(drawing.dataset["time"].values[-1])]
     return [
         {"start": time, "end": end, "height": values["loss"], "index": int(values["index"])}
