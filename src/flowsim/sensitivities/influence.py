@@ -131,7 +131,7 @@ def _pass(problem: Problem, of: Any, settings: Settings, flow: flows.AbstractFlo
                            save_times=[0.0, settings.t1])  # fmt: skip
     coefficients = tableau(prepared.plan.method, prepared.plan.end.high.dtype)
     steps = Recorder()
-    history = run(dataclasses.replace(prepared, chunk_steps=1, stiff=None), steps)
+    history = run(dataclasses.replace(prepared, chunk_steps=1, stiff=()), steps)
     carry: Any = history.carry
     spent = int(carry.evaluations) + history.event_evaluations
     if history.status is None or not history.status.ok:

@@ -1,12 +1,12 @@
 """The entrance: what `simulate` and `prepare` are given becomes what a plan holds, or is refused in a sentence."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool
 
 from .. import _checks, _tree, events, flows, probes
@@ -148,18 +148,21 @@ def _start(original: Problem, reduction: Reduction) -> tuple[Bool[Array, ""], Bo
     if reduction.name == "none":
         return finite, jnp.ones((), bool)
     whole = original.evaluated_by_sample()
-    tolerance = 1e3 * jnp.finfo(risk.dtype).eps
+    eps = float(jnp.finfo(risk.dtype).eps)
+    # Another forward pass differs by its whole size. A gradient near 0 is a difference of larger terms, and has their
+    # rounding.
+    rounding = 1e3 * eps * (1 + _tree.norm(whole.parameters))
+
+    def near(x: Array, y: Array) -> Bool[Array, ""]:
+        return jnp.abs(x - y) <= math.sqrt(eps) * (jnp.abs(x) + jnp.abs(y)) + rounding
+
     there, (velocity, fall) = whole.risk(whole.parameters), whole.velocity(whole.parameters)
-    same = _near(risk, there, tolerance) & _near(rate, fall, tolerance)
+    same = near(risk, there) & near(jnp.sqrt(jnp.abs(rate)), jnp.sqrt(fall))
     if reduction.recoverable and reduction.lift is not None:
         lifted = jax.jvp(reduction.lift, (small.parameters,), (reduced,))[1]
         apart = _tree.norm(_tree.subtract(*map(jax.tree.leaves, (lifted, velocity))))
-        same &= apart <= tolerance * (_tree.norm(velocity) + jnp.finfo(risk.dtype).tiny)
+        same &= apart <= math.sqrt(eps) * _tree.norm(velocity) + rounding
     return finite, same | ~finite
-
-
-def _near(x: Array, y: Array, tolerance: Array | float) -> Bool[Array, ""]:
-    return jnp.abs(x - y) <= tolerance * (jnp.abs(x) + jnp.abs(y)) + np.finfo(x.dtype).tiny
 
 
 def _distinct(what: str, names: Sequence[str]) -> None:
