@@ -42,10 +42,11 @@ def same(x, y):
 def test_an_extended_run_is_one_run_to_the_last_bit():
     times = np.geomspace(1e-2, 20.0, 30)
     events = [falls(0.75)]
-    short = flowsim.simulate(problem(), t1=5.0, save_times=times[times < 5], events=events, **TOL)
+    options = {**TOL, "solver": "dopri8"}  # `auto` looks for stiffness by what is still to come
+    short = flowsim.simulate(problem(), t1=5.0, save_times=times[times < 5], events=events, **options)
     long = short.extend(t1=20.0, save_times=times[times > 5])
     once = flowsim.simulate(
-        problem(), t1=20.0, save_times=np.unique([*times[times < 5], 5.0, *times[times > 5]]), events=events, **TOL
+        problem(), t1=20.0, save_times=np.unique([*times[times < 5], 5.0, *times[times > 5]]), events=events, **options
     )
     same(long.parameters, once.parameters)
     same(long.trajectory.values, once.trajectory.values)
