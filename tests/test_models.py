@@ -80,7 +80,7 @@ def test_gradient_of_every_option(name):
 @pytest.mark.parametrize("heads", [1, 2])
 def test_invariants_of_every_head_and_layer_are_found(heads):
     """Key with query and value with output, for each head of each layer, without being named; they are kept, too."""
-    problem = words(heads=heads, activation="relu")
+    problem = words(heads=heads, activation="gelu")
     expected = {
         f"blocks.{layer}.heads.{head}.{first}·blocks.{layer}.heads.{head}.{second}"
         for layer in range(2)

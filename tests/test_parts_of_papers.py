@@ -36,7 +36,8 @@ def test_built_from_an_experiment(task, model, tmp_path):
 
 def test_modular_addition():
     task = flowsim.tasks.modular_addition(modulus=7, key=jax.random.key(0))
-    first, second = np.argmax(task.tokens[:, :7], axis=1), np.argmax(task.tokens[:, 7:], axis=1)
+    tokens = np.asarray(task.tokens)
+    first, second = np.argmax(tokens[:, :7], axis=1), np.argmax(tokens[:, 7:], axis=1)
     np.testing.assert_array_equal(np.argmax(task.labels, axis=1), (first + second) % 7)
     assert len({*zip(first, second, strict=True)}) == 49
     some = flowsim.tasks.modular_addition(modulus=7, samples=20, key=jax.random.key(0)).tokens

@@ -102,5 +102,5 @@ def test_modules_that_cannot_be_used(text, message, tmp_path):
 
 
 def test_a_missing_module(tmp_path):
-    with pytest.raises(plugin.PluginError, match="no Python file"):
+    with pytest.raises(plugin.PluginError, match="is not a Python file"):
         plugin.load([tmp_path / "none.py"])
