@@ -135,7 +135,7 @@ def test_norms_ranks_and_margins_of_the_model():
     assert probes.norm("blocks.1.W").name == "norm_blocks_1_W"
     with pytest.raises(ValueError, match=r"'block' names no trained array; they are embedding"):
         of_model(probes.norm("block"), model)
-    with pytest.raises(ValueError, match="no single matrix"):
+    with pytest.raises(ValueError, match="not a single matrix"):
         of_model(probes.rank("blocks.1"), model)
 
 
