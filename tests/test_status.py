@@ -9,7 +9,7 @@ import flowsim
 
 def test_step_limit():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) * 500, jnp.ones(2))
-    result = flowsim.simulate(problem, t1=100.0, max_steps=50)
+    result = flowsim.simulate(problem, t1=100.0, solver="dopri8", max_steps=50)
     assert result.status.kind == "step_limit"
     assert not result.status.ok
     assert "max_steps" in result.status.remedy

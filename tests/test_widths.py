@@ -123,7 +123,8 @@ def test_single_parameters_are_refused_with_a_remedy():
 def test_experiments_ask_for_widths():
     import pathlib
 
-    from flowsim.experiment import build, load_text
+    from flowsim.config import load_text
+    from flowsim.experiment import build
 
     text = (
         "name: wide\ntask: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 10}\n"

@@ -139,10 +139,16 @@ class ToyProblem(Kind):
 
 @flowsim.kind("sensitivity", "toy_sensitivity")
 class ToySensitivity(Kind):
-    """A family by the first weight."""
+    """A family by the size of the start."""
 
     def build(self, context):
-        return lambda eps: context.problem
+        problem = context.problem
+
+        def family(eps):
+            scaled = jax.tree.map(lambda x: (1 + eps) * x, problem.parameters)
+            return eqx.tree_at(lambda p: p.parameters, problem, scaled)
+
+        return family
 
 
 @flowsim.kind("log", "toy_log")
