@@ -30,6 +30,10 @@ class Sound:
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._sections:
+            from .experiment import Experiment  # which imports this module
+
+            if name not in Experiment.model_fields:  # a check that asks for it is wrong, not the file
+                raise AttributeError(f"an experiment has no section {name!r}")
             raise _UnsoundError(name)
         return self._sections[name]
 

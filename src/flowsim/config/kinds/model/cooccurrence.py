@@ -130,6 +130,6 @@ def _needs_matrices(experiment: Any, what: str) -> Iterator[Remark]:
 
 def _equivariant(experiment: Any, what: str) -> Iterator[Remark]:
     """Steps of gradient descent stay in the span of the start; those that scale weight by weight do not."""
-    for i, run in enumerate(experiment.discrete):
+    for i, run in enumerate(experiment.descent):
         if run.optimizer != "sgd":
             yield Remark(("descent", i, "optimizer"), f"must be sgd for {what}: the others work weight by weight")
