@@ -1,5 +1,6 @@
 """The distribution: its metadata, its citation, and that wheel and sdist install and run in a clean environment."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -46,7 +47,10 @@ def test_citation_is_valid():
 
 
 def run(*command, cwd):
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True)
+    own = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }  # what is installed, not this tree
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
