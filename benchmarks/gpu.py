@@ -208,19 +208,19 @@ ROWS: dict[str, Callable[[Sizes, Callable[[], float]], Iterator[Row]]] = {
 }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """As Markdown."""
+HEAD = "| work | bare Diffrax, s | flowsim, s | ratio | first call, s | |\n|---|---|---|---|---|---|"
+
+
+def line(row: Row) -> str:
+    """A row of the table, as Markdown."""
 
     def seconds(value: float | None) -> str:
         return "–" if value is None else f"{value:.3g}"
 
-    def line(row: Row) -> str:
-        ratio = "–" if row.bare is None or row.ours is None else f"{row.ours / row.bare:.2g}"
-        cells = (row.work, seconds(row.bare), seconds(row.ours), ratio, seconds(row.first), row.note)
-        return "| " + " | ".join(cells) + " |"
-
-    head = "| work | bare Diffrax, s | flowsim, s | ratio | first call, s | |\n|---|---|---|---|---|---|"
-    return "\n".join([head, *map(line, rows)])
+    ratio = "–" if row.bare is None or row.ours is None else f"{row.ours / row.bare:.2g}"
+    return (
+        "| " + " | ".join((row.work, seconds(row.bare), seconds(row.ours), ratio, seconds(row.first), row.note)) + " |"
+    )
 
 
 def measured(sizes: Sizes, names: Sequence[str], budget: float) -> Iterator[Row]:
@@ -256,10 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     print(f"{device.device_kind} ({device.platform}), JAX {jax.__version__}, Diffrax {diffrax.__version__}, "
           f"flowsim {flowsim.__version__}", flush=True)  # fmt: skip
     rows = []
+    print(HEAD, flush=True)
     for row in measured(SMALL if asked.small else Sizes(), asked.only, asked.budget):
         rows.append(row)
-        print(f"  {row.work}: {row.note or 'done'}", file=sys.stderr, flush=True)
-    print(table(rows))
+        print(line(row), flush=True)  # as it comes: a machine that is lent may be taken back
     return rows
 
 
