@@ -17,6 +17,13 @@ import xarray
 
 from flowsim import gallery
 
+HEAD = """\
+Statements about training dynamics that a run decides, one folder for each paper. `flowsim gallery` lists them,
+`flowsim gallery show NAME` prints a paper's page, and `flowsim gallery verify NAME [key=value …]` runs it, with
+other numbers if you like, and judges every claim. A claim with a closed form holds if the run is within 10 of its
+own error bands of it at every saved time. The tables are measured: `docs/gallery.py` writes this page from the
+runs' `claims.json`. How to write a claim of your own: [Your own claim](your-own-claim.md).
+"""
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
 # paper -> (variables, x scale, y scale, label of y)
 SHOWN = {
@@ -80,11 +87,7 @@ def page(folders):
     lines = [
         "# Gallery of papers",
         "",
-        "Statements about training dynamics that a run decides, one folder for each paper. `flowsim gallery` lists them,",
-        "`flowsim gallery show NAME` prints a paper's page, and `flowsim gallery verify NAME [key=value …]` runs it, with",
-        "other numbers if you like, and judges every claim. A claim with a closed form holds if the run is within 10 of its",
-        "own error bands of it at every saved time. The tables are measured: `docs/gallery.py` writes this page from the",
-        "runs' `claims.json`. How to write a claim of your own: [Your own claim](your-own-claim.md).",
+        *HEAD.splitlines(),
         "",
     ]
     for paper in gallery.papers():
