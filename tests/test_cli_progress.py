@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from flowsim.cli import progress as module
-from flowsim.cli.progress import Progress
+from flowsim import _progress as module
+from flowsim._progress import Progress
+from flowsim.cli.progress import progress as showing
 
 
 class Terminal(io.StringIO):
@@ -31,7 +32,7 @@ def test_the_line_of_a_moment():
 def test_plain_lines_are_ten_seconds_apart(monkeypatch, clock):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    with Progress() as progress:
+    with showing() as progress:
         for second in range(35):
             clock[0] = float(second)
             progress.update(float(second), 35.0, 0.1, second, second / 35)
@@ -44,7 +45,7 @@ def test_plain_lines_are_ten_seconds_apart(monkeypatch, clock):
 def test_the_last_measured_loss_stays(monkeypatch, clock):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    with Progress() as progress:
+    with showing() as progress:
         progress.update(1.0, 9.0, 0.25, 1, 0.1)
         clock[0] = 10.0
         progress.update(2.0, 9.0, math.nan, 2, 0.2)
@@ -54,7 +55,7 @@ def test_the_last_measured_loss_stays(monkeypatch, clock):
 def test_quiet_says_nothing(monkeypatch, clock):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    with Progress(quiet=True) as progress:
+    with showing(quiet=True) as progress:
         clock[0] = 100.0
         progress.update(1.0, 2.0, 0.1, 1, 0.5)
         progress.say("stage")
@@ -65,7 +66,7 @@ def test_a_terminal_gets_one_live_line(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
-    with Progress() as progress:
+    with showing() as progress:
         progress.update(1.0, 2.0, 0.1, 7, 0.5)
         progress.say("[bold]stage[/bold]")
         progress.update(2.0, 2.0, 0.1, 9, 1.0)
@@ -79,7 +80,7 @@ def test_a_dumb_terminal_gets_no_animation(monkeypatch, clock):
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("TERM", "dumb")
-    with Progress() as progress:
+    with showing() as progress:
         progress.update(1.0, 2.0, 0.1, 7, 0.5)
         progress.say("stage")
     assert stream.getvalue() == "stage\n"

@@ -62,7 +62,7 @@ FENCES = {
     "yaml": set(),
     "matplotlib": {"plot", "report"},
     "typer": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "_progress"},
     "distributed": {"sweep"},
     "plotly": set(),  # its script is read as a file
     "pickle": set(),

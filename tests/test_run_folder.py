@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import h5py
+import jax
 import numpy as np
 import pytest
 
@@ -359,6 +360,10 @@ def test_a_loaded_run(folder):
     assert run.events["phase1_end"].time == run.summary.events["phase1_end"].time
     assert run.dataset.sizes["time"] == 61
     assert len(repr(run)) < 20_000
+    assert isinstance(run.model, flowsim.models.CooccurrenceTransformer)  # built from the experiment, and filled
+    np.testing.assert_array_equal(run.model.W_K, run.parameters["W_K"])
+    with jax.enable_x64(False), pytest.raises(StoreError, match=r"is of float64: first write jax\.config\.update"):
+        _ = flowsim.load(folder).model
 
 
 def test_a_full_stdout_is_one_message():

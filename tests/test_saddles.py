@@ -111,19 +111,19 @@ figures: [loss]
 def test_from_an_experiment_file(tmp_path):
     from flowsim.config import load
     from flowsim.experiment import build
-    from flowsim.store import Summary
+    from flowsim.result.summary import summarized
 
     (tmp_path / "e.yaml").write_text(TEXT)
     experiment = load(tmp_path / "e.yaml", ())
     prepared = build.prepared(experiment, build.problem(experiment, tmp_path))
     result = flowsim.result.assemble(prepared, flowsim.simulation.run(prepared))
     assert {"hessian_spectrum", "hessian_residual", "ntk_spectrum", "ntk_alignment"} <= set(result.dataset)
-    assert "saddle" in Summary.of_result("small", result).events
+    assert "saddle" in summarized(result, "small").events
 
 
 def test_phases_of_a_summary(run):
-    from flowsim.store import Summary
+    from flowsim.result.summary import summarized
 
-    summary = json.loads(json.dumps(Summary.of_result("diagonal", run).record()))
+    summary = json.loads(json.dumps(summarized(run, "diagonal").record()))
     assert [phase["index"] for phase in summary["phases"][-2:]] == [2, 1]
     assert len(summary["events"]["saddle"]["lowest"]) == 6

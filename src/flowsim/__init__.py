@@ -20,7 +20,7 @@ _NAMES = {
     "influence": "sensitivities",
     "kind": "config",
     "langevin": "_langevin",
-    "load": "store",
+    "load": "_load",
     "load_sweep": "sweep",
     "sensitivity": "sensitivities",
     "simulate": "_simulate",
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         tasks,
     )
     from ._langevin import langevin
+    from ._load import load
     from ._simulate import simulate
     from ._verify import verify
     from .claims import claim
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from .problem import Problem
     from .result import Result
     from .sensitivities import influence, sensitivity
-    from .store import load
     from .sweep import load_sweep
 
 

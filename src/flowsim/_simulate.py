@@ -1,5 +1,7 @@
 """The entry point: reduce, integrate, and certify on request."""
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -9,7 +11,7 @@ from . import flows, simulation
 from .events import Event
 from .probes import Probe
 from .problem import Problem
-from .result import Result, assemble, started, tightened
+from .result import Result, assemble, following, started, tightened
 from .simulation import Chunk, Prepared, Settings, prepare
 from .simulation.arguments import as_problem
 
@@ -33,7 +35,8 @@ def simulate(
     target_error: float | None = None,
     t0: float = 0.0,
     start: Result | None = None,
-    progress: Callable[[Chunk], None] | None = None,
+    folder: str | os.PathLike | None = None,
+    progress: Callable[[Chunk], None] | bool | None = None,
 ) -> Result:
     """Integrate the flow of a problem from `t0` to `t1`.
 
@@ -66,14 +69,18 @@ def simulate(
     - `t0`: the clock at the start, for flows that depend on it and for runs that go on from a `start`.
     - `start`: another run's result, of parameters of the same names and shapes: the flow starts at its end, with the
       momentum or averages of a flow of the same kind.
-    - `progress`: called after every chunk.
+    - `folder`: keep the run there as it goes. One that was interrupted (Ctrl-C, `max_seconds`, a kill) goes on from its
+      last whole chunk, to the same bits, when the same call is made again; one that has ended is an ordinary run
+      folder, as `result.save` writes it.
+    - `progress`: a function to be called after every chunk; by default a line on a terminal or in a notebook, once the
+      run takes more than a second; False for none, True for one anywhere.
 
     **Returns:** a `flowsim.Result`. A numerical failure is its `status`, not an exception; Ctrl-C ends the run with
     status `interrupted` and what was reached.
 
     **Raises:** `ValueError` for arguments that cannot be meant: t1 ≤ 0, tolerances below what the precision gives,
     unknown names, two events or probes of one name, an event that is no real number, a risk that is not finite at the
-    start. `TypeError` for arguments of another kind.
+    start. `TypeError` for arguments of another kind. `StoreError` for a `folder` that holds another run.
     """
     problem = as_problem(problem)
     initial = None
@@ -90,13 +97,24 @@ def simulate(
         reduction=reduction,
         initial=initial,
     )
-    limit = () if max_seconds is None else (simulation.TimeLimit(max_seconds),)
-    consumers = (*(() if progress is None else (simulation.ForEach(progress),)), *limit)
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if folder is not None:
+            from .result.folder import keeping  # what reads and writes files is not needed by those who only simulate
 
-    def integrate(prepared: Prepared) -> Result:
-        return assemble(prepared, simulation.run(prepared, *consumers))
+            kept = stack.enter_context(keeping(folder, prepared, fresh=target_error is not None))
+        limit = () if max_seconds is None else (simulation.TimeLimit(max_seconds),)
+        consumers = (*(() if kept is None else (kept.recorder,)), *stack.enter_context(following(progress)), *limit)
 
-    if target_error is not None:
-        return tightened(prepared, target_error, integrate)
-    result = integrate(prepared)
-    return result.certified(result.certificate) if certificate and result.status.kind != "interrupted" else result
+        def integrate(prepared: Prepared) -> Result:
+            return assemble(prepared, simulation.run(prepared, *consumers))
+
+        if target_error is not None:
+            result = tightened(prepared, target_error, integrate)
+        else:
+            result = integrate(prepared)
+            done = result.status.kind != "interrupted"
+            result = result.certified(result.certificate) if certificate and done else result
+        if kept is not None:
+            kept.finish(result)
+    return result

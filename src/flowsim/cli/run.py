@@ -16,7 +16,7 @@ from ..config.problems import refusal
 from ..config.yaml_text import read_text
 from ..plugin import load as load_plugins
 from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
-from .progress import Progress
+from .progress import progress, telling
 
 STARTED = clock.monotonic()  # when the command was loaded: what a person waits for begins here
 
@@ -123,6 +123,8 @@ def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] =
 
     current = resumable(folder)
     meta = Meta.read(current)
+    if meta.command == "simulate":
+        raise refusal(Place(str(folder)), "was made in Python: call flowsim.simulate again with this folder=.")
     if meta.command != command:
         raise refusal(Place(str(folder)), f"was made by {meta.command}: `flowsim {meta.command} --resume {folder}`.")
     source = folders.read(meta.source_folder, folder)
@@ -174,7 +176,7 @@ def execute(request: Request, output: Output, force: bool) -> None:
 
     loaded = clock.monotonic() - STARTED
     try:
-        with Progress(quiet=output.quiet) as progress, progress.telling(verbose=output.verbose):
+        with progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
             outcome = run_experiment(
                 request.experiment,
                 source_text=request.source_text,
@@ -182,9 +184,9 @@ def execute(request: Request, output: Output, force: bool) -> None:
                 folder=folder,
                 resume=request.resume,
                 force=force,
-                progress=progress.update,
-                members=progress.members,
-                say=progress.say,
+                progress=shown.update,
+                members=shown.members,
+                say=shown.say,
             )
     except Interrupted as stop:
         output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)

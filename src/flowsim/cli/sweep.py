@@ -203,13 +203,13 @@ def _run(request: _Request, output: Output, on: str, options: Options, only: Seq
 
 
 def _wait(where: Any, pending: Sequence[str], folder: pathlib.Path, output: Output) -> None:
-    from .progress import Progress
+    from .progress import progress
 
-    with Progress(quiet=output.quiet) as progress:
+    with progress(quiet=output.quiet) as shown:
 
         def tell(tally: Tally, ended: Sequence[Any]) -> None:
             over = tally.done + tally.failed
-            progress.show(lambda seconds: line(tally.members, over, tally.failed, seconds))
+            shown.show(lambda seconds: line(tally.members, over, tally.failed, seconds))
 
         try:
             drive(where, pending, tell)

@@ -10,7 +10,7 @@ import typer
 
 from ..plugin import load as load_plugins
 from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
-from .progress import Progress
+from .progress import progress, telling
 from .run import Request, asked_for, refuse_used
 
 
@@ -63,7 +63,7 @@ def execute(request: Request, output: Output, force: bool) -> None:
     from ..experiment.verify import verify_experiment
 
     try:
-        with Progress(quiet=output.quiet) as progress, progress.telling(verbose=output.verbose):
+        with progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
             verified = verify_experiment(
                 request.experiment,
                 source_text=request.source_text,
@@ -71,8 +71,8 @@ def execute(request: Request, output: Output, force: bool) -> None:
                 folder=request.folder,
                 resume=request.resume,
                 force=force,
-                progress=progress.update,
-                say=progress.say,
+                progress=shown.update,
+                say=shown.say,
             )
     except Interrupted as stop:
         output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)

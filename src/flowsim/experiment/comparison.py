@@ -15,7 +15,7 @@ from ..config.schema import Experiment
 from ..problem import Problem
 from . import build, folders, pieces
 from .git import git_state
-from .identity import environment, identity, inputs
+from .identity import identity, inputs
 from .signals import stopping
 
 
@@ -71,7 +71,7 @@ def _meta(experiment: Experiment, source_folder: pathlib.Path, folder: pathlib.P
         "command": "compare",
         "source_folder": folders.written(source_folder, folder),
         "git": git_state(source_folder),
-        **environment(),
+        **store.environment(),
     }
 
 

@@ -10,10 +10,9 @@ from ..certificate import Certificate
 from ..result import Result, assemble
 from ..simulation import Prepared
 from ..simulation import run as integrate
-from ..store import Identity, RunFolder
+from ..store import Identity, Recorder, RunFolder
 from .members import read_plain, written_plain
 from .pieces import Pieces
-from .recorder import Recorder
 
 
 class Kept:

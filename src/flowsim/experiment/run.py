@@ -13,17 +13,16 @@ from ..config.kinds.figure import DEFAULT
 from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
 from ..loggers import each_row
-from ..probes import coordinates
 from ..problem import Problem
 from ..result import Result, assemble, tightened
-from ..simulation import AbstractConsumer, Chunk, ForEach, Prepared
+from ..result.summary import summarized
+from ..simulation import AbstractConsumer, Follow, ForEach, Prepared
 from ..simulation import run as integrate
 from . import build, descent, ensemble_run, folders, sizes
 from .account import Account
 from .git import git_state
-from .identity import environment, identity, inputs
+from .identity import identity, inputs
 from .log import logging_to
-from .recorder import Recorder
 from .signals import Interrupted, Stop, stopping
 
 Progress = Callable[[float, float, float, int, float], None]
@@ -107,9 +106,9 @@ def run_experiment(
             run.segments.open_members(who)
             return _run_ensemble(experiment, member, source_folder, run, who, members, _checking(stop, say), account)
         target = getattr(experiment.solver, "target_error", None)
-        consumers: list[AbstractConsumer] = [Recorder(run.segments, who, fresh=target is not None)]
+        consumers: list[AbstractConsumer] = [store.Recorder(run.segments, who, fresh=target is not None)]
         if progress is not None:
-            consumers.append(ForEach(lambda chunk: _tell(progress, prepared, chunk)))
+            consumers.append(Follow(progress))
         if experiment.log:
             consumers.append(ForEach(each_row(*build.loggers(experiment, problem, source_folder))))
         consumers.append(ForEach(lambda _: stop.check()))
@@ -186,13 +185,6 @@ def _done(run: store.RunFolder) -> Outcome:
     return Outcome(run.home, summary, summary.complete)
 
 
-def _tell(progress: Progress, prepared: Prepared, chunk: Chunk) -> None:
-    now, t1 = chunk.carry.clock.to_host(), prepared.settings.t1
-    loss = float(chunk.rows["loss"][-1]) if len(chunk.times) else float("nan")
-    saved = int(chunk.carry.saved) / len(prepared.save_times)
-    progress(now, t1, loss, int(chunk.carry.steps), max(saved, now / t1))
-
-
 def _write(
     experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say, account: Account
 ) -> store.Summary:
@@ -206,7 +198,7 @@ def _write(
     with account.stage("descent"):
         taken = descent.take(experiment, problem, result.status)
     seconds = {f"seconds_{name}": account.seconds[name] for name in ("certificate", "descent")}
-    summary = store.Summary.of_result(experiment.name, result, seconds)
+    summary = summarized(result, experiment.name, seconds)
     summary = summary.model_copy(update=descent.section(taken))
     dataset = result.dataset.assign_attrs(name=experiment.name, status=result.status.kind)
     say("figures and report")
@@ -234,10 +226,6 @@ def _shown(experiment: Experiment) -> dict[str, Any]:
 
 def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path, run, command: str) -> dict[str, Any]:
     """`meta.json`: what the run ran on, and what a reader of its segments needs."""
-    variables = {
-        probe.name: {"dims": list(probe.dims or ()), "attributes": {"long_name": probe.long_name, "units": probe.units}}
-        for probe in prepared.plan.probes
-    }
     return {
         "schema_version": store.SCHEMA_VERSION,
         **_shown(experiment),
@@ -247,9 +235,7 @@ def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Pat
         "command": command,
         "source_folder": folders.written(source_folder, run.home),
         "git": git_state(source_folder),
-        "variables": variables,
-        "coordinates": coordinates(prepared.plan.problem, prepared.plan.flow),
-        **environment(),
+        **store.described(prepared),
     }
 
 

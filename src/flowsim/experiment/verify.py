@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import ensemble, plot, report, store
-from ..claims import AbstractTheory, Exponent, Point, Verdict, fit, scaling, tally, together, yang2024
+from ..claims import AbstractTheory, Exponent, Point, Verdict, document, fit, scaling, tally, together, yang2024
 from ..config.making import claims_of, wrong_result
 from ..config.problems import Place, refusal
 from ..config.schema import Certificate, Experiment, Scaling
@@ -93,9 +93,9 @@ class _Verification:
         verdicts = [judged.verdicts for judged in runs]
         tallies = [tally(column) for column in zip(*verdicts, strict=True)]
         seeds = self.experiment.seeds or (self.experiment.seed,)
-        content = store.claims(self.experiment.name, seeds, tallies, exponents, theory.constants)
+        content = document.claims(self.experiment.name, seeds, tallies, exponents, theory.constants)
         plot.draw_claims(verdicts, exponents, [judged.phase1_end for judged in runs], home.path / "figures" / "claims")
-        store.write_claims(home.path, content)
+        document.write_claims(home.path, content)
         report.rebuild(home.path)
         return Verified(home.path, content, all(judged.result.status.ok for judged in runs))
 

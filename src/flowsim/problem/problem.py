@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _checks, _tree, losses
+from .._show import table
 from .._types import Parameters, Scalar
 from ..models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
 from ..tasks import Task
+from . import show
 from .fit import as_array, check_conserved, check_fit, check_kinds, embed, evaluated, one_dtype, sample_weights
 from .parts import over_samples, part_size
 
@@ -195,3 +197,6 @@ class Problem(eqx.Module):
     def is_word_problem(self) -> bool:
         """Does the model have the words' inner products (`flowsim.models.AbstractWordModel`) and a task?"""
         return self.task is not None and isinstance(self.remainder, AbstractWordModel)
+
+    def _repr_html_(self) -> str:
+        return table("Problem", list(show.lines(self.remainder, self.parameters, self.task, self.loss)))

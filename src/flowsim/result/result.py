@@ -1,6 +1,8 @@
 """What `flowsim.simulate` returns."""
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import cast
@@ -13,9 +15,10 @@ from .. import probes
 from .._show import table, text
 from ..certificate import Certificate, certify
 from ..records import EventRecord, SolverRecord, Status, Trajectory
-from ..simulation import Carry, Chunk, ForEach, History, Prepared, TakeUp, lengthened, observe, run
+from ..simulation import Carry, Chunk, History, Prepared, TakeUp, lengthened, observe, run
 from . import parts, show
 from .frame import to_frame
+from .progress import following
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +63,7 @@ class Result:
         t1: float,
         save_times: Sequence[float] | np.ndarray | None = None,
         max_steps: int | None = None,
-        progress: Callable[[Chunk], None] | None = None,
+        progress: Callable[[Chunk], None] | bool | None = None,
     ) -> "Result":
         """The run up to a later time: the steps of one run to `t1`, of which only the last one here is taken again.
 
@@ -78,9 +81,26 @@ class Result:
                 "start a new one there with flowsim.simulate(problem, start=result, …)."
             )
         longer = lengthened(self.prepared, t1, save_times, max_steps)
-        consumers = () if progress is None else (ForEach(progress),)
-        result = assemble(longer, run(longer, TakeUp(self.history), *consumers))
+        with following(progress) as consumers:
+            result = assemble(longer, run(longer, TakeUp(self.history), *consumers))
         return result if self.known is None else result.certified(result.certificate)
+
+    def save(self, folder: str | os.PathLike, *, name: str | None = None, replace: bool = False) -> pathlib.Path:
+        """Write the run into an ordinary run folder: `flowsim.load`, `flowsim report` and `flowsim explore` read it.
+
+        With the certificate and the error bands if they have been computed; `trajectory.nc` is `dataset`,
+        `parameters.safetensors` the arrays of `model`.
+
+        **Arguments:** `name`: of the run, that of the folder by default. `replace`: put it in the place of the run that
+        the folder holds; what flowsim did not write stays.
+
+        **Returns:** the folder.
+
+        **Raises:** `StoreError` for a folder that holds something (unless `replace`) or that cannot be written.
+        """
+        from .folder import save  # what reads and writes files is not needed by those who only simulate
+
+        return save(self, folder, name=name, replace=replace)
 
     def __repr__(self) -> str:
         return text("Result", list(self._lines()))

@@ -9,7 +9,7 @@ It is the only caller of a solver's step.
 from .advance import advance, begin, measure, observe, proceed, start
 from .batch import Batch
 from .carry import Carry, Clock, Code, Plan, State
-from .consumers import AbstractConsumer, ForEach, TakeUp, TimeLimit
+from .consumers import AbstractConsumer, Follow, ForEach, TakeUp, TimeLimit
 from .history import History
 from .march import Chunk, March, digest
 from .prepare import Prepared, Settings, lengthened, prepare, with_tolerance
@@ -26,6 +26,7 @@ __all__ = [
     "Chunk",
     "Clock",
     "Code",
+    "Follow",
     "ForEach",
     "History",
     "March",

@@ -1,6 +1,7 @@
 """Who takes the chunks of a run as they come."""
 
 import abc
+import math
 import time
 from collections.abc import Callable
 
@@ -33,6 +34,23 @@ class ForEach(AbstractConsumer):
 
     def take(self, chunk: Chunk, history: History) -> Status | None:
         self._function(chunk)
+
+
+class Follow(AbstractConsumer):
+    """Tells a function how far the run is: `(time, t1, loss, steps, fraction)`, a loss of NaN where none was saved."""
+
+    def __init__(self, function: Callable[[float, float, float, int, float], object]):
+        self._function = function
+        self._t1, self._saves = 0.0, 1
+
+    def begin(self, prepared: Prepared, history: History) -> None:
+        self._t1, self._saves = prepared.settings.t1, len(prepared.save_times)
+
+    def take(self, chunk: Chunk, history: History) -> Status | None:
+        now, carry = chunk.reached, chunk.carry
+        loss = float(chunk.rows["loss"][-1]) if len(chunk.times) and "loss" in chunk.rows else math.nan
+        fraction = max(int(carry.saved) / self._saves, now / self._t1)
+        self._function(now, self._t1, loss, int(carry.steps), fraction)
 
 
 class TakeUp(AbstractConsumer):

@@ -1,13 +1,15 @@
 """The run folder on disk: whole files or none, segments, checkpoints, one writer."""
 
 from .._files import RefusedError, StoreError, write_dataset, write_json, write_text
-from .claims import claims, write_claims
 from .continuation import reopen, save_times_of, write_continuation
+from .described import described, fingerprint
 from .folder import RunFolder, named_parameters
 from .load import Run, load
 from .lock import Lock
+from .machine import environment, versions
 from .meta import Meta
 from .netcdf import read_dataset
+from .recorder import Recorder
 from .replacement import resumable
 from .segments import Identity, Segments
 from .summary import (
@@ -34,6 +36,7 @@ __all__ = [
     "Identity",
     "Lock",
     "Meta",
+    "Recorder",
     "RefusedError",
     "Run",
     "RunFolder",
@@ -41,7 +44,9 @@ __all__ = [
     "SolverSummary",
     "StoreError",
     "Summary",
-    "claims",
+    "described",
+    "environment",
+    "fingerprint",
     "load",
     "named_parameters",
     "read_dataset",
@@ -49,7 +54,7 @@ __all__ = [
     "reopen",
     "resumable",
     "save_times_of",
-    "write_claims",
+    "versions",
     "write_continuation",
     "write_dataset",
     "write_json",

@@ -76,6 +76,9 @@ class RunFolder:
         write_text(self.path / _GIVEN, experiment)
         write_text(self.path / "experiment.yaml", experiment)
         write_text(self.path / "resolved.yaml", resolved)
+        self.write_meta(meta)
+
+    def write_meta(self, meta: Mapping[str, Any]) -> None:
         write_json(self.path / META, meta)
 
     def check_inputs(self) -> None:

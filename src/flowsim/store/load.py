@@ -2,14 +2,16 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import PyTree
 from safetensors import SafetensorError, safe_open
 
 from .._files import RefusedError, refuse_irregular
+from ..init import from_named
 from .meta import NAME as META
 from .meta import Meta
 from .netcdf import read_dataset
@@ -22,8 +24,9 @@ class Run:
     """What a run folder holds at this moment.
 
     **Fields:** `meta`; `summary`: None until the run has ended; `problems`: files that could not be read; `events`:
-    name -> crossings, with `time` and `times`; `dataset`: the saved probes as an `xarray.Dataset`. Of a partial run
-    `events` and `dataset` are what was written so far.
+    name -> crossings, with `time` and `times`; `dataset`: the saved probes as an `xarray.Dataset`; `blank`: makes the
+    model before it was trained, where that is known. Of a partial run `events` and `dataset` are what was written so
+    far.
     """
 
     path: pathlib.Path
@@ -32,6 +35,7 @@ class Run:
     problems: tuple[str, ...]
     events: dict[str, EventSummary]
     dataset: Any = dataclasses.field(repr=False)
+    blank: Callable[[], PyTree] | None = dataclasses.field(default=None, repr=False)
 
     @property
     def complete(self) -> bool:
@@ -45,6 +49,26 @@ class Run:
         **Raises:** `StoreError` if the run has not ended, or keeps none (an ensemble).
         """
         return dict(_tensors(self.path / "parameters.safetensors"))
+
+    @cached_property
+    def model(self) -> PyTree:
+        """The trained model, built as the experiment says, with the final parameters in it.
+
+        **Raises:** `StoreError` as `parameters` does, and for a run from Python, which says no model: see `filled`.
+        """
+        if self.blank is None:
+            raise RefusedError(
+                f"{self.path}: was made in Python, and does not say how its model is made: write run.filled(model) "
+                "with a model of the same names and shapes"
+            )
+        return self.filled(self.blank())
+
+    def filled(self, model: PyTree) -> PyTree:
+        """A model, or any pytree, of the run's names and shapes with the final parameters in it.
+
+        **Raises:** `ValueError` if a name or a shape is another.
+        """
+        return from_named(self.parameters, str(self.path / "parameters.safetensors"))(model, key=None)
 
 
 def load(path: str | pathlib.Path) -> Run:

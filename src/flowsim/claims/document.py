@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._files import write_json
-from ..claims import Exponent, Tally
+from .scaling import Exponent
+from .tally import Tally
 
 NAME = "claims.json"
 

@@ -1,8 +1,8 @@
 """The run folder as a consumer of a run's chunks."""
 
-from .. import store
 from ..records import Status
 from ..simulation import AbstractConsumer, Chunk, History, Prepared
+from .segments import Identity, Segments
 
 
 class Recorder(AbstractConsumer):
@@ -11,7 +11,7 @@ class Recorder(AbstractConsumer):
     **Arguments:** `fresh`: every run begins anew, as those of a `target_error` do, which follow each other.
     """
 
-    def __init__(self, segments: store.Segments, identity: store.Identity, *, fresh: bool = False):
+    def __init__(self, segments: Segments, identity: Identity, *, fresh: bool = False):
         self._segments, self._identity, self._fresh = segments, identity, fresh
 
     def begin(self, prepared: Prepared, history: History) -> None:

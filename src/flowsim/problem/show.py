@@ -1,0 +1,42 @@
+"""A problem as a person reads it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import _tree
+from .._types import Parameters
+from ..tasks import Task
+
+_SHOWN = 8  # names of arrays
+
+
+def lines(model: Any, parameters: Parameters, task: Task | None, loss: Callable) -> Iterator[tuple[str, str]]:
+    """(name, text): what descends on what. No value of an array is read."""
+    name = getattr(loss, "__name__", type(loss).__name__)
+    if task is not None:
+        yield "model", type(model).__name__
+    yield "parameters", _arrays(parameters)
+    if task is not None:
+        labels = np.asarray(task.labels)
+        of = {"sign": "±1", "word": "words", "value": "numbers"}.get(task.target, task.target)
+        yield (
+            "task",
+            f"{task.samples} samples, each {_shape(task.tokens[0])}; labels are {of}, each {_shape(labels[0])}",
+        )
+    yield "loss", name
+
+
+def _shape(one: Any) -> str:
+    shape = np.shape(one)
+    return f"an array of shape {shape}" if shape else "a number"
+
+
+def _arrays(parameters: Parameters) -> str:
+    leaves = jax.tree.leaves(parameters)
+    names = list(_tree.paths(parameters))
+    more = "" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more"
+    shown = ", ".join(f"{n}{list(x.shape)}" for n, x in zip(names[:_SHOWN], leaves, strict=False))
+    return f"{_tree.size(parameters)} numbers, {_tree.dtype(parameters)}: {shown}{more}"

@@ -1,0 +1,183 @@
+"""Runs from Python: shown as they go, kept in folders, saved, and loaded again."""
+
+import io
+import itertools
+import sys
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flowsim
+from flowsim import _progress
+from flowsim._files import StoreError
+from flowsim._progress import Notebook, Progress, Terminal, watched
+from flowsim.cli.run import resumed
+from flowsim.config.problems import ExperimentErrors
+from flowsim.report import rebuild
+from flowsim.simulation import Settings, prepare
+from flowsim.store import fingerprint
+
+TIMES = np.linspace(0.0, 10.0, 1000)  # several chunks of rows
+
+
+def problem(scale=1.0):
+    return flowsim.Problem.from_loss(lambda p: scale * jnp.sum(jnp.tanh(p["x"]) ** 2) / 2, {"x": jnp.ones(3)})
+
+
+def run(scale=1.0, level=0.5, **options):
+    half = flowsim.events.crossing("half", lambda t, p: p["x"][0] - level)
+    return flowsim.simulate(
+        problem(scale), t1=10.0, save_times=TIMES, events=[half], probes={"both": lambda p: p["x"][:2]}, **options
+    )
+
+
+def stopping(after):
+    """A progress function that is Ctrl-C at a chunk."""
+    count = itertools.count(1)
+
+    def stop(chunk):
+        if next(count) == after:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.fixture(scope="module", name="whole")
+def _whole():
+    return run(certificate=True)
+
+
+def test_a_saved_result_is_a_run_folder(whole, tmp_path):
+    folder = whole.save(tmp_path / "kept", name="mine")
+    stored = flowsim.load(folder)
+    assert stored.complete
+    assert stored.summary.name == "mine"
+    assert stored.summary.certificate.relative_error == whole.certificate.relative_error
+    assert stored.events["half"].time == whole.events["half"].time
+    assert stored.dataset.drop_attrs().identical(whole.dataset.drop_attrs())
+    assert "both_error" in stored.dataset
+    np.testing.assert_array_equal(stored.parameters["x"], whole.parameters["x"])
+    np.testing.assert_array_equal(stored.filled({"x": jnp.zeros(3)})["x"], whole.parameters["x"])
+    with pytest.raises(StoreError, match=r"write run\.filled\(model\)"):
+        _ = stored.model
+    with pytest.raises(ValueError, match="shape"):
+        stored.filled({"x": jnp.zeros(4)})
+    assert "half" in rebuild(folder).report.read_text("utf8")  # as `flowsim report` does
+    assert len(flowsim.plot.draw(folder, "loss").axes) == 1
+
+
+def test_saving_replaces_only_what_it_is_told_to(whole, tmp_path):
+    folder = whole.save(tmp_path / "kept")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match="replace=True"):
+        whole.save(folder)
+    whole.save(folder, name="again", replace=True)
+    assert flowsim.load(folder).summary.name == "again"
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_is_kept_goes_on_where_it_was_interrupted(whole, tmp_path):
+    folder = tmp_path / "kept"
+    part = run(folder=folder, progress=stopping(2))
+    assert part.status.kind == "interrupted"
+    seen = flowsim.load(folder)
+    assert seen.summary is None
+    assert 0 < seen.dataset.sizes["time"] < len(TIMES)
+    assert seen.dataset["both"].shape[1] == 2
+    assert not list(folder.glob("summary.json"))
+    again = run(folder=folder, max_seconds=1e-9)
+    assert again.status.kind == "interrupted"
+    assert again.status.time > seen.dataset["time"][-1]
+    whole_again = run(folder=folder, certificate=True)
+    for name, values in whole.trajectory.values.items():
+        np.testing.assert_array_equal(whole_again.trajectory.values[name], values)
+    assert whole_again.solver.vector_field_evaluations == whole.solver.vector_field_evaluations
+    stored = flowsim.load(folder)
+    assert stored.dataset.drop_attrs().identical(whole.dataset.drop_attrs())
+    assert not (folder / "segments").exists()
+    with pytest.raises(StoreError, match="has ended"):
+        run(folder=folder)
+
+
+def test_another_run_does_not_go_on_with_it(tmp_path):
+    """The constants in its functions count, not their names; and the command line says who made it."""
+    folder = tmp_path / "kept"
+    run(folder=folder, progress=stopping(1))
+    for changed in ({"scale": 2.0}, {"level": 0.25}, {"rtol": 1e-6}):
+        with pytest.raises(StoreError, match="cannot be resumed as another"):
+            run(folder=folder, **changed)
+    with pytest.raises(ExperimentErrors, match=r"flowsim\.simulate again with this folder="):
+        resumed(folder)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    with pytest.raises(StoreError, match="choose another folder"):
+        run(folder=tmp_path / "used")
+
+
+def test_what_identifies_a_run_holds_in_every_process():
+    """No address of a function is in it: two functions of the same code are the same run."""
+
+    def who(slope):
+        rectified = flowsim.Problem.from_loss(lambda p: jnp.sum(jax.nn.relu(slope * p) ** 2), jnp.ones(2))
+        return fingerprint(prepare(rectified, Settings(1.0)))
+
+    assert who(2.0) == who(2.0)
+    assert who(2.0).digest() != who(3.0).digest()
+
+
+class Kernel:
+    kernel = object()
+
+
+def test_who_watches(monkeypatch):
+    assert watched() is None  # of a test nobody
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    assert watched() is Terminal
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=Kernel))
+    assert watched() is Notebook
+
+
+def test_a_notebook_has_one_line_that_moves(monkeypatch):
+    shown = []
+    handle = types.SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
+    display = types.SimpleNamespace(display=lambda data, raw, display_id: handle)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display))
+    now = [0.0]
+    monkeypatch.setattr(_progress.clock, "monotonic", lambda: now[0])
+    with Progress(Notebook, after=1.0) as progress:
+        for now[0] in (0.5, 1.5, 2.0):
+            progress.update(now[0], 4.0, 0.1, 7, now[0] / 4)
+    assert [line.split("loss")[0].strip() for line in shown] == ["t = 1.5 of 4", "t = 2 of 4", ""]
+
+
+def test_progress_is_asked_for_or_not(monkeypatch):
+    """A quick run shows nothing; with True anybody sees a slow one; a function of one's own takes its place."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    clock = itertools.count(0.0, 11.0)
+    monkeypatch.setattr(_progress.clock, "monotonic", lambda: next(clock))
+    run(progress=False)
+    run()
+    assert stream.getvalue() == ""
+    run(progress=True)
+    assert "of 10  loss" in stream.getvalue()
+    with pytest.raises(TypeError, match="progress must be a function, True or False"):
+        run(progress=3)
+
+
+def test_a_problem_is_a_small_table():
+    page = problem()._repr_html_()
+    assert "3 numbers, float64: x[3]" in page
+    task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=8, key=jax.random.key(0))
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=8, width=4, neurons=4, key=jax.random.key(1))
+    page = flowsim.Problem(model, task)._repr_html_()
+    assert "CooccurrenceTransformer" in page
+    assert "12 samples, each an array of shape (4,); labels are ±1, each a number" in page
+    assert len(page) < 1000
