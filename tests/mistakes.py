@@ -146,6 +146,7 @@ MISTAKES = {
     "reduction misspelt": (lambda: run(reduction="rotaton"), "reduction"),
     "reduction of another model": (lambda: run(reduction="gram"), "Use auto or none"),
     "certificate by a wrong name": (lambda: run(certificate="yes"), "unknown certificate"),
+    "progress that is no function": (lambda: run(progress=3), "progress must be a function, True or False"),
     "scale of what is not there": (
         lambda: run(flow=flows.time_scales(rates={"W": 2.0})), "no trained parameter is named"),
     "inside grad": (lambda: jax.grad(lambda s: _loss_of(s))(1.0), "flowsim.sensitivity"),
