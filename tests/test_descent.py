@@ -10,7 +10,7 @@ from scipy.linalg import expm
 
 import flowsim
 from flowsim import compare, flows
-from flowsim.descent.drift import _first_crossing
+from flowsim.descent.against import _first_crossing
 
 from .problems import reference
 from .test_reductions import wide

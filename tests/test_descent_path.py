@@ -7,8 +7,8 @@ import pytest
 
 import flowsim
 from flowsim import flows
+from flowsim.descent.against import Against
 from flowsim.descent.beside import beside
-from flowsim.descent.drift import Against
 from flowsim.descent.path import NODES, nodes
 from flowsim.descent.track import Track
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..plugin import load as load_plugins
-from .output import Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .command import ExperimentFile, Overrides, Resume, command
+from .output import Output
 from .run import asked_for, refuse_used
 
 
@@ -16,22 +16,15 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
 
 
+@command(plugins=True)
 def compare(
-    experiment: Annotated[
-        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
-    ] = None,
+    output: Output,
+    experiment: ExperimentFile = None,
     overrides: Overrides = None,
     out: Annotated[
         pathlib.Path | None, typer.Option("--out", help="The folder; runs/NAME/compare-ID if not given.")
     ] = None,
-    resume: Annotated[
-        pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Resume this interrupted comparison.")
-    ] = None,
-    plugin: Plugins = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    resume: Resume = None,
 ) -> None:
     """Solve an experiment by several solvers at several tolerances; print what accuracy costs with each.
 
@@ -47,33 +40,30 @@ def compare(
       flowsim compare figure1.yaml 'compare.solvers=[tsit5, dopri8, scipy_rk45]' flow.t1=10.0
       flowsim compare --resume runs/figure1/compare-2026-01-31T12-00-00Z-1a2b
     """
-    output = Output(json, quiet, verbose, debug)
-    with output.ending():
-        load_plugins(plugin or [])
-        request = asked_for(output, "compare", experiment, overrides, out, resume, False)
-        folder = _new_folder(request.experiment.name) if out is None and resume is None else request.folder
-        if resume is None:
-            refuse_used(folder, output)
-        from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
-        from ..experiment.comparison import run_comparison
-        from ..experiment.signals import Interrupted
+    request = asked_for(output, "compare", experiment, overrides, out, resume, False)
+    folder = _new_folder(request.experiment.name) if out is None and resume is None else request.folder
+    if resume is None:
+        refuse_used(folder, output)
+    from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
+    from ..experiment.comparison import run_comparison
+    from ..experiment.signals import Interrupted
 
-        try:
-            found = run_comparison(
-                request.experiment,
-                source_text=request.source_text,
-                source_folder=request.source_folder,
-                folder=folder,
-                resume=request.resume,
-                say=output.detail,
-            )
-        except Interrupted as stop:
-            output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
-        except (ArrayErrors, ValueError) as error:
-            output.refuse(str(error))
-        output.data(found.table())
-        output.say(f"table, dataset and figure: {folder}")
-        output.document({"status": "done", "folder": str(folder), "t1": found.t1, **found.document()})
+    try:
+        found = run_comparison(
+            request.experiment,
+            source_text=request.source_text,
+            source_folder=request.source_folder,
+            folder=folder,
+            resume=request.resume,
+            say=output.detail,
+        )
+    except Interrupted as stop:
+        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
+    except (ArrayErrors, ValueError) as error:
+        output.refuse(str(error))
+    output.data(found.table())
+    output.say(f"table, dataset and figure: {folder}")
+    output.document({"status": "done", "folder": str(folder), "t1": found.t1, **found.document()})
 
 
 def _new_folder(name: str) -> pathlib.Path:

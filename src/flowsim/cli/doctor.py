@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from .output import Debug, Json, Output
+from .command import command
+from .output import Output
 
 _MARKS = {"ok": "ok  ", "note": "note", "warning": "WARN", "error": "FAIL"}
 
@@ -14,9 +15,9 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
+@command
 def doctor(
-    json: Json = False,
-    debug: Debug = False,
+    output: Output,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs JAX to compile.")] = False,
     clear_cache: Annotated[bool, typer.Option("--clear-cache", help="Remove the compiled programs first.")] = False,
 ) -> None:
@@ -30,20 +31,18 @@ def doctor(
       flowsim doctor --json
       flowsim doctor --clear-cache
     """
-    output = Output(json=json, debug=debug)
-    with output.ending():
-        from .. import cache  # loads JAX
-        from ..doctor import examine
+    from .. import cache  # loads JAX
+    from ..doctor import examine
 
-        if clear_cache and (root := cache.place()) is not None:
-            gone = cache.clear(root)
-            output.say(f"{gone.programs} compiled programs removed from {root} ({gone.bytes / 1e6:.0f} MB)")
-        findings = examine(quick=quick)
-        for finding in findings:
-            output.data(f"{_MARKS[finding.state]}  {finding.name}: {finding.found}")
-            if finding.remedy:
-                output.data(f"      {finding.remedy}")
-        worst = "failed" if any(finding.state == "error" for finding in findings) else "done"
-        output.document({"status": worst, "findings": [dataclasses.asdict(finding) for finding in findings]})
-        if worst == "failed":
-            raise typer.Exit(1)
+    if clear_cache and (root := cache.place()) is not None:
+        gone = cache.clear(root)
+        output.say(f"{gone.programs} compiled programs removed from {root} ({gone.bytes / 1e6:.0f} MB)")
+    findings = examine(quick=quick)
+    for finding in findings:
+        output.data(f"{_MARKS[finding.state]}  {finding.name}: {finding.found}")
+        if finding.remedy:
+            output.data(f"      {finding.remedy}")
+    worst = "failed" if any(finding.state == "error" for finding in findings) else "done"
+    output.document({"status": worst, "findings": [dataclasses.asdict(finding) for finding in findings]})
+    if worst == "failed":
+        raise typer.Exit(1)

@@ -5,21 +5,21 @@ from typing import Annotated
 
 import typer
 
-from .output import Debug, Json, Output, Quiet
+from .command import command
+from .output import Output
 
 
 def register(app: typer.Typer) -> None:
     app.command("explore")(explore)
 
 
+@command
 def explore(
+    output: Output,
     folders: Annotated[list[pathlib.Path], typer.Argument(metavar="DIR…", help="Run folders, or sweeps.")],
     out: Annotated[
         pathlib.Path | None, typer.Option("--out", help="The page; explore.html beside the first DIR if not given.")
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Write one interactive page, whose path is printed to stdout. It works offline.
 
@@ -28,19 +28,17 @@ def explore(
       flowsim explore runs/figure1/2026-01-31T12-00-00Z-1a2b
       flowsim explore runs/wide runs/narrow --out both.html
     """
-    output = Output(json=json, quiet=quiet, debug=debug)
-    with output.ending():
-        from ..explore import ExploreError  # these load xarray
-        from ..explore import explore as write
-        from ..store import StoreError
+    from ..explore import ExploreError  # these load xarray
+    from ..explore import explore as write
+    from ..store import StoreError
 
-        try:
-            written = write(folders, out)
-        except ExploreError as error:
-            output.refuse(f"{error}.")
-        except StoreError as error:
-            output.fail(f"{error}.")
-        for note in written.notes:
-            output.say(f"left out: {note}")
-        output.data(str(written.path))
-        output.document({"status": "done", "page": str(written.path), "runs": written.runs, "sweeps": written.sweeps})
+    try:
+        written = write(folders, out)
+    except ExploreError as error:
+        output.refuse(f"{error}.")
+    except StoreError as error:
+        output.fail(f"{error}.")
+    for note in written.notes:
+        output.say(f"left out: {note}")
+    output.data(str(written.path))
+    output.document({"status": "done", "page": str(written.path), "runs": written.runs, "sweeps": written.sweeps})

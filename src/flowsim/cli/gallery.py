@@ -8,11 +8,10 @@ import typer
 from .. import gallery
 from . import run as run_command
 from . import verify as verify_command
-from .output import Debug, Json, Output, Overrides, Quiet, Verbose
+from .command import Debug, Force, Json, Out, Overrides, command
+from .output import Output
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Which paper; `flowsim gallery` lists them.")]
-Out = Annotated[pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")]
 
 papers = typer.Typer(
     invoke_without_command=True,
@@ -36,65 +35,54 @@ def _papers(context: typer.Context, json: Json = False, debug: Debug = False) ->
       flowsim gallery verify saxe2014 'problem.strengths=[5, 2, 1]'
     """
     if context.invoked_subcommand is None:
-        _list(Output(json, debug=debug))
+        list_(json=json, quiet=False, verbose=False, debug=debug)
 
 
 @papers.command("list")
-def list_(json: Json = False, debug: Debug = False) -> None:
+@command
+def list_(output: Output) -> None:
     """The papers, one a line."""
-    _list(Output(json, debug=debug))
-
-
-def _list(output: Output) -> None:
-    with output.ending():
-        found = gallery.papers()
-        width = max(len(paper.name) for paper in found)
-        for paper in found:
-            output.data(f"{paper.name:<{width}}  {paper.title} ({paper.source})")
-        output.document({"papers": [{"name": p.name, "title": p.title, "source": p.source} for p in found]})
+    found = gallery.papers()
+    width = max(len(paper.name) for paper in found)
+    for paper in found:
+        output.data(f"{paper.name:<{width}}  {paper.title} ({paper.source})")
+    output.document({"papers": [{"name": p.name, "title": p.title, "source": p.source} for p in found]})
 
 
 @papers.command()
-def show(name: Name, json: Json = False, debug: Debug = False) -> None:
+@command
+def show(output: Output, name: Name) -> None:
     """A paper's page, and the experiment with its defaults."""
-    output = Output(json, debug=debug)
-    with output.ending():
-        paper = _paper(name, output)
-        experiment = paper.experiment.read_text(encoding="utf8")
-        output.data(f"{paper.page.rstrip()}\n\n{paper.experiment.name}:\n\n{experiment.rstrip()}")
-        output.document({
-            "name": paper.name, "title": paper.title, "source": paper.source, "page": paper.page,
-            "experiment": experiment, "folder": str(paper.folder),
-        })  # fmt: skip
+    paper = _paper(name, output)
+    experiment = paper.experiment.read_text(encoding="utf8")
+    output.data(f"{paper.page.rstrip()}\n\n{paper.experiment.name}:\n\n{experiment.rstrip()}")
+    output.document({
+        "name": paper.name, "title": paper.title, "source": paper.source, "page": paper.page,
+        "experiment": experiment, "folder": str(paper.folder),
+    })  # fmt: skip
 
 
 @papers.command()
+@command
 def run(
+    output: Output,
     name: Name,
     overrides: Overrides = None,
     out: Out = None,
     force: Force = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
 ) -> None:
     """Run a paper's experiment, without judging its claims."""
-    output = Output(json, quiet, verbose, debug)
-    with output.ending():
-        run_command.execute(_requested(name, overrides, out, output), output, force)
+    run_command.execute(_requested(name, overrides, out, output), output, force)
 
 
 @papers.command()
+@command
 def verify(
+    output: Output,
     name: Name,
     overrides: Overrides = None,
     out: Out = None,
     force: Force = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
 ) -> None:
     """Run a paper's experiment and judge its claims.
 
@@ -105,12 +93,10 @@ def verify(
       flowsim gallery verify saxe2014
       flowsim gallery verify zhang2025 'problem.covariance=[0.5, 0.2, 0.1]' problem.examples=15 --json
     """
-    output = Output(json, quiet, verbose, debug)
-    with output.ending():
-        request = _requested(name, overrides, out, output)
-        if not force:
-            run_command.refuse_used(request.folder, output)
-        verify_command.execute(request, output, force)
+    request = _requested(name, overrides, out, output)
+    if not force:
+        run_command.refuse_used(request.folder, output)
+    verify_command.execute(request, output, force)
 
 
 def _paper(name: str, output: Output) -> gallery.Paper:

@@ -10,8 +10,8 @@ from .._files import make_folder, write_text
 from ..config import SECTIONS, registered, templates
 from ..config.kind import description, source
 from ..config.problems import did_you_mean
-from ..plugin import load as load_plugins
-from .output import Debug, Json, Output, Plugins
+from .command import command
+from .output import Output
 
 
 def register(app: typer.Typer) -> None:
@@ -31,28 +31,24 @@ Examples:
   flowsim new --list --plugin mine.py    those of a plugin among them"""
 
 
+@command(plugins=True)
 def new(
+    output: Output,
     kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Which one; figure1 if not given.")] = "figure1",
     list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds that an experiment may name.")] = False,
     out: Annotated[pathlib.Path | None, typer.Option("--out", help="Of `theory`: the folder to write.")] = None,
-    plugin: Plugins = None,
-    json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    output = Output(json=json, debug=debug)
-    with output.ending():
-        load_plugins(plugin or [])
-        if list_kinds:
-            _list(output)
-            return
-        if kind == _THEORY:
-            _write_theory(pathlib.Path(_THEORY) if out is None else out, output)
-            return
-        known = [*templates.listed(), _THEORY]
-        if kind not in templates.listed():
-            output.refuse(f"there is no experiment kind {kind!r}; {did_you_mean(kind, known)}")
-        output.data(templates.text(kind).rstrip("\n"))
-        output.document({"kind": kind, "text": templates.text(kind)})
+    if list_kinds:
+        _list(output)
+        return
+    if kind == _THEORY:
+        _write_theory(pathlib.Path(_THEORY) if out is None else out, output)
+        return
+    known = [*templates.listed(), _THEORY]
+    if kind not in templates.listed():
+        output.refuse(f"there is no experiment kind {kind!r}; {did_you_mean(kind, known)}")
+    output.data(templates.text(kind).rstrip("\n"))
+    output.document({"kind": kind, "text": templates.text(kind)})
 
 
 def _write_theory(folder: pathlib.Path, output: Output) -> None:

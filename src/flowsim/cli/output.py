@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import os
-import pathlib
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -22,19 +21,6 @@ SCHEMA_VERSION = 1
 _SHOWN = 50  # errors; the JSON document has all of them
 
 UNEXPECTED, REFUSED, NUMERICAL, INTERRUPTED = 1, 2, 3, 130
-
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-Plugins = Annotated[
-    list[pathlib.Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="Run this Python module first; it registers parts of your own."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="key.sub=value", help="Changes to the experiment; values are YAML.", show_default=False),
-]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,22 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Debug, Json, Output, Quiet
+from .command import command
+from .output import Output
 
 
 def register(app: typer.Typer) -> None:
     app.command("report")(report)
 
 
+@command
 def report(
+    output: Output,
     folders: Annotated[list[pathlib.Path], typer.Argument(metavar="DIR…", help="A run folder, or several to compare.")],
     out: Annotated[
         pathlib.Path | None,
         typer.Option("--out", help="Of several: the page; comparison.html beside the first DIR if not given."),
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Rebuild the figures and the report of a run folder from its data; of several, compare them on one page.
 
@@ -30,17 +30,15 @@ def report(
       flowsim report runs/figure1/2026-01-31T12-00-00Z-1a2b
       flowsim report runs/wide runs/narrow
     """
-    output = Output(json=json, quiet=quiet, debug=debug)
-    with output.ending():
-        for folder in folders:
-            if not (folder / "meta.json").exists():
-                output.refuse(f"{folder} is not a run folder: it holds no meta.json.")
-        if len(folders) == 1:
-            if out is not None:
-                output.refuse("--out is for several run folders: the report of one is in its folder.")
-            _rebuild(folders[0], output)
-        else:
-            _compare(folders, out or folders[0].resolve().parent / "comparison.html", output)
+    for folder in folders:
+        if not (folder / "meta.json").exists():
+            output.refuse(f"{folder} is not a run folder: it holds no meta.json.")
+    if len(folders) == 1:
+        if out is not None:
+            output.refuse("--out is for several run folders: the report of one is in its folder.")
+        _rebuild(folders[0], output)
+    else:
+        _compare(folders, out or folders[0].resolve().parent / "comparison.html", output)
 
 
 def _rebuild(folder: pathlib.Path, output: Output) -> None:

@@ -14,8 +14,8 @@ from .._files import RefusedError, explain
 from ..config import Experiment, Place, load_text, resolved_yaml
 from ..config.problems import refusal
 from ..config.yaml_text import read_text
-from ..plugin import load as load_plugins
-from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .command import ExperimentFile, Force, Out, Overrides, Resume, command
+from .output import NUMERICAL, Output
 from .progress import progress, telling
 
 STARTED = clock.monotonic()  # when the command was loaded: what a person waits for begins here
@@ -25,7 +25,7 @@ STARTED = clock.monotonic()  # when the command was loaded: what a person waits 
 class Request:
     """What is to be run, and where. `source_folder`: where paths in the experiment start."""
 
-    experiment: Experiment
+    experiment: ExperimentFile
     source_text: str
     source_folder: pathlib.Path
     folder: pathlib.Path
@@ -36,24 +36,15 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
+@command(plugins=True)
 def run(
-    experiment: Annotated[
-        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
-    ] = None,
+    output: Output,
+    experiment: ExperimentFile = None,
     overrides: Overrides = None,
-    out: Annotated[
-        pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")
-    ] = None,
-    resume: Annotated[
-        pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Go on with this interrupted run.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
-    plugin: Plugins = None,
+    out: Out = None,
+    resume: Resume = None,
+    force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show the plan, run nothing.")] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
 ) -> None:
     """Run an experiment into a run folder, whose path is printed to stdout.
 
@@ -65,16 +56,13 @@ def run(
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b flow.t1=1.0e6
     """
-    output = Output(json, quiet, verbose, debug)
-    with output.ending():
-        load_plugins(plugin or [])
-        request = asked_for(output, "run", experiment, overrides, out, resume, force)
-        if request.experiment.sweep:
-            output.say("one run, of the experiment itself: `flowsim sweep` runs the members of its section sweep")
-        if dry_run:
-            _plan(request, output)
-        else:
-            execute(request, output, force)
+    request = asked_for(output, "run", experiment, overrides, out, resume, force)
+    if request.experiment.sweep:
+        output.say("one run, of the experiment itself: `flowsim sweep` runs the members of its section sweep")
+    if dry_run:
+        _plan(request, output)
+    else:
+        execute(request, output, force)
 
 
 def asked_for(

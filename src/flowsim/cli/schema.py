@@ -4,15 +4,16 @@ import json as json_module
 
 import typer
 
-from ..plugin import load as load_plugins
-from .output import SCHEMA_VERSION, Debug, Output, Plugins
+from .command import command
+from .output import SCHEMA_VERSION, Output
 
 
 def register(app: typer.Typer) -> None:
     app.command("schema")(schema)
 
 
-def schema(plugin: Plugins = None, debug: Debug = False) -> None:
+@command(plugins=True)
+def schema(output: Output) -> None:
     """Print the JSON Schema of experiment files: every key with its description, default and an example.
 
     Editors complete and check by it. With the YAML language server, put this line first in an experiment:
@@ -25,10 +26,7 @@ def schema(plugin: Plugins = None, debug: Debug = False) -> None:
       flowsim schema > flowsim.schema.json
       flowsim schema --plugin mine.py > mine.schema.json     with the kinds of a plugin
     """
-    output = Output(debug=debug)
-    with output.ending():
-        load_plugins(plugin or [])
-        from ..config.json_schema import json_schema  # only this command needs it
+    from ..config.json_schema import json_schema  # only this command needs it
 
-        made = {"schema_version": SCHEMA_VERSION, **json_schema()}
-        output.data(json_module.dumps(made, indent=1, ensure_ascii=False))
+    made = {"schema_version": SCHEMA_VERSION, **json_schema()}
+    output.data(json_module.dumps(made, indent=1, ensure_ascii=False))

@@ -5,30 +5,30 @@ import dataclasses
 import typer
 
 from ..solver_names import AUTO, OPTAX, SCIPY, SOLVERS
-from .output import Debug, Json, Output
+from .command import command
+from .output import Output
 
 
 def register(app: typer.Typer) -> None:
     app.command("solvers")(solvers)
 
 
-def solvers(json: Json = False, debug: Debug = False) -> None:
+@command
+def solvers(output: Output) -> None:
     """List the solvers, their order, and when to use each.
 
     A solver that is not adaptive needs solver.step, a fixed step size; any other takes solver.step instead of
     tolerances.
     """
-    output = Output(json=json, debug=debug)
-    with output.ending():
-        others = [*SCIPY, *OPTAX]
-        table = [dataclasses.asdict(solver) for solver in SOLVERS]
-        output.document({"auto": AUTO, "solvers": table, "compare_only": others})
-        output.data(f"{'kind':<12} {'order':>5} {'stages':>6}  {'steps':<8} {'type':<8}  use")
-        output.data(f"{'auto':<12} {'':>5} {'':>6}  {'adaptive':<8} {'':<8}  {AUTO}")
-        for solver in SOLVERS:
-            stages = "varies" if solver.stages is None else str(solver.stages)
-            steps = "adaptive" if solver.adaptive else "fixed"
-            form = "implicit" if solver.implicit else "explicit"
-            output.data(f"{solver.kind:<12} {solver.order:>5} {stages:>6}  {steps:<8} {form:<8}  {solver.use}")
-        output.data("\nOther packages' methods, for `flowsim compare` alone:")
-        output.data(f"{', '.join(SCIPY)}: SciPy's solve_ivp; {', '.join(OPTAX)}: steps of Optax's optimizers.")
+    others = [*SCIPY, *OPTAX]
+    table = [dataclasses.asdict(solver) for solver in SOLVERS]
+    output.document({"auto": AUTO, "solvers": table, "compare_only": others})
+    output.data(f"{'kind':<12} {'order':>5} {'stages':>6}  {'steps':<8} {'type':<8}  use")
+    output.data(f"{'auto':<12} {'':>5} {'':>6}  {'adaptive':<8} {'':<8}  {AUTO}")
+    for solver in SOLVERS:
+        stages = "varies" if solver.stages is None else str(solver.stages)
+        steps = "adaptive" if solver.adaptive else "fixed"
+        form = "implicit" if solver.implicit else "explicit"
+        output.data(f"{solver.kind:<12} {solver.order:>5} {stages:>6}  {steps:<8} {form:<8}  {solver.use}")
+    output.data("\nOther packages' methods, for `flowsim compare` alone:")
+    output.data(f"{', '.join(SCIPY)}: SciPy's solve_ivp; {', '.join(OPTAX)}: steps of Optax's optimizers.")

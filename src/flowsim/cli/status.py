@@ -11,7 +11,8 @@ from ..sweep import States, Sweep, SweepError, states
 from ..sweep.expand import documented
 from ..sweep.place import PlaceError
 from ..sweep.slurm import queued
-from .output import Debug, Json, Output, Quiet
+from .command import command
+from .output import Output
 
 _ROWS = 20  # members in a table; --json has all
 _EVERY = 2.0  # seconds between looks
@@ -22,12 +23,11 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
 
 
+@command
 def status(
+    output: Output,
     folder: Annotated[pathlib.Path, typer.Argument(metavar="DIR", help="The folder of a sweep.")],
     once: Annotated[bool, typer.Option("--once", help="Do not keep watching, on a terminal.")] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Count the members of a sweep that are done, running, waiting, failed or lost, with the time left.
 
@@ -38,19 +38,17 @@ def status(
     Example:
       flowsim status sweeps/figure1
     """
-    output = Output(json=json, quiet=quiet, debug=debug)
-    with output.ending():
-        try:
-            sweep = Sweep.read(folder)
-        except SweepError as error:
-            output.refuse(f"{error}.")
-        now, remark = _look(sweep)
-        if not (json or once) and sys.stdout.isatty() and now.counts["running"]:
-            now, remark = _watch(sweep)
-        if remark:
-            output.say(f"{remark}: the states are those of the folders alone.")
-        output.data(table(now))
-        output.document(record(now))
+    try:
+        sweep = Sweep.read(folder)
+    except SweepError as error:
+        output.refuse(f"{error}.")
+    now, remark = _look(sweep)
+    if not (json or once) and sys.stdout.isatty() and now.counts["running"]:
+        now, remark = _watch(sweep)
+    if remark:
+        output.say(f"{remark}: the states are those of the folders alone.")
+    output.data(table(now))
+    output.document(record(now))
 
 
 def record(now: States) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from ..sweep.drive import DiskFull, Stopped, Tally, drive
 from ..sweep.expand import Plan, documented, expand, plan
 from ..sweep.place import PlaceError
 from ..sweep.places import Options, place
-from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .command import ExperimentFile, Overrides, Plugins, command
+from .output import NUMERICAL, Output
 from .status import line, record
 
 _SHOWN = 20  # members listed by a person's dry run
@@ -26,10 +27,10 @@ def register(app: typer.Typer) -> None:
     app.command("sweep")(sweep)
 
 
+@command
 def sweep(
-    experiment: Annotated[
-        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
-    ] = None,
+    output: Output,
+    experiment: ExperimentFile = None,
     overrides: Overrides = None,
     out: Annotated[
         pathlib.Path | None, typer.Option("--out", help="The sweep's folder; sweeps/NAME if not given.")
@@ -55,10 +56,6 @@ def sweep(
         bool, typer.Option("--print-commands", help="Print one command line a member, for another queue.")
     ] = False,
     plugin: Plugins = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
 ) -> None:
     """Run an experiment over axes: its section `sweep`, and every list given for a key that takes one value.
 
@@ -72,21 +69,19 @@ def sweep(
       flowsim sweep figure1.yaml model.width=[128,256] --on slurm --slurm partition=gpu --slurm time=1:00:00
       flowsim sweep --resume sweeps/figure1 --on dask=tcp://host:8786
     """
-    output = Output(json, quiet, verbose, debug)
-    with output.ending():
-        load_plugins(plugin or [])
-        options = Options(jobs, per_task, tuple(slurm or ()))
-        try:
-            plugins = [str(path.resolve()) for path in plugin or []]
-            request = _requested(output, experiment, overrides or [], out, resume, plugins)
-            if dry_run:
-                _plan(request, output)
-            elif print_commands:
-                _commands(request, output)
-            else:
-                _run(request, output, on, options, only or [])
-        except (SweepError, StoreError, PlaceError, DiskFull) as error:
-            output.refuse(f"{error}.")
+    load_plugins(plugin or [])
+    options = Options(jobs, per_task, tuple(slurm or ()))
+    try:
+        plugins = [str(path.resolve()) for path in plugin or []]
+        request = _requested(output, experiment, overrides or [], out, resume, plugins)
+        if dry_run:
+            _plan(request, output)
+        elif print_commands:
+            _commands(request, output)
+        else:
+            _run(request, output, on, options, only or [])
+    except (SweepError, StoreError, PlaceError, DiskFull) as error:
+        output.refuse(f"{error}.")
 
 
 class _Request:

@@ -1,15 +1,14 @@
 """`flowsim verify`: claims, each with a number and a verdict."""
 
-import pathlib
 import shutil
 import textwrap
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from ..plugin import load as load_plugins
-from .output import NUMERICAL, Debug, Json, Output, Overrides, Plugins, Quiet, Verbose
+from .command import ExperimentFile, Force, Out, Overrides, Resume, command
+from .output import NUMERICAL, Output
 from .progress import progress, telling
 from .run import Request, asked_for, refuse_used
 
@@ -18,23 +17,14 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
+@command(plugins=True)
 def verify(
-    experiment: Annotated[
-        pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
-    ] = None,
+    output: Output,
+    experiment: ExperimentFile = None,
     overrides: Overrides = None,
-    out: Annotated[
-        pathlib.Path | None, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")
-    ] = None,
-    resume: Annotated[
-        pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Resume this interrupted verification.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")] = False,
-    plugin: Plugins = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    out: Out = None,
+    resume: Resume = None,
+    force: Force = False,
 ) -> None:
     """Judge an experiment's `claims`, or without any the home paper's, over its `seeds` and its `scaling`.
 
@@ -47,13 +37,10 @@ def verify(
       flowsim verify mine.yaml --plugin mine.py
       flowsim verify --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
     """
-    output = Output(json, quiet, verbose, debug)
-    with output.ending():
-        load_plugins(plugin or [])
-        request = asked_for(output, "verify", experiment, overrides, out, resume, force)
-        if not force and not request.resume:
-            refuse_used(request.folder, output)
-        execute(request, output, force)
+    request = asked_for(output, "verify", experiment, overrides, out, resume, force)
+    if not force and not request.resume:
+        refuse_used(request.folder, output)
+    execute(request, output, force)
 
 
 def execute(request: Request, output: Output, force: bool) -> None:

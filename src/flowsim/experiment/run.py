@@ -106,12 +106,8 @@ def run_experiment(
             run.segments.open_members(who)
             return _run_ensemble(experiment, member, source_folder, run, who, members, _checking(stop, say), account)
         target = getattr(experiment.solver, "target_error", None)
-        consumers: list[AbstractConsumer] = [store.Recorder(run.segments, who, fresh=target is not None)]
-        if progress is not None:
-            consumers.append(Follow(progress))
-        if experiment.log:
-            consumers.append(ForEach(each_row(*build.loggers(experiment, problem, source_folder))))
-        consumers.append(ForEach(lambda _: stop.check()))
+        recorder = store.Recorder(run.segments, who, fresh=target is not None)
+        consumers = [recorder, *_watching(experiment, problem, prepared, source_folder, progress), _signals(stop)]
 
         def once(prepared: Prepared) -> Result:
             with stop.deferred():
@@ -138,6 +134,23 @@ def _built(experiment: Experiment, source_folder: pathlib.Path, instrument, whol
     problem = build.problem(member, source_folder)
     prepared = instrument(problem, build.prepared(member, problem, source_folder))
     return member, problem, prepared, identity(whole, source_folder)
+
+
+def _watching(
+    experiment: Experiment, problem: Problem, prepared: Prepared, source_folder: pathlib.Path, progress: Progress | None
+) -> list[AbstractConsumer]:
+    """Who is told of every chunk."""
+    consumers: list[AbstractConsumer] = []
+    if progress is not None:
+        consumers.append(Follow(progress))
+    if experiment.log:
+        consumers.append(ForEach(each_row(*build.loggers(experiment, problem, source_folder))))
+    return consumers
+
+
+def _signals(stop: Stop) -> AbstractConsumer:
+    """Ends the run after the chunk in which a signal came."""
+    return ForEach(lambda _: stop.check())
 
 
 def _tolerances(prepared: Prepared) -> tuple[float, float]:
