@@ -43,7 +43,7 @@ def status(
     except SweepError as error:
         output.refuse(f"{error}.")
     now, remark = _look(sweep)
-    if not (json or once) and sys.stdout.isatty() and now.counts["running"]:
+    if not (output.json or once) and sys.stdout.isatty() and now.counts["running"]:
         now, remark = _watch(sweep)
     if remark:
         output.say(f"{remark}: the states are those of the folders alone.")
