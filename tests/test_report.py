@@ -10,7 +10,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from flowsim import plot, report
-from flowsim.store import StoreError, Summary
+from flowsim.store import Meta, StoreError, Summary
 
 EVIL = "<script>alert('x')</script>\"&'"
 SUMMARY = {
@@ -271,3 +271,16 @@ def test_rebuild_refuses_what_is_no_run(folder, tmp_path_factory):
     (folder / "trajectory.nc").write_bytes(b"no netCDF")
     with pytest.raises(StoreError, match="cannot be read as netCDF"):
         report.rebuild(folder)
+
+
+def test_nothing_is_said_of_phases_that_nobody_watched(dataset):
+    """Of a linear network with an event of its own, say; and the page lists no record that programs read."""
+    for name in ("loss", "balance", "attention", "alignment"):
+        watched = plot.Drawing(dataset, {"phase1_end": {"time": None}})
+        assert "phase 1 was not reached" in plot.FIGURES[name].caption(watched)
+        other = plot.Drawing(dataset, {"grown": {"time": 0.5}})
+        assert "border between" not in plot.FIGURES[name].caption(other)
+    story = Reader(written({**SUMMARY, "events": {"grown": {"time": 0.5, "times": [0.5]}}})).text
+    assert "hase 1" not in story
+    meta = Meta(name="x", variables={"loss": {"dims": ["seed"]}}, coordinates={"mode": [1, 2]}, device={"kind": "cpu"})
+    assert set(meta.shown()) == {"name", "device"}

@@ -27,6 +27,7 @@ Examples:
   flowsim gallery verify saxe2014           the claims of another paper, measured
   flowsim compare solver_accuracy.yaml      work against precision
   flowsim solvers                           which solver, and when
+  flowsim --install-completion              the shell completes commands, keys and kinds
 
 \b
 Exit codes: 0 done, 1 unexpected, 2 usage or bad experiment, 3 numerical failure,
@@ -37,7 +38,6 @@ app = typer.Typer(
     name="flowsim",
     help=_EXAMPLES,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

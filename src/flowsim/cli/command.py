@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..plugin import load as load_plugins
+from . import completion
 from .output import Output
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to stdout.")]
@@ -21,7 +22,12 @@ Plugins = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="key.sub=value", help="Changes to the experiment; values are YAML.", show_default=False),
+    typer.Argument(
+        metavar="key.sub=value",
+        help="Changes to the experiment; values are YAML.",
+        show_default=False,
+        autocompletion=completion.changes,
+    ),
 ]
 ExperimentFile = Annotated[
     pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)

@@ -8,9 +8,11 @@ import typer
 
 from .._files import make_folder, write_text
 from ..config import SECTIONS, registered, templates
+from ..config.filling import filled
 from ..config.kind import description, source
 from ..config.problems import did_you_mean
-from .command import command
+from .command import Overrides, command
+from .completion import kinds
 from .output import Output
 
 
@@ -21,11 +23,16 @@ def register(app: typer.Typer) -> None:
 
 
 _THEORY = "theory"
+_EDITOR = """\
+# yaml-language-server: $schema=flowsim.schema.json
+# With that line an editor completes and checks this file, once beside it: flowsim schema > flowsim.schema.json
+"""
 
 
 _EXAMPLE = """\b
 Examples:
   flowsim new theory_regime > mine.yaml
+  flowsim new quick flow.t1=50.0 model.width=64 > quick.yaml    with your values in it
   flowsim new theory --out mine          a folder to fill in: problem, claims, experiment
   flowsim new --list                     every kind of every section, with what it is
   flowsim new --list --plugin mine.py    those of a plugin among them"""
@@ -34,21 +41,29 @@ Examples:
 @command(plugins=True)
 def new(
     output: Output,
-    kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Which one; figure1 if not given.")] = "figure1",
+    kind: Annotated[
+        str, typer.Argument(metavar="[KIND]", help="Which one; figure1 if not given.", autocompletion=kinds)
+    ] = "figure1",
+    values: Overrides = None,
     list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds that an experiment may name.")] = False,
     out: Annotated[pathlib.Path | None, typer.Option("--out", help="Of `theory`: the folder to write.")] = None,
 ) -> None:
     if list_kinds:
         _list(output)
         return
+    if "=" in kind:  # values, and no kind
+        kind, values = "figure1", [kind, *(values or [])]
+    if kind == _THEORY and values:
+        output.refuse("theory is a folder to fill in: give it no values.")
     if kind == _THEORY:
         _write_theory(pathlib.Path(_THEORY) if out is None else out, output)
         return
     known = [*templates.listed(), _THEORY]
     if kind not in templates.listed():
         output.refuse(f"there is no experiment kind {kind!r}; {did_you_mean(kind, known)}")
-    output.data(templates.text(kind).rstrip("\n"))
-    output.document({"kind": kind, "text": templates.text(kind)})
+    text = _EDITOR + filled(templates.text(kind), values or [], f"{kind}.yaml")
+    output.data(text.rstrip("\n"))
+    output.document({"kind": kind, "text": text})
 
 
 def _write_theory(folder: pathlib.Path, output: Output) -> None:

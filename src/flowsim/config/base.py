@@ -1,7 +1,8 @@
 """What every section of an experiment shares: strict values, no unknown keys, short forms."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -72,6 +73,23 @@ def _bounded(value: Any) -> Any:
 
 Argument = bool | int | float | str
 Arguments = Annotated[dict[Identifier, Argument | list[Argument]], BeforeValidator(_bounded)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Short:
+    """The annotation of a field that a file may also write in a short form: what editors are told of it.
+
+    Every validator that reads a short form stands beside one.
+
+    **Fields:** `form`: its JSON Schema; None where one entry is short for a list of one.
+    """
+
+    form: Mapping[str, Any] | None = None
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        made = handler(schema)
+        return {"anyOf": [made["items"] if self.form is None else dict(self.form), made]}
+
 
 ShortKind = BeforeValidator(_named)
 Listed = BeforeValidator(_items)

@@ -136,10 +136,12 @@ def fitting_columns(handles: Sequence[Artist], most: int, width: float) -> int:
 
 
 def phase_sentence(events: Events) -> str:
-    """Where the border is drawn, for the caption."""
+    """Where the border between the phases is drawn, for the caption; nothing where phase 1 was not watched."""
+    if "phase1_end" not in events:
+        return ""
     border = border_time(events)
     if border is None:
-        return "No border between the phases is drawn: the end of phase 1 was not reached or not watched for."
+        return "No border between the phases is drawn: the end of phase 1 was not reached."
     return (
         f"Dashed vertical line: the end of phase 1 at t = {border:.4g}, "
         "when every training sample is first classified correctly."

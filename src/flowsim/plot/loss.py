@@ -53,7 +53,7 @@ def caption(drawing: Drawing) -> str:
         what = "Training loss (black) and the mean loss of each group of samples (colors) against time of the flow."
     return _frame.sentences(
         what,
-        _frame.phase_sentence(events) if events else "",
+        _frame.phase_sentence(events),
         _frame.scale_sentence(time_axis),
         _frame.band_sentence(dataset, "loss"),
         _frame.overlay_sentence(overlays, "loss"),

@@ -36,7 +36,7 @@ def caption(drawing: Drawing) -> str:
     """What a line is."""
     return _frame.sentences(
         "Derivative of the training loss along the flow by what the legend names; 0 where it would not change.",
-        _frame.phase_sentence(drawing.events) if drawing.events else "",
+        _frame.phase_sentence(drawing.events),
         _frame.scale_sentence(drawing.time_axis),
     )
 

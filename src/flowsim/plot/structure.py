@@ -82,7 +82,7 @@ def caption(drawing: Drawing) -> str:
         "; ".join(_PANELS[name][3] for name in names) + ", against time of the flow.",
         "Head 2.1 is the first head of the second layer." if "head" in dataset.dims else "",
         f"The first {_MOST} of each are drawn." if more else "",
-        _frame.phase_sentence(events) if events else "",
+        _frame.phase_sentence(events),
         _frame.scale_sentence(time_axis),
         _frame.overlay_sentence(overlays, names[0]) if names else "",
     )

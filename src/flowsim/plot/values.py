@@ -78,7 +78,7 @@ def caption(drawing: Drawing, *, name: str) -> str:
     return _frame.sentences(
         f"{_title(values)} against time of the flow.",
         f"The first {_MOST} of {count} entries are drawn." if count > _MOST else "",
-        _frame.phase_sentence(drawing.events) if drawing.events else "",
+        _frame.phase_sentence(drawing.events),
         _frame.scale_sentence(drawing.time_axis),
         _frame.band_sentence(drawing.dataset, name),
         _frame.overlay_sentence(drawing.overlays, name),

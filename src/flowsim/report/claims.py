@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .html import Markup, element, paragraph, picture, table
 from .numbers import number
+from .parts import Figure, Picture, Section, Table
 
 
-def section(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Markup:
+def section(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Section:
     """A table of verdicts, then a small figure for each claim.
 
     **Arguments:** `content` as `claims.json`; `pictures`: claim id -> PNG.
@@ -17,13 +17,14 @@ def section(content: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Markup
     runs = f"{len(seeds)} seeds; a fraction counts the runs that decide a claim, with its 95 % Wilson interval. "
     open_numbers = f"What the rules call small, bounded or balanced: {constants}." if constants else ""
     intro = f"{runs if len(seeds) > 1 else ''}{open_numbers}"
-    rows = [
+    rows = tuple(
         (claim["id"], claim["verdict"], share(claim), numbers(claim), f"{claim['statement']} Rule: {claim['rule']}.")
         for claim in content["claims"]
-    ]
+    )
     head = ("claim", "verdict", "holds in", "measured", "statement and rule")
     drawn = [_figure(claim, pictures[claim["id"]]) for claim in content["claims"] if claim["id"] in pictures]
-    return Markup(paragraph(intro) + table(head, rows) + element("div", *drawn, class_="figures"))
+    title = "The paper's claims"
+    return Section(title, (intro,) if intro else (), (Table(head, rows),), tuple(drawn))
 
 
 def share(claim: Mapping[str, Any]) -> str:
@@ -51,6 +52,6 @@ def _bound(error: float | None) -> str:
     return f" ± {number(error, 2)}" if error else ""
 
 
-def _figure(claim: Mapping[str, Any], png: bytes) -> Markup:
-    caption = element("figcaption", element("b", f"{claim['id']}: {claim['verdict']}. "), claim["statement"])
-    return element("figure", picture(png, f"{claim['id']}, against time or size"), caption, class_="single")
+def _figure(claim: Mapping[str, Any], png: bytes) -> Figure:
+    alternative = f"{claim['id']}, against time or size"
+    return Figure(Picture.png(png, alternative), f"{claim['id']}: {claim['verdict']}", claim["statement"])

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import xarray
 
@@ -14,14 +13,11 @@ from .._files import write_text
 from ..plot import overlay, rendered
 from ..store import Run
 from .numbers import error, flat, measured, number
+from .parts import TEMPLATES
 from .style import CSS
 
 _CURVES = 6  # probes that are drawn
 _FIRST = ("loss", "min_margin", "gradient_norm")
-
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("flowsim.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +134,7 @@ def write_comparison(found: Comparison, runs: Sequence[Run], path: Path) -> None
     drawn = [row.name for row in found.final if sum(row.name in one for one in data.values()) > 1]
     drawn = sorted(drawn, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))[:_CURVES]
     figures = [(name, base64.b64encode(rendered(overlay.figure(data, name), "png")).decode()) for name in drawn]
-    text = _ENVIRONMENT.get_template("comparison.html").render(
+    text = TEMPLATES.get_template("comparison.html").render(
         found=found, differences=found.keys, figures=figures, css=CSS
     )
     write_text(path, text)

@@ -1,8 +1,8 @@
 """An optimizer's steps against the flow, as a person reads them."""
 
 from ..store import DescentOrder, DescentRun, DescentSummary
-from .html import Markup, paragraph, table
 from .numbers import error, number
+from .parts import Section, Table
 
 _WHAT = (
     "Distances are between the parameters after step k and the flow at the time of that step, over the distance that "
@@ -11,10 +11,11 @@ _WHAT = (
 )
 
 
-def section(record: DescentSummary | None) -> Markup:
+def section(record: DescentSummary | None) -> Section:
     """Tables of the runs and of the fitted orders."""
+    title = "Descent against the flow"
     if record is None or not record.runs:
-        return Markup("")
+        return Section(title)
     head = ("run", "distance at the end", "largest distance", "leaves the tube", "shifts of events", "stability")
     rows = [
         (
@@ -27,9 +28,11 @@ def section(record: DescentSummary | None) -> Markup:
         )
         for run in record.runs
     ]
-    fits = [(fit.optimizer, fit.against, _quantity(fit), _order(fit)) for fit in record.orders]
-    fitted = table(("optimizer", "against", "quantity", "order in the learning rate"), fits) if fits else Markup("")
-    return Markup(paragraph(_WHAT) + table(head, rows) + fitted)
+    tables = [Table(head, tuple(rows))]
+    if record.orders:
+        fits = tuple((fit.optimizer, fit.against, _quantity(fit), _order(fit)) for fit in record.orders)
+        tables.append(Table(("optimizer", "against", "quantity", "order in the learning rate"), fits))
+    return Section(title, (_WHAT,), tuple(tables))
 
 
 def lines(record: DescentSummary | None) -> list[str]:

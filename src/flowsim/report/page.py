@@ -7,11 +7,10 @@ from typing import Any
 from ..store import FinalState, SolverSummary, Summary
 from . import descent
 from . import sentences as _sentences
-from .html import Markup, element, film, paragraph, picture, safe, section, table
 from .numbers import error, flat, measured, number, seconds
+from .parts import TEMPLATES, Figure, Picture, Section, Table
 from .style import CSS
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser will load and run nothing else
 _CERTIFICATE = {
     "relative_error": "distance of the final parameters from the exact flow's, over the distance travelled (estimate)",
     "relative_error_median": "the median of that over the seeds, whose largest is above",
@@ -58,7 +57,7 @@ def page(
     experiment_text: str,
     resolved_text: str,
     meta: Mapping[str, Any],
-    claims: Markup | None = None,
+    claims: Section | None = None,
 ) -> str:
     """The report as HTML: no link to anything outside, every text of the user's escaped, the same for the same input.
 
@@ -66,31 +65,26 @@ def page(
     `experiment_text` and `resolved_text`: YAML, shown as it is; `meta`: what to show of `meta.json`;
     `claims`: the section made from `claims.json`, if there is one.
     """
-    name = summary.name or "unnamed run"
-    body = [
-        element("p", "flowsim: gradient flow, simulated and checked", class_="kind"),
-        element("h1", name),
-        Markup("") if summary.ok else _partial(summary),
-        _highlights(summary),
-        *map(paragraph, _story(summary)),
-        section("The paper's claims", claims or ""),
-        section("Figures", _figures(figures)),
-        section("Events", _events(summary)),
-        section("Descent against the flow", descent.section(summary.descent)),
-        section("Certificate: how exact this is", _certificate(summary)),
-        section("Solver", _solver(summary.solver)),
-        section("State at the end" + (", medians over the seeds" if summary.seeds else ""), _final(summary)),
-        section("Seeds", _seeds(summary)),
-        section("Configuration", _configuration(experiment_text, resolved_text)),
-        section("Versions and machine", _plain(meta)),
+    sections = [
+        *([] if claims is None else [claims]),
+        _figures(figures),
+        _events(summary),
+        descent.section(summary.descent),
+        _certificate(summary),
+        _solver(summary.solver),
+        _final(summary),
+        _seeds(summary),
+        _configuration(experiment_text, resolved_text),
+        Section("Versions and machine", tables=_plain(meta)),
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{safe(name)} – flowsim</title><style>{CSS}</style>"
+    return TEMPLATES.get_template("report.html").render(
+        name=summary.name or "unnamed run",
+        css=CSS,
+        partial=None if summary.ok else _sentences.ending(summary),
+        numbers=_highlights(summary),
+        story=[text for text in _story(summary) if text],
+        sections=sections,
     )
-    lines = "\n".join(str(part) for part in body if part)
-    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{lines}\n</body>\n</html>\n'
 
 
 def _story(summary: Summary) -> list[str | None]:
@@ -102,12 +96,7 @@ def _story(summary: Summary) -> list[str | None]:
     ]
 
 
-def _partial(summary: Summary) -> Markup:
-    text = [element("strong", "This is a partial result. "), _sentences.ending(summary)]
-    return element("p", *text, class_="partial", role="status")
-
-
-def _highlights(summary: Summary) -> Markup:
+def _highlights(summary: Summary) -> list[tuple[str, str]]:
     """The few numbers that are looked for first."""
     end = summary.final or FinalState()
     size = None if summary.certificate is None else summary.certificate.relative_error
@@ -118,31 +107,26 @@ def _highlights(summary: Summary) -> Markup:
     found = {"time reached, t": end.time, "final loss": end.loss, "smallest margin": end.min_margin}
     numbers += [(label, number(value, 4)) for label, value in found.items() if value is not None]
     numbers += [("certified relative error", error(size))] if size is not None else []
-    items = [element("div", element("dt", label), element("dd", value)) for label, value in numbers]
-    return element("dl", *items, class_="numbers") if items else Markup("")
+    return numbers
 
 
-def _figures(figures: Sequence[Illustration]) -> Markup:
-    drawn, skipped = [], []
+def _figures(figures: Sequence[Illustration]) -> Section:
+    drawn = []
     for index, figure in enumerate([f for f in figures if f.png is not None], start=1):
         assert figure.png is not None
-        wide = int.from_bytes(figure.png[16:20], "big") > 1000  # pixels: a figure for the whole page, not one column
-        caption = element("figcaption", element("b", f"Figure {index}, {figure.name}. "), figure.caption)
         title = f"Figure {index}: {figure.name}"
-        moving = film(figure.gif, f"{title}, animated") if figure.gif is not None else ""
-        content = (picture(figure.png, title), caption, moving)
-        drawn.append(element("figure", *content, class_="wide" if wide else "single"))
-    for figure in figures:
-        if figure.png is None:
-            skipped.append(
-                element("p", f"Not drawn: {figure.name}, because {figure.skipped_reason or 'it is missing'}.")
-            )
-    return Markup((element("div", *drawn, class_="figures") if drawn else "") + "".join(skipped))
+        moving = None if figure.gif is None else Picture.gif(figure.gif, f"{title}, animated")
+        named = f"Figure {index}, {figure.name}"
+        drawn.append(Figure(Picture.png(figure.png, title), named, figure.caption, moving))
+    skipped = [
+        f"Not drawn: {figure.name}, because {figure.skipped_reason or 'it is missing'}."
+        for figure in figures
+        if figure.png is None
+    ]
+    return Section("Figures", figures=tuple(drawn), remarks=tuple(skipped))
 
 
-def _events(summary: Summary) -> Markup:
-    if not summary.events:
-        return Markup("")
+def _events(summary: Summary) -> Section:
     rows = []
     for name, record in summary.events.items():
         when = "never" if record.time is None else measured(record.time, record.uncertainty)
@@ -153,53 +137,54 @@ def _events(summary: Summary) -> Markup:
         found = [f"{key.replace('_', ' ')} {number(value)}" for key, value in values.items() if value is not None]
         fired = "" if record.fired is None else f"happened in {record.fired} of {len(summary.seeds)} seeds"
         said = "; ".join(filter(None, [record.description, fired, *found]))
-        rows.append((name, element("span", when, class_="number"), later or "–", said or "–"))
-    return table(("event", "first time t", "later times", "what it is, and values there"), rows)
+        rows.append((name, when, later or "–", said or "–"))
+    first = "first time t, median over the seeds" if summary.seeds else "first time t"
+    table = Table(("event", first, "later times", "what it is, and values there"), tuple(rows), whole=1)
+    return Section("Events", tables=(table,) if rows else ())
 
 
-def _certificate(summary: Summary) -> Markup:
-    record = summary.certificate
+def _certificate(summary: Summary) -> Section:
+    title, record = "Certificate: how exact this is", summary.certificate
     if record is None:
-        return paragraph("No certificate was computed for this run." if summary.final else None)
+        none = "No certificate was computed for this run."
+        return Section(title, (none,) if summary.final else ())
     rows = []
     for name, value in flat(record.model_dump(exclude_unset=True)):
         note = _CERTIFICATE.get(
             name, "relative drift of a conserved quantity" if name.startswith("invariants.") else ""
         )
         rows.append((name.replace("_", " "), error(value) if isinstance(value, float) else number(value), note))
-    return table(("quantity", "value", "meaning"), rows)
+    return Section(title, tables=(Table(("quantity", "value", "meaning"), tuple(rows)),))
 
 
-def _solver(record: SolverSummary | None) -> Markup:
+def _solver(record: SolverSummary | None) -> Section:
     if record is None:
-        return Markup("")
+        return Section("Solver")
     rows = [
         (_SOLVER.get(name, name), seconds(value) if name.startswith("seconds_") else number(value))
         for name, value in flat(record.model_dump(exclude_unset=True))
     ]
-    return table(("quantity", "value"), rows)
+    return Section("Solver", tables=(Table(("quantity", "value"), tuple(rows)),))
 
 
-def _final(summary: Summary) -> Markup:
-    return Markup("") if summary.final is None else _plain(summary.final.model_dump(exclude_unset=True))
+def _final(summary: Summary) -> Section:
+    title = "State at the end" + (", medians over the seeds" if summary.seeds else "")
+    return Section(title, tables=() if summary.final is None else _plain(summary.final.model_dump(exclude_unset=True)))
 
 
-def _seeds(summary: Summary) -> Markup:
+def _seeds(summary: Summary) -> Section:
     if not summary.seeds:
-        return Markup("")
+        return Section("Seeds")
     failed = ", ".join(map(str, summary.failed_seeds)) or "none"
-    return _plain({"seeds": ", ".join(map(str, summary.seeds)), "did not reach the end": failed})
+    shown = {"seeds": ", ".join(map(str, summary.seeds)), "did not reach the end": failed}
+    return Section("Seeds", tables=_plain(shown))
 
 
-def _plain(record: Mapping[str, Any]) -> Markup:
-    rows = [(name, number(value)) for name, value in flat(record)]
-    return table(("name", "value"), rows) if rows else Markup("")
+def _plain(record: Mapping[str, Any]) -> tuple[Table, ...]:
+    rows = tuple((name, number(value)) for name, value in flat(record))
+    return (Table(("name", "value"), rows),) if rows else ()
 
 
-def _configuration(experiment_text: str, resolved_text: str) -> Markup:
-    given = element("pre", experiment_text) if experiment_text else Markup("")
-    resolved = Markup("")
-    if resolved_text:
-        title = element("summary", "With every default written out")
-        resolved = element("details", title, element("pre", resolved_text))
-    return Markup(given + resolved)
+def _configuration(experiment_text: str, resolved_text: str) -> Section:
+    code = [("", experiment_text), ("With every default written out", resolved_text)]
+    return Section("Configuration", code=tuple((title, text) for title, text in code if text))

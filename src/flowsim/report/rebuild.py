@@ -14,8 +14,8 @@ from ..store import EventSummary, Meta, Summary, read_dataset, read_json
 from ..store.meta import NAME as META
 from ..store.summary import NAME as SUMMARY
 from . import claims
-from .html import Markup
 from .page import Illustration, page
+from .parts import Section
 
 DEFAULT_FIGURES = ("loss", "attention", "alignment", "balance")
 
@@ -124,11 +124,11 @@ def _as_drawn(name: str, directory: Path) -> plot.FigureRecord | None:
     return plot.FigureRecord(name, png, pdf if pdf.is_file() else None)
 
 
-def _claims(directory: Path) -> Markup:
+def _claims(directory: Path) -> Section | None:
     """The verdicts of a folder that `flowsim verify` made; their figures need more than its trajectory and stay."""
     path = directory / "claims.json"
     if not path.exists():
-        return Markup("")
+        return None
     content = read_json(path)
     try:
         files = {

@@ -4,17 +4,12 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import jinja2
-
 from ..plot import style
 from ..plot.sweep import SweepFigure
+from .parts import TEMPLATES
 from .style import CSS
 
 _FAILED = 200  # members that are listed; sweep.csv has all
-
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("flowsim.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-)
 
 
 def sweep_page(
@@ -32,7 +27,7 @@ def sweep_page(
     `values` and `reason`.
     """
     shown = [{"caption": one.caption, "png": base64.b64encode(png).decode("ascii")} for one, png in figures]
-    return _ENVIRONMENT.get_template("sweep.html").render(
+    return TEMPLATES.get_template("sweep.html").render(
         name=name, css=CSS, counts=counts, axes=axes, figures=shown, exponents=exponents, failed=failed[:_FAILED]
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Identifier, Listed, NotNegative, Positive, Section, about, wrong
+from ..base import Identifier, Listed, NotNegative, Positive, Section, Short, about, wrong
 from ..kind import Kind, Traits, kind, section_fields
 from ..names import meant, names_parameters
 from ..remark import Remark
@@ -25,7 +25,7 @@ def _all(value: Any) -> Any:
 class Stage(Section):
     """A part of a schedule."""
 
-    train: Annotated[tuple[ParameterName, ...] | None, BeforeValidator(_all)] = about(
+    train: Annotated[tuple[ParameterName, ...] | None, BeforeValidator(_all), Short({"type": "string"})] = about(
         "Names of the parameters that move, `all` for all.", None, example=["W_V"]
     )
     until: Identifier | None = about("The event that ends the stage.", None, example="phase1_end")

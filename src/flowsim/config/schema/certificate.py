@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ..base import Section, about, wrong
+from ..base import Section, Short, about, wrong
 
 
 class Certificate(Section):
@@ -25,4 +25,4 @@ def _short(value: Any) -> Any:
     raise wrong("must be true, false, or {method: auto | solver | gram}")
 
 
-CertificateConfig = Annotated[Certificate, BeforeValidator(_short)]
+CertificateConfig = Annotated[Certificate, BeforeValidator(_short), Short({"type": "boolean"})]

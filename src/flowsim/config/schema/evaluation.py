@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Count, Section
+from ..base import Count, Section, Short
 
 
 def _all(value: Any) -> Any:
@@ -14,7 +14,7 @@ def _all(value: Any) -> Any:
 class Evaluation(Section):
     """How many samples are in memory at once."""
 
-    samples_at_once: Annotated[Count | None, BeforeValidator(_all)] = Field(
+    samples_at_once: Annotated[Count | None, BeforeValidator(_all), Short({"const": "all"})] = Field(
         default=None,
         description="The risk and its gradient are summed over parts of this many samples; `all` for one part, "
         "chosen by memory.",

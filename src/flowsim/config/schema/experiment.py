@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..base import Listed, Section, Seed, about, wrong
+from ..base import Listed, Section, Seed, Short, about, wrong
 from ..kind import registered
 from ..kinds.figure import DEFAULT
 from ..kinds.solver import filled
@@ -35,9 +35,9 @@ class Experiment(Section):
     name: Name = about("Names the run folder; that of the file if not given.", example="figure1")
     notes: Annotated[str, Field(max_length=10_000)] = about("Anything, for the reader.", "")
     seed: Seed = about("Root of the named random streams.", 0)
-    seeds: Annotated[tuple[Seed, ...], Field(max_length=10_000)] = about(
-        "How many seeds counting up from `seed`, or a list of seeds: an ensemble.", (), example=8
-    )
+    seeds: Annotated[
+        tuple[Seed, ...], Field(max_length=10_000), Short({"type": "number", "minimum": 1, "maximum": 10_000})
+    ] = about("How many seeds counting up from `seed`, or a list of seeds: an ensemble.", (), example=8)
     precision: Literal["float64", "float32"] = about("Of every number.", "float64")
     problem: of("problem") | None = about(
         "A whole problem of a plugin's, instead of task, model, init and loss.", None, example={"kind": "mine"}

@@ -1,5 +1,6 @@
 """`save`: the times at which the path is measured; 0 and t1 are always among them."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -42,7 +43,18 @@ def _spacing(value: Any) -> Any:
     return value
 
 
-SaveConfig = Annotated[LogTimes | LinearTimes | GivenTimes, Field(discriminator="spacing"), BeforeValidator(_spacing)]
+@dataclasses.dataclass(frozen=True)
+class _AnyOf:
+    """In the JSON Schema: a mapping that does not say its spacing may be read by several of the forms."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        made = handler(schema)
+        return {"anyOf": made["oneOf"]}
+
+
+SaveConfig = Annotated[
+    LogTimes | LinearTimes | GivenTimes, Field(discriminator="spacing"), BeforeValidator(_spacing), _AnyOf()
+]
 
 
 def save_remarks(experiment: Any) -> Iterator[Remark]:

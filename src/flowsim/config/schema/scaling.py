@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Listed, Positive, Section, Whole
+from ..base import Listed, Positive, Section, Short, Whole
 
 PLACES = {
     "width": ("model", "width"),
@@ -50,4 +50,4 @@ def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, dict | Scaling) else tuple(value) if isinstance(value, list) else value
 
 
-ScalingConfig = Annotated[tuple[Scaling, ...], BeforeValidator(_one_or_more), Field(max_length=10)]
+ScalingConfig = Annotated[tuple[Scaling, ...], BeforeValidator(_one_or_more), Field(max_length=10), Short()]
