@@ -2,13 +2,14 @@
 
 import json
 import pathlib
-import types
 
 import jsonschema
 import pytest
+import typer
 
 from flowsim.cli import completion
-from flowsim.cli.new import _EDITOR
+from flowsim.cli.app import app
+from flowsim.cli.new import _EDITOR, new
 from flowsim.config import load_text, templates
 from flowsim.config.filling import filled
 from flowsim.config.json_schema import json_schema
@@ -79,20 +80,23 @@ def test_what_is_filled_in_is_checked():
         filled(templates.text("quick"), ["flow.tt1=1.0"], "quick")
 
 
-def test_command_fills_in_and_tells_the_editor(tmp_path):
-    done = flowsim("new", "quick", "flow.t1=2.0", "name=mine", "--json")
-    text = json.loads(done.stdout)["text"]
+def test_command_fills_in_and_tells_the_editor(capsys):
+    new("quick", ["flow.t1=2.0", "name=mine"], json=True)
+    text = json.loads(capsys.readouterr().out)["text"]
     assert text.startswith("# yaml-language-server: $schema=flowsim.schema.json\n")
     assert text.startswith(_EDITOR)
     made = load_text(text, origin="quick")
     assert (made.flow.t1, made.name) == (2.0, "mine")
-    assert load_text(flowsim("new", "seed=5").stdout, origin="x").seed == 5
-    assert flowsim("new", "quick", "flow.t3=2.0").returncode == 2
+    new("seed=5")
+    assert load_text(capsys.readouterr().out, origin="x").seed == 5
+    with pytest.raises(typer.Exit):
+        new("quick", ["flow.t3=2.0"])
 
 
 def offered(file, incomplete, *before):
     """What a shell is offered for the last word behind an experiment file."""
-    ctx = types.SimpleNamespace(params={"experiment": file, "overrides": before})
+    ctx = typer.Context(typer.main.get_command(app))
+    ctx.params = {"experiment": file, "overrides": before}
     return [word for word, _ in completion.changes(ctx, incomplete)]
 
 
