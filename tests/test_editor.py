@@ -80,17 +80,20 @@ def test_what_is_filled_in_is_checked():
         filled(templates.text("quick"), ["flow.tt1=1.0"], "quick")
 
 
+SILENT = {"list_kinds": False, "out": None, "plugin": None, "quiet": False, "verbose": False, "debug": False}
+
+
 def test_command_fills_in_and_tells_the_editor(capsys):
-    new("quick", ["flow.t1=2.0", "name=mine"], json=True)
+    new(kind="quick", values=["flow.t1=2.0", "name=mine"], json=True, **SILENT)
     text = json.loads(capsys.readouterr().out)["text"]
     assert text.startswith("# yaml-language-server: $schema=flowsim.schema.json\n")
     assert text.startswith(_EDITOR)
     made = load_text(text, origin="quick")
     assert (made.flow.t1, made.name) == (2.0, "mine")
-    new("seed=5")
+    new(kind="seed=5", values=None, json=False, **SILENT)
     assert load_text(capsys.readouterr().out, origin="x").seed == 5
     with pytest.raises(typer.Exit):
-        new("quick", ["flow.t3=2.0"])
+        new(kind="quick", values=["flow.t3=2.0"], json=False, **SILENT)
 
 
 def offered(file, incomplete, *before):
