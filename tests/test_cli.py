@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from flowsim.cli import output as _output
+from flowsim.cli.run import size_text
 from flowsim.config import load_text
-from flowsim.solver_names import SOLVERS
+from flowsim.solver_names import OPTAX, SCIPY, SOLVERS
 
 GOOD = """name: tiny
 task: {kind: cooccurrence, samples: 6, length: 3, vocabulary: 5}
@@ -159,6 +160,7 @@ def test_solvers_lists_every_solver():
     lines = flowsim("solvers").stdout.splitlines()
     rows = [line.split()[0] for line in lines[2:] if line and not line.startswith(" ")]
     assert rows[: len(SOLVERS)] == [solver.kind for solver in SOLVERS]
+    assert all(name in lines[-1] for name in (*SCIPY, *OPTAX)), "those that `flowsim compare --help` names, too"
 
 
 def test_a_closed_pipe_is_no_error():
@@ -239,3 +241,8 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
     assert (plan["status"], plan["solver"], plan["saved_times"]) == ("planned", "dopri8", 6)
     assert plan["experiment"]["flow"]["t1"] == 1.0
     assert [path.name for path in tmp_path.iterdir()] == ["e.yaml"]
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1_234_567, "1.23 MB"), (999_900, "1 MB")])
+def test_sizes_have_units(size, text):
+    assert size_text(size) == text

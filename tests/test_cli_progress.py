@@ -1,6 +1,7 @@
 """Progress: a live line on a terminal, few plain lines elsewhere."""
 
 import io
+import logging
 import math
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from flowsim import _progress as module
 from flowsim._progress import Progress
 from flowsim.cli.progress import progress as showing
+from flowsim.cli.progress import telling
 
 
 class Terminal(io.StringIO):
@@ -84,3 +86,27 @@ def test_a_dumb_terminal_gets_no_animation(monkeypatch, clock):
         progress.update(1.0, 2.0, 0.1, 7, 0.5)
         progress.say("stage")
     assert stream.getvalue() == "stage\n"
+
+
+def test_more_is_said_with_verbose(monkeypatch):
+    """Warnings always; what goes into `log.txt` as well, where more was asked for."""
+    said = {}
+    for verbose in (False, True):
+        stream = io.StringIO()
+        monkeypatch.setattr("sys.stderr", stream)
+        with showing() as shown, telling(shown, verbose=verbose):
+            log = logging.getLogger("flowsim.experiment")
+            log.setLevel(logging.INFO)
+            log.info("solver dopri8")
+            log.warning("no certificate")
+        said[verbose] = stream.getvalue().splitlines()
+    assert said == {False: ["no certificate"], True: ["solver dopri8", "no certificate"]}
+
+
+def test_an_ensemble_counts_seeds(monkeypatch, clock):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with showing() as progress:
+        clock[0] = 30.0
+        progress.members(3, 12)
+    assert stream.getvalue().strip() == "3 of 12 seeds   25 %  1:30 left"

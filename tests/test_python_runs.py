@@ -9,16 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save as safetensors
 
 import flowsim
 from flowsim import _progress
-from flowsim._files import StoreError
+from flowsim._files import StoreError, write_bytes
 from flowsim._progress import Notebook, Progress, Terminal, watched
 from flowsim.cli.run import resumed
+from flowsim.config import load_text
 from flowsim.config.problems import ExperimentErrors
+from flowsim.experiment import build
 from flowsim.report import rebuild
 from flowsim.simulation import Settings, prepare
-from flowsim.store import fingerprint
+from flowsim.store import fingerprint, named_parameters
 
 TIMES = np.linspace(0.0, 10.0, 1000)  # several chunks of rows
 
@@ -179,3 +182,17 @@ def test_a_problem_is_a_small_table():
     assert "CooccurrenceTransformer" in page
     assert "12 samples, each an array of shape (4,); labels are ±1, each a number" in page
     assert len(page) < 1000
+
+
+def test_a_run_starts_from_the_file_that_a_run_left(tmp_path):
+    """`init: {kind: file, path: …/parameters.safetensors}`, as the page of the experiment file says."""
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=8, width=4, neurons=4, key=jax.random.key(1))
+    write_bytes(tmp_path / "parameters.safetensors", safetensors(named_parameters(model)))
+    source = (
+        "flow: {t1: 1.0}\ntask: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 8}\n"
+        "model: {width: 4, neurons: 4}\ninit: {kind: file, path: parameters.safetensors}\n"
+    )
+    experiment = load_text(source, origin="e.yaml", folder=tmp_path)
+    started = build.problem(experiment, tmp_path).parameters
+    np.testing.assert_array_equal(started.W_K, model.W_K)
+    np.testing.assert_array_equal(started.W, model.W)

@@ -10,6 +10,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from flowsim import plot, report
+from flowsim.report import claims as words
 from flowsim.store import Meta, StoreError, Summary
 
 EVIL = "<script>alert('x')</script>\"&'"
@@ -284,3 +285,34 @@ def test_nothing_is_said_of_phases_that_nobody_watched(dataset):
     assert "hase 1" not in story
     meta = Meta(name="x", variables={"loss": {"dims": ["seed"]}}, coordinates={"mode": [1, 2]}, device={"kind": "cpu"})
     assert set(meta.shown()) == {"name", "device"}
+
+
+def test_medians_are_said_to_be_medians():
+    median = {"time": 0.5, "times": [0.5], "fired": 3, "quantiles": {"0.5": 0.5}}
+    summary = Summary.of({**SUMMARY, "seeds": [0, 1, 2, 3], "failed_seeds": [2], "events": {"half": median}})
+    lines = report.summary_text(summary).split("\n")
+    assert [line.split(None, 1)[1] for line in lines if line.split()[0] == "half"] == [
+        "median t = 0.5, happened in 3 of 4 seeds"
+    ]
+    assert any(line.strip().startswith("final, medians") for line in lines)
+    page = Reader(report.page(summary, [], "", "", {})).text
+    assert "first time t, median over the seeds" in page
+    assert "State at the end, medians over the seeds" in page
+    assert "the median training loss is" in page
+
+
+def test_a_share_says_of_how_many_and_of_what():
+    runs = {"holds": 2, "fails": 1, "undecided": 4}
+    claim = {"runs": runs, "fraction": 2 / 3, "interval": [0.2, 0.9]}
+    assert words.share(claim) == "67 % (20 … 90 %) of 3"
+    assert words.section({"claims": []}, {}).tables[0].head[2] == "holds in"
+
+
+def test_the_account_is_that_of_the_wait():
+    """Every stage that took time, and the wait in all; a stage of no time is not listed."""
+    account = {"loading": 2.0, "compiling": 4.7, "integration": 0.1, "certificate": 6.4, "descent": 0.0, "total": 17.5}
+    lines = report.summary_text(Summary.of(SUMMARY), account=account).split("\n")
+    (line,) = [line for line in lines if line.split()[0] == "time"]
+    assert line.split(None, 1)[1] == (
+        "17.5 s in all: loading 2.0 s, compiling 4.7 s, integration 0.1 s, certificate 6.4 s"
+    )

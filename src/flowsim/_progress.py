@@ -17,8 +17,8 @@ class AbstractDisplay(abc.ABC):
     """Where the line is shown."""
 
     @abc.abstractmethod
-    def show(self, line: str) -> None:
-        """In place of the line before it."""
+    def show(self, line: str, seconds: float) -> None:
+        """In place of the line before it, this many seconds after the start."""
 
     @abc.abstractmethod
     def say(self, text: str) -> None:
@@ -32,7 +32,7 @@ class AbstractDisplay(abc.ABC):
 class Nowhere(AbstractDisplay):
     """Says nothing."""
 
-    def show(self, line: str) -> None:
+    def show(self, line: str, seconds: float) -> None:
         pass
 
     def say(self, text: str) -> None:
@@ -46,11 +46,11 @@ class Lines(AbstractDisplay):
     """Plain lines on stderr: a log file, a pipe, a terminal that cannot move its cursor."""
 
     def __init__(self) -> None:
-        self._shown = clock.monotonic()
+        self._shown = 0.0
 
-    def show(self, line: str) -> None:
-        if clock.monotonic() - self._shown >= _EVERY:
-            self._shown = clock.monotonic()
+    def show(self, line: str, seconds: float) -> None:
+        if seconds - self._shown >= _EVERY:
+            self._shown = seconds
             print(line, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
@@ -70,7 +70,7 @@ class Terminal(AbstractDisplay):
         self._live: Any = Live(console=Console(stderr=True), transient=True, refresh_per_second=8)
         self._live.start()
 
-    def show(self, line: str) -> None:
+    def show(self, line: str, seconds: float) -> None:
         from rich.text import Text
 
         self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
@@ -91,9 +91,9 @@ class Notebook(AbstractDisplay):
         self._handle: Any = display({"text/plain": ""}, raw=True, display_id=True)
         self._drawn = -math.inf
 
-    def show(self, line: str) -> None:
-        if clock.monotonic() - self._drawn >= _REDRAW:
-            self._drawn = clock.monotonic()
+    def show(self, line: str, seconds: float) -> None:
+        if seconds - self._drawn >= _REDRAW:
+            self._drawn = seconds
             self._handle.update({"text/plain": line}, raw=True)
 
     def say(self, text: str) -> None:
@@ -166,7 +166,7 @@ class Progress:
         """A line of one's own, made of the seconds since the start."""
         seconds = clock.monotonic() - self._started
         if seconds >= self._after:
-            self._shown().show(line_after(seconds))
+            self._shown().show(line_after(seconds), seconds)
 
     @staticmethod
     def line(time: float, t1: float, loss: float, steps: int, fraction: float, seconds: float) -> str:
