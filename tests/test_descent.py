@@ -1,5 +1,7 @@
 """Descent against the flow and the modified flow: closed forms, brute force, orders, and what is refused."""
 
+import dataclasses
+
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -45,6 +47,15 @@ def iterates(eta, steps):
     for _ in range(steps):
         found.append(found[-1] - eta * HESSIAN @ found[-1])
     return np.array(found)
+
+
+def test_rows_stand_at_their_own_steps():
+    eta, steps = 0.1, 37
+    found = flowsim.descent.descend(quadratic(), optax.sgd(eta), learning_rate=eta, steps=steps, points=6).trajectory
+    assert found.time[0] == 0
+    np.testing.assert_allclose(found.time[-1], steps * eta, rtol=1e-15)
+    states = iterates(eta, steps)[np.rint(found.time / eta).astype(int)]
+    np.testing.assert_allclose(found.values["loss"], np.sum(states @ HESSIAN * states, axis=1) / 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["gradient", "modified"])
@@ -218,6 +229,25 @@ def test_beyond_the_edge_descent_diverges_and_says_so():
     )
     assert fits[0].order is None
     assert "not finite" in fits[0].reason
+
+
+def test_orders_are_those_of_stable_learning_rates():
+    """One of them is past 2/λ: its distance is an oscillation's. Two give no interval, and no order is said."""
+    edge = 2 / np.linalg.eigvalsh(HESSIAN)[-1]
+    rates = [1.05 * edge, 0.04, 0.02, 0.01]
+    drifts = [
+        compare.against_flow(quadratic(), optax.sgd(eta), learning_rate=eta, steps=round(2.0 / eta), edge_points=3)
+        for eta in rates
+    ]
+    final = compare.fitted_orders(drifts[1:])[0]
+    with_it = compare.fitted_orders([dataclasses.replace(drifts[0], steps=200, step_time=0.01), *drifts[1:]])[0]
+    assert with_it.learning_rates == final.learning_rates == (0.04, 0.02, 0.01)
+    assert with_it.order == final.order
+    assert abs(final.order.order - 1) < 0.05
+    assert str(final) == f"{final.order.order:.3f} ± {final.order.standard_error:.2g} (3 learning rates)"
+    assert str(compare.fitted_orders(drifts[2:])[0]) == "none: two learning rates give no interval, three do"
+    lone = compare.fitted_orders([dataclasses.replace(drifts[0], steps=200, step_time=0.01), drifts[1]])[0]
+    assert lone.reason.startswith("1 of 2 learning rates stayed below the edge of stability")
 
 
 def test_fitted_order_of_a_power_law_with_noise():

@@ -21,7 +21,8 @@ class FittedOrder:
     """An order in η, fitted over runs of one optimizer against one flow.
 
     **Fields:** `quantity`: `final distance`, `largest distance`, or an event's name for the shift of its time;
-    `learning_rates`: of the runs; `order`: None where there is none to fit, for a `reason`.
+    `learning_rates`: of the runs that were fitted, all below the edge of stability as far as that was measured;
+    `order`: None where there is none to fit, for a `reason`.
     """
 
     optimizer: str
@@ -30,6 +31,13 @@ class FittedOrder:
     learning_rates: tuple[float, ...]
     order: Order | None
     reason: str = ""
+
+    def __str__(self) -> str:
+        if self.order is None:
+            return f"none: {self.reason}"
+        if self.order.standard_error is None:
+            return "none: two learning rates give no interval, three do"
+        return f"{self.order} ({len(self.learning_rates)} learning rates)"
 
     def record(self) -> dict:
         """As plain data, for `summary.json`."""
@@ -68,9 +76,15 @@ def _of_group(group: list[Drift]) -> list[FittedOrder]:
 
 
 def _fit(group: list[Drift], quantity: str, values: list[float | None], apart: bool) -> FittedOrder:
-    rates, order, reason = tuple(d.learning_rate for d in group), None, ""
+    # Beyond the edge of stability the distance is that of an oscillation, which has no order.
+    stable = [d.beyond_edge is None for d in group]
+    values = [v for v, below in zip(values, stable, strict=True) if below]
+    rates = tuple(d.learning_rate for d, below in zip(group, stable, strict=True) if below)
+    order, reason = None, ""
     sizes = [abs(v) for v in values if v is not None]
-    if apart:
+    if len(set(rates)) < 2:
+        reason = f"{len(rates)} of {len(group)} learning rates stayed below the edge of stability: take smaller ones"
+    elif apart:
         reason = "the runs end at different times: give each learning rate the steps that reach the same one"
     elif len(sizes) < len(values):
         reason = "the event did not happen in every run"
@@ -150,7 +164,7 @@ class DescentOrder:
             row += f"{drift.largest_distance:>10.2e}{left:>18}"
             shifts = [(name, drift.events[name].shift) for name in names]
             rows.append(row + "".join(f"{'-' if s is None else f'{s:.2e}':>{len(n) + 12}}" for n, s in shifts))
-        orders = [f"order of {f.quantity}, {f.against}: {f.order or f.reason}" for f in self.fits]
+        orders = [f"order of {f.quantity}, {f.against}: {f}" for f in self.fits]
         foot = f"Distances to t = {self.t1:g}, over the distance travelled; tube of {self.to_flow[0].tube:g}."
         return "\n".join([head, *rows, foot, *orders])
 

@@ -91,5 +91,6 @@ def _quantity(fit: DescentOrder) -> str:
 def _order(fit: DescentOrder) -> str:
     if fit.order is None:
         return f"none: {fit.reason}"
-    spread = "" if fit.standard_error is None else f" ± {fit.standard_error:.1g}"
-    return f"{fit.order:.3f}{spread}"
+    if fit.standard_error is None:
+        return "none: two learning rates give no interval, three do"
+    return f"{fit.order:.3f} ± {fit.standard_error:.1g} ({len(fit.learning_rates)} learning rates)"
