@@ -94,6 +94,21 @@ def test_terminal_event_stops_at_its_time():
     np.testing.assert_allclose(result.final["loss"], 0.125, rtol=1e-10)
 
 
+@pytest.mark.parametrize("level", [2.0, 0.3, 7.7])
+def test_a_save_time_at_a_terminal_event_gets_one_row(level):
+    """Also where the two differ by rounding."""
+    result = run(crossing("stop", lambda t, p: t - level, terminal=True), save_times=[0.0, 0.1, level, 10.0])
+    assert result.status.kind == "event"
+    np.testing.assert_allclose(result.trajectory.time, [0.0, 0.1, level], rtol=1e-9)
+    assert len(result.trajectory.values["loss"]) == 3
+
+
+def test_the_slope_of_a_crossing_is_the_events_rate():
+    record = run(crossing("half", lambda t, p: p["x"] - 0.5), crossing("late", lambda t, p: 3 * t - 9)).events
+    np.testing.assert_allclose(record["half"].crossings[0].slope, -0.5, rtol=1e-5)
+    np.testing.assert_allclose(record["late"].crossings[0].slope, 3.0, rtol=1e-5)
+
+
 def _falling(t, p):
     return 4.0 - t
 

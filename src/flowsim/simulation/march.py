@@ -172,10 +172,10 @@ def _settle(plan: Plan, carry: Carry, times, rows, found):
     for number, (crossing, there) in enumerate(found):
         crossings.append(crossing)
         if crossing.event in terminal:
-            # What happens at the same instant, as far as time is resolved, happens too.
-            instant = crossing.time * (1 + _INSTANT * float(jnp.finfo(carry.step.dtype).eps))
-            crossings += [other for other, _ in found[number + 1 :] if other.time <= instant]
-            kept = times < crossing.time
+            # What happens at the same instant, as far as time is resolved, happens too; and it is saved once.
+            instant = _INSTANT * float(jnp.finfo(carry.step.dtype).eps) * crossing.time
+            crossings += [other for other, _ in found[number + 1 :] if other.time <= crossing.time + instant]
+            kept = times < crossing.time - instant
             now = there.probes()
             times = np.append(times[kept], crossing.time)
             rows = {name: np.concatenate([values[kept], now[name][None]]) for name, values in rows.items()}
