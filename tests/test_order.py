@@ -68,6 +68,11 @@ def test_tighter_tolerance_means_smaller_error(info):
     assert errors[0] / errors[-1] > 5.0 ** (len(tolerances) - 1)
 
 
+def test_an_implicit_solver_says_that_its_solves_are_not_counted():
+    """Diffrax's implicit steps do not tell how often their equations asked for the field."""
+    assert all("count stages, not solves" in info.use for info in BUILT if info.implicit)
+
+
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
 def test_a_slope_that_is_not_finite_shows_in_the_error(bad):
     """Else a step into an overflow would be taken, and no later one could leave it."""

@@ -1,10 +1,15 @@
 """A numerical failure is a result: its cause, the last good time, and a remedy."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import flowsim
+from flowsim.simulation import Settings, prepare, run
+from flowsim.solvers.method import check_tolerances
 
 
 def test_step_limit():
@@ -17,6 +22,15 @@ def test_step_limit():
     assert result.trajectory.time[-1] == result.status.time
     assert result.solver.steps + result.solver.rejected == 50
     assert all(np.isfinite(v).all() for v in result.trajectory.values.values())
+
+
+def test_the_step_limit_counts_refused_steps_of_all_chunks():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) * 500, jnp.ones(2))
+    prepared = prepare(problem, Settings(100.0, "tsit5", 1e-6, 1e-8, max_steps=237), save_times=[100.0])
+    history = run(dataclasses.replace(prepared, chunk_steps=20))
+    assert history.status.kind == "step_limit"
+    assert int(history.carry.rejected) > 20
+    assert int(history.carry.steps) + int(history.carry.rejected) == 237
 
 
 def test_a_risk_that_ends_is_not_finite_from_there_on():
@@ -76,6 +90,22 @@ def test_arguments_that_cannot_be_meant(options, match):
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2), jnp.ones(2))
     with pytest.raises(ValueError, match=match):
         flowsim.simulate(problem, **options)
+
+
+def test_tolerances_fit_the_precision_and_the_remedy_names_what_lacks():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2), jnp.ones(2, jnp.float32))
+    by_default = flowsim.simulate(problem, t1=0.1, save_times=[0.1])
+    assert by_default.solver.rtol == pytest.approx(1e-5)
+    with pytest.raises(ValueError, match="got 1e-08: raise rtol; your parameters are float32, make them float64"):
+        flowsim.simulate(problem, t1=1.0, rtol=1e-8)
+    jax.config.update("jax_enable_x64", False)
+    try:
+        with pytest.raises(ValueError, match=r'jax\.config\.update\("jax_enable_x64", True\)'):
+            check_tolerances(1e-8, 1e-10, jnp.float32)
+    finally:
+        jax.config.update("jax_enable_x64", True)
+    with pytest.raises(ValueError, match=r"got 1e-17: raise rtol\.$"):
+        check_tolerances(1e-17, 1e-10, jnp.float64)
 
 
 def test_problems_that_cannot_be_meant():

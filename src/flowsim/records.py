@@ -129,8 +129,10 @@ class Switch:
 class SolverRecord:
     """What the integration cost. Seconds of compilation and of running are apart.
 
-    `event_evaluations` counts gradients spent on solving for event times, which are not part of the path. `kind` is the
-    solver that began; `switches` are those that took over from it where the flow turned stiff, or ceased to be.
+    `vector_field_evaluations` counts gradients, with a Hessian-vector product as two; of an implicit solver its stages
+    alone, as it does not tell what its equations took. `event_evaluations` counts gradients spent on solving for event
+    times, which are not part of the path. `kind` is the solver that began; `switches` are those that took over from it
+    where the flow turned stiff, or ceased to be.
     """
 
     kind: str

@@ -73,11 +73,11 @@ SOLVERS: tuple[SolverInfo, ...] = _table(
     ("exponential", 3, True, False, None, False, "stabilized4", 4.0,
      "Stiff gradient flows, down to about 1e-5: the fewest evaluations; symmetric Jacobians only."),
     ("kvaerno3", 3, True, True, 4, True, "kvaerno5", 10.0,
-     "Very stiff small problems, loose tolerances."),
+     "Very stiff small problems, loose tolerances. Its evaluations count stages, not solves."),
     ("kvaerno4", 4, True, True, 5, True, "kvaerno5", 10.0,
-     "Very stiff small problems, medium tolerances."),
+     "Very stiff small problems, medium tolerances. Its evaluations count stages, not solves."),
     ("kvaerno5", 5, True, True, 7, True, "kvaerno4", 4.0,
-     "Very stiff small problems, tight tolerances."),
+     "Very stiff small problems, tight tolerances. Its evaluations count stages, not solves."),
 )
 # fmt: on
 

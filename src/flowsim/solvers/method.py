@@ -82,8 +82,17 @@ def check_tolerances(rtol: float, atol: float, dtype) -> None:
     if rtol < floor:
         raise ValueError(
             f"rtol must be at least {floor:.1e} in {jnp.dtype(dtype).name} (rounding alone is about that large), "
-            f"got {rtol:g}: raise rtol, or use float64."
+            f"got {rtol:g}: raise rtol{_more_digits(dtype)}."
         )
+
+
+def _more_digits(dtype) -> str:
+    """How to have a higher precision, if there is one."""
+    if jnp.finfo(dtype).bits >= 64:
+        return ""
+    if jax.config.read("jax_enable_x64"):
+        return f"; your parameters are {jnp.dtype(dtype).name}, make them float64"
+    return ', or call jax.config.update("jax_enable_x64", True) before you make any array'
 
 
 def smallest_rtol(dtype) -> float:
