@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pathlib
 import random
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ TEXTS = (
     "\r", "\u2028", "\ufeff", "\x00", "&", "!", "{a: " * 40, "[" * 40, "- " * 40, "\\", '"\\xZZ"',
     '"\\UFFFFFFFF"', "%YAML 1.1\n---\n",
 )  # fmt: skip
+EXPERIMENTS = pathlib.Path(__file__).parent.parent.parent / "experiments"
 KEYS = (
     "kind",
     "path",
@@ -42,9 +44,13 @@ KEYS = (
 
 
 def mutated(seed: int, count: int) -> Iterator[bytes]:
-    """`count` files: about half are changed as data, half as text, some as bytes; up to three changes each."""
+    """`count` files, of the templates and of `experiments/`.
+
+    About half are changed as data, half as text, some as bytes; up to three changes each.
+    """
     rng = random.Random(seed)
     texts = [templates.text(kind) for kind in templates.listed()]
+    texts += [path.read_text("utf8") for path in sorted(EXPERIMENTS.glob("*.yaml"))]
     trees = [parse(text, "base").data for text in texts]
     for _ in range(count):
         if rng.random() < 0.5:

@@ -1,40 +1,22 @@
 """Thousands of broken experiment files: each is sound, or refused with a place, quickly, and nothing else happens."""
 
 import collections
-import json
 import subprocess
 import sys
-import time
 
-from flowsim.config import Experiment, ExperimentErrors, load, load_text, resolved_yaml
+from flowsim.config import Experiment, ExperimentErrors
 
 from .experiments import mutated
+from .judge import judge
 
-COUNT = 2000
-
-
-def outcome(path) -> Experiment | ExperimentErrors:
-    try:
-        return load(path)
-    except ExperimentErrors as error:
-        return error
+COUNT = 1000  # of 10 000, which `python -m tests.fuzz` takes
 
 
 def test_broken_files_are_refused_and_nothing_else(tmp_path):
-    path = tmp_path / "e.yaml"
     endings = collections.Counter()
     for number, raw in enumerate(mutated(20240601, COUNT)):
-        path.write_bytes(raw)
-        start = time.perf_counter()
-        found = outcome(path)
-        assert time.perf_counter() - start < 2, (number, raw)
-        endings[type(found)] += 1
-        if isinstance(found, Experiment):
-            assert load_text(resolved_yaml(found), origin="resolved") == found, (number, raw)
-            continue
-        assert all(c.isprintable() or c == "\n" for c in str(found)), (number, raw)
-        assert all(p.message and p.place.origin == str(path) for p in found.problems), (number, raw)
-        json.dumps([problem.record() for problem in found.problems], allow_nan=False)
+        ending, _ = judge(raw, tmp_path, number)
+        endings[ending] += 1
     assert min(endings[Experiment], endings[ExperimentErrors]) > COUNT // 20, endings
 
 
