@@ -1,6 +1,6 @@
 """Is the certificate honest? Estimated against true error on random small problems.
 
-    python -m benchmarks.certificates [COUNT] [FIGURE.png]
+    python -m benchmarks.certificates [COUNT] [FIGURE.png]    COUNT of these (200), then 60 hostile ones (`hostile.py`)
 
 Random task, width, initialization, loss, horizon, tolerance and solver; the truth is Dopri8 at rtol 1e-13, which is on
 trial in some of the problems but never at that tolerance, and which is checked by DOP853 at the same.
@@ -13,6 +13,8 @@ import numpy as np
 
 import flowsim
 from flowsim import _tree
+
+from . import hostile
 
 SOLVERS = ("tsit5", "dopri8", "bosh3")
 SIZES = ((4, 8), (8, 4), (16, 32), (32, 16))  # (width, neurons); few shapes, since each is compiled anew
@@ -126,3 +128,4 @@ def main(count=200, path=None):
 
 if __name__ == "__main__":
     main(*(int(sys.argv[1]),) if len(sys.argv) > 1 else (), *sys.argv[2:3])
+    hostile.main()
