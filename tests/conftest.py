@@ -4,7 +4,6 @@ import os
 import shutil
 import tempfile
 
-import jax
 import jaxtyping
 import pytest
 
@@ -21,11 +20,21 @@ if _OURS:
 _AS_USERS = ("test_status", "test_auto", "test_store")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-jaxtyping.install_import_hook("flowsim", "beartype.beartype")
+import jax  # noqa: E402 (it reads the variables above when it is imported)
+
+if "FLOWSIM_TESTS_UNTYPED" not in os.environ:  # instrumenting every module takes ten seconds: `tests.mutants` does not
+    jaxtyping.install_import_hook("flowsim", "beartype.beartype")
 
 from flowsim._jit import OLDER_EMITTER, known  # noqa: E402
 
 from . import figure_data  # noqa: E402
+
+# Modules for the inner loop: all rooms, a minute in all (`python -m pytest -m quick`).
+_QUICK = (
+    "test_clock", "test_config_arrays", "test_config_load", "test_config_schema", "test_config_source",
+    "test_dense_output", "test_git_state", "test_lean", "test_mutants", "test_oracles", "test_signals", "test_spectra",
+    "test_status", "test_tasks", "test_versions",
+)  # fmt: skip
 
 # Most of what is left is XLA's emitter of fused loops. A version that does not know the flag would abort on it, so the
 # process that starts the workers asks first.
@@ -33,6 +42,12 @@ if "PYTEST_XDIST_WORKER" not in os.environ and "XLA_FLAGS" not in os.environ and
     os.environ["XLA_FLAGS"] = " ".join(f"--{name}={str(on).lower()}" for name, on in OLDER_EMITTER.items())
 
 jax.config.update("jax_enable_x64", True)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.module.__name__.split(".")[-1] in _QUICK and item.get_closest_marker("slow") is None:
+            item.add_marker("quick")
 
 
 def pytest_unconfigure():

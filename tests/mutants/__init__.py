@@ -1,0 +1,1 @@
+"""Small planted faults, and the tests that notice them: `python -m tests.mutants`."""
