@@ -238,6 +238,29 @@ def test_a_spectrum_too_wide_for_a_stabilized_method_is_integrated_and_verified(
     assert result.certificate.evaluations < 5000
 
 
+class Quadratic(eqx.Module):
+    rates: jax.Array
+
+    def __call__(self, p):
+        return jnp.sum(self.rates * p**2) / 2
+
+
+def test_a_batch_hands_over_as_its_members_alone_do():
+    """Each costs at most half as much again as by itself, and ends where it does."""
+
+    def member(seed):
+        return flowsim.Problem.from_loss(Quadratic(jnp.asarray(EIGENVALUES * (1 + seed))), jnp.asarray(START))
+
+    options = {"t1": T1, "rtol": 1e-5, "atol": 1e-7, "save_times": [0.0, T1]}
+    together = flowsim.ensemble.simulate(member, (0, 1, 2), backend="vmap", **options)
+    for seed, found in zip((0, 1, 2), together.members, strict=True):
+        alone = flowsim.simulate(member(seed), **options)
+        assert [switch.kind for switch in found.solver.switches] == [switch.kind for switch in alone.solver.switches]
+        assert found.solver.switches
+        assert found.solver.vector_field_evaluations <= 1.5 * alone.solver.vector_field_evaluations
+        np.testing.assert_allclose(found.trajectory.values["loss"], alone.trajectory.values["loss"], atol=1e-9)
+
+
 def test_a_wrapped_flow_hands_over():
     """Decay as a part of the flow costs what it costs as a part of the loss."""
     rate, options = 0.5, {"t1": T1, "rtol": 1e-6, "atol": 1e-8, "save_times": [T1]}

@@ -40,7 +40,12 @@ def test_rows_inside_the_first_step(solver):
 
 
 # Solver, steps over the interval, and the order with which its dense output converges, inside steps as well as at ends.
-DENSE = [("dop853", (5, 7, 10), 7), ("stabilized4", (16, 24, 32), 4), ("stabilized", (32, 48, 64), 2)]
+DENSE = [
+    ("dop853", (5, 7, 10), 7),
+    ("stabilized4", (16, 24, 32), 4),
+    ("stabilized", (32, 48, 64), 2),
+    ("exponential", (40, 50, 64), 3),
+]
 
 
 @pytest.mark.parametrize(("solver", "steps", "order"), DENSE)
@@ -67,6 +72,18 @@ def test_error_estimate_is_scipys():
     assert theirs.t == 0.3
     np.testing.assert_allclose(end, theirs.y, rtol=1e-14)
     np.testing.assert_allclose(np.abs(error), expected, rtol=1e-6)
+
+
+def test_a_band_answers_for_its_neighbors():
+    """Where two curves cross, their distance is 0 and the error is not."""
+    here, times = np.zeros((9, 1)), np.arange(9.0)
+    _, result = rows(times, solver="dopri8")
+    apart = np.array([4.0, 3.0, 2.0, 1.0, 0.0, 1.0, 2.0, 3.0, 4.0])[:, None]
+    trajectory = dataclasses.replace(result.trajectory, time=times, values={"x": here})
+    verification = result.prepared.history()
+    verification.add_rows(times, {"x": apart})
+    found = curve_bounds(dataclasses.replace(result, trajectory=trajectory), verification, 0.0, withheld=False)["x"]
+    np.testing.assert_allclose(found[:, 0], 4 * np.array([4.0, 4.0, 4.0, 3.0, 2.0, 3.0, 4.0, 4.0, 4.0]))
 
 
 def test_a_bands_rounding_part_follows_the_curves_size():

@@ -257,6 +257,8 @@ def test_reductions_that_a_flow_lacks_are_refused():
     for options in ({"reduction": "gram"}, {"certificate": "gram"}):
         with pytest.raises(ValueError, match="Gram system is that of the gradient flow"):
             flowsim.simulate(problem, t1=1.0, flow=flows.nesterov(), **options)
+    with pytest.raises(ValueError, match="moves what the exact reductions hold fixed"):
+        flowsim.simulate(problem, t1=1.0, flow=flows.weight_decay(strength=0.1), reduction="rotation")
     assert flowsim.simulate(problem, t1=0.1, flow=flows.sign()).solver.reduction == "none"
 
 

@@ -16,10 +16,16 @@ NAMES = ("readout", "rotation", "vocabulary", "gram")
 
 
 def wide(width=40, vocabulary=10, unseen=0, embedding=None, seed=0):
-    """Wider than twice the vocabulary, so that the rotation has something to take away."""
+    """Wider than twice the vocabulary, so that the rotation has something to take away.
+
+    Unseen words lie among the others, so that setting them aside is no trivial permutation.
+    """
     keys = jax.random.split(jax.random.key(seed), 3)
     task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=vocabulary - unseen, embedding=None, key=keys[0])
-    task = flowsim.tasks.from_arrays(task.tokens, task.labels, vocabulary=vocabulary, groups=task.groups)
+    words = np.delete(np.arange(vocabulary), 3 + 3 * np.arange(unseen))
+    task = flowsim.tasks.from_arrays(
+        words[np.asarray(task.tokens)], task.labels, vocabulary=vocabulary, groups=task.groups
+    )
     model = flowsim.models.CooccurrenceTransformer(
         vocabulary=vocabulary, width=width, neurons=12, embedding=embedding, key=keys[1]
     )
@@ -91,6 +97,51 @@ def test_reductions_are_isometric():
         back = small.lift(small.problem.parameters)
         for x, y in zip(jax.tree.leaves(back), jax.tree.leaves(problem.parameters), strict=True):
             np.testing.assert_allclose(x, y, atol=1e-13)
+
+
+def test_unseen_words_lie_among_the_others():
+    """The permutation that sets them aside is not its own inverse."""
+    problem = wide(unseen=2)
+    seen = np.unique(problem.samples.tokens)
+    order = np.concatenate([seen, np.setdiff1d(np.arange(10), seen)])
+    assert not np.array_equal(np.argsort(order), order)
+
+
+class Tied(flowsim.models.CooccurrenceTransformer):
+    """A model of a user's own: W_K is its own query."""
+
+    def scores(self, tokens):
+        return (self.W_K.T @ self.W_K)[tokens[:, None], tokens[None, :]]
+
+
+def changed(case):
+    """Problems that resemble the paper's, for which its reductions were not derived."""
+    problem, model = wide(), wide().model(wide().parameters)
+    if case == "a is 0":
+        return flowsim.Problem(eqx.tree_at(lambda m: m.a, model, jnp.zeros_like(model.a)), problem.task)
+    if case == "W_K and W_Q are frozen":
+        trained = eqx.tree_at(lambda m: (m.W_K, m.W_Q), model.trainable(), (False, False))
+        return flowsim.Problem(model, problem.task, trainable=trained)
+    if case == "a is trained":
+        return flowsim.Problem(model, problem.task, trainable=eqx.tree_at(lambda m: m.a, model.trainable(), True))
+    tied = Tied(vocabulary=10, width=40, neurons=12, key=jax.random.key(0))
+    names = ("W", "W_V", "W_K", "W_Q", "a")
+    tied = eqx.tree_at(lambda m: [getattr(m, n) for n in names], tied, [getattr(model, n) for n in names])
+    return flowsim.Problem(tied, problem.task)
+
+
+@pytest.mark.parametrize("case", ["another forward pass", "a is 0", "W_K and W_Q are frozen", "a is trained"])
+def test_what_a_reduction_was_not_derived_for_is_integrated_as_it_is(case):
+    problem = changed(case)
+    assert reductions.reduce(problem).name == "none"
+    with pytest.raises(ValueError, match="reduction rotation does not apply"):
+        reductions.reduce(problem, "rotation")
+    result = flowsim.simulate(problem, t1=1.0, solver="tsit5", rtol=1e-5, atol=1e-7)
+    assert np.isfinite(result.final["loss"])
+    if case == "another forward pass":  # which never reads W_Q
+        np.testing.assert_array_equal(result.model.W_Q, problem.parameters.W_Q)
+    if case == "a is trained":
+        assert np.any(result.model.a != problem.parameters.a)
 
 
 def test_sizes_and_choice():

@@ -182,6 +182,18 @@ def test_the_stiffness_is_tracked_as_it_grows():
     assert result.solver.rejected < 0.3 * result.solver.steps
 
 
+def test_error_estimate_is_of_third_order():
+    """12/15 (y₀ - y₁) + 6/15 h (f₀ + f₁) (Sommeijer, Shampine, Verwer 1998): of y' = -y² it falls like h³."""
+    term, solver, start, zero = diffrax.ODETerm(lambda t, y, args: -(y**2)), Stabilized(), jnp.ones(1), jnp.asarray(0.0)
+    memory = solver.init(term, zero, zero + 0.1, start, None)
+    sizes, found = np.array([0.1, 0.05, 0.025]), []
+    for h in sizes:
+        end, error, *_ = solver.step(term, zero, jnp.asarray(h), start, None, memory, jnp.asarray(False))
+        np.testing.assert_allclose(error, (12 * (1 - end) - 6 * h * (1 + end**2)) / 15, rtol=1e-9)
+        found.append(abs(float(error[0])))
+    assert abs(np.polyfit(np.log(sizes), np.log(found), 1)[0] - 3) < 0.2
+
+
 def test_counted_evaluations_are_the_calls_that_were_made():
     """The count in the summary against a counter in the vector field itself."""
     calls = []

@@ -15,6 +15,7 @@ from flowsim import claims, simulate
 from flowsim.claims import Word, scaling
 from flowsim.claims import yang2024 as theory
 from flowsim.claims.yang2024 import phase2
+from flowsim.records import Crossing, EventRecord
 from flowsim.result import assemble
 from flowsim.simulation import Settings, prepare, run
 
@@ -79,6 +80,30 @@ HOLDING = (
 def test_theory_regime(sound):
     found = words(sound)
     assert {name: found[name] for name in HOLDING} == dict.fromkeys(HOLDING, Word.HOLDS)
+
+
+def test_drifts_are_over_the_typical_initial_diagonal():
+    """‖w‖² = ‖u(0)‖²/m1 of a neuron, the mean diagonal of W_VᵀW_V(0) of a word: 40/8 and (2 + 3 + 4)/3."""
+    times = np.array([0.0, 0.5, 1.0, 2.0])
+    drifts = {f"{name}_drift": 0.1 * times for name in ("neuron", "value_gram", "key_query", "key_gram", "query_gram")}
+    dataset = xarray.Dataset(
+        {name: ("time", values) for name, values in drifts.items()}
+        | {
+            "readout_squared": ("time", 40 + times),
+            "value_gram": (("time", "word", "word_2"), np.stack([np.diag([2.0, 3.0, 4.0])] * 4)),
+        },
+        {"time": times},
+    )
+    crossing = Crossing("phase1_end", 0.9, 1, True, True, dict.fromkeys(drifts, 0.09))
+    evidence = theory.Evidence(
+        dataset=dataset, events={"phase1_end": EventRecord("phase1_end", "", (crossing,), 0.0)}, samples=60, length=4,
+        width=100.0, neurons=8.0, tolerance=1e-8, neuron_rates=None, score_change=np.zeros((3, 3)),
+        random_words=np.array([3]), test_loss=None, energy_identity=0.0, complete=True,
+    )  # fmt: skip
+    claim = next(claim for claim in theory.CLAIMS if claim.id == "Theorem 3.1.3")
+    found = claim.verdict(evidence, theory.DEFAULT).finding.measured
+    words = {f"{label} drift": 0.09 / 3 for label in ("W_VᵀW_V", "W_KᵀW_Q", "W_KᵀW_K", "W_QᵀW_Q")}
+    assert found == pytest.approx({"⟨w_i,w_j⟩ drift": 0.09 / 5, **words})
 
 
 def test_shuffled_labels_break_what_rests_on_the_words(shuffled):
