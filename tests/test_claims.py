@@ -243,3 +243,30 @@ def test_without_claims_an_experiment_must_be_the_papers(tmp_path):
     done = run("verify", "mine/experiment.yaml", "--plugin", "mine/theory.py", "claims=[]", cwd=tmp_path)
     assert done.returncode == 2
     assert "your-own-claim" in done.stderr
+
+
+def test_order_of_events(evidence):
+    """Equal sizes may come in any order; a size out of order fails; all equal say nothing."""
+    times = {"e_0": 3.0, "e_1": 1.0, "e_2": 2.0}
+
+    class Clock:
+        def time(self, name):
+            return Measured(times[name], 1e-9, name)
+
+    assert judge(flowsim.claims.in_order(Clock(), "e", [1.0, 3.0, 2.0]).conditions) == Word.HOLDS
+    assert judge(flowsim.claims.in_order(Clock(), "e", [1.0, 3.0, 3.0]).conditions) == Word.HOLDS
+    assert judge(flowsim.claims.in_order(Clock(), "e", [1.0, 2.0, 3.0]).conditions) == Word.FAILS
+    with pytest.raises(flowsim.claims.NotReachedError, match="no order"):
+        flowsim.claims.in_order(Clock(), "e", [2.0, 2.0, 2.0])
+    with pytest.raises(flowsim.claims.NotReachedError, match="not yet at a minimum"):
+        flowsim.claims.converged(evidence, 1e-9)
+    assert flowsim.claims.converged(evidence, 1.0) < 1.0
+
+
+def test_resting_places_are_between_drops():
+    time = np.concatenate([[0.0], np.geomspace(1e-2, 1e6, 400)])
+    steps = 1 + 1 / (1 + time) + 1 / (1 + time / 1e4)
+    (found,) = flowsim.claims.resting_places(time, steps)
+    assert 10 < time[found] < 1000
+    assert abs(steps[found] - 2) < 0.03
+    assert len(flowsim.claims.resting_places(time, 1 + 1 / (1 + time))) == 0

@@ -178,28 +178,35 @@ def test_scalar_flow():
     np.testing.assert_allclose(scalar_flow(lambda x: -x, [1.0, 2.0], times)[:, 1], 2 * np.exp(-times), rtol=1e-13)
 
 
-def test_deep_linear_closed_forms():
+@pytest.mark.parametrize(
+    ("depth", "start", "strengths"),
+    [(2, 1e-3, (3.0, 1.0)), (3, 1e-2, (3.0, 1.0)), (5, 1e-2, (2.0,)), (2, 1e-7, (3.0, 3.0, 1.5)), (4, 2.0, (3.0, 1.0))],
+)
+def test_deep_linear_closed_forms(depth, start, strengths):
+    """One mode, equal modes, a tiny start, one beyond the final strength."""
     module, times = gallery.module("saxe2014"), np.array([0.5, 1.5, 4.0])
-    for depth, start in ((2, 1e-3), (3, 1e-2)):
-        paper = module.Saxe2014(strengths=(3.0, 1.0), start=start, depth=depth)
-        R = paper.rotations(KEY)
-        found = [np.diagonal(R[-1].T @ module.product(W) @ R[0]) for W in solved(paper.problem(KEY), times)]
-        np.testing.assert_allclose(paper.strength(times), found, rtol=1e-7)
-    np.testing.assert_allclose(paper.half_times(), [np.log(299) / 6, np.log(99) / 2])
+    paper = module.Saxe2014(strengths=strengths, start=start, depth=depth)
+    R = paper.rotations(KEY)
+    found = [np.diagonal(R[-1].T @ module.product(W) @ R[0]) for W in solved(paper.problem(KEY), times)]
+    np.testing.assert_allclose(paper.strength(times), found, rtol=1e-7)
 
 
-def test_unbalanced_neuron_closed_form():
+@pytest.mark.parametrize(
+    "given",
+    [{"rates": (1.0, 1.0)}, {"rates": (0.5, 3.0)}, {"beta": (1.5,)}, {"size": 1e-6, "overlap": -0.5}, {"overlap": 0.0}],
+)
+def test_unbalanced_neuron_closed_form(given):
     times = np.array([0.1, 1.0, 3.0])
-    for rates in ((1.0, 1.0), (0.5, 3.0)):
-        paper = gallery.module("kunin2024").Kunin2024(beta=(1.0, 0.7), deltas=(-2.0, 0.0, 1.0), rates=rates)
-        a, w = paper.path(KEY, times)
-        found = solved(paper.problem(KEY), times)
-        np.testing.assert_allclose(a, [p["a"] for p in found], rtol=1e-8)
-        np.testing.assert_allclose(w, [p["w"] for p in found], rtol=1e-7, atol=1e-10)
+    paper = gallery.module("kunin2024").Kunin2024(**{"beta": (1.0, 0.7), "deltas": (-2.0, 0.0, 1.0)} | given)
+    a, w = paper.path(KEY, times)
+    found = solved(paper.problem(KEY), times)
+    np.testing.assert_allclose(a, [p["a"] for p in found], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(w, [p["w"] for p in found], rtol=1e-7, atol=1e-10)
 
 
-def test_self_supervised_closed_form():
-    paper, times = gallery.module("simon2023").Simon2023(eigenvalues=(3.0, 1.0), start=1e-2), np.array([0.1, 0.4, 1.2])
+@pytest.mark.parametrize(("gamma", "start"), [((3.0, 1.0), 1e-2), ((2.0,), 1e-6), ((4.0, 4.0, 1.0), 0.6)])
+def test_self_supervised_closed_form(gamma, start):
+    paper, times = gallery.module("simon2023").Simon2023(eigenvalues=gamma, start=start), np.array([0.1, 0.4, 1.2])
     _, V = paper.rotations(KEY)
     found = [np.diagonal(V.T @ W.T @ W @ V) for W in solved(paper.problem(KEY), times)]
     np.testing.assert_allclose(paper.squares(times), found, rtol=1e-7)

@@ -11,6 +11,7 @@ from .evidence import Evidence
 from .finding import Curve, Finding, NotReachedError
 from .measured import Measured
 from .oracle import scalar_flow
+from .premises import converged, in_order, resting_places
 from .scaling import Exponent, Law, Point, common_slope, fit
 from .tally import Tally, tally, wilson
 from .theory import AbstractTheory, Theory, together
@@ -40,11 +41,14 @@ __all__ = [
     "claim",
     "common_slope",
     "conserved",
+    "converged",
     "equals",
     "fit",
+    "in_order",
     "judge",
     "near",
     "positive",
+    "resting_places",
     "scalar_flow",
     "tally",
     "together",

@@ -6,6 +6,7 @@ Nothing here needs JAX or any other part of the simulator, until a kind's `build
 from . import kinds
 from .context import Context
 from .kind import SECTIONS, Kind, KindError, Traits, kind, registered
+from .kinds.problem import ProblemKind
 from .load import load, load_document, load_text
 from .problems import ExperimentErrors, Place, Problem
 from .remark import Remark
@@ -21,6 +22,7 @@ __all__ = [
     "KindError",
     "Place",
     "Problem",
+    "ProblemKind",
     "Remark",
     "Traits",
     "kind",

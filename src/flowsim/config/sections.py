@@ -15,20 +15,27 @@ class OldSpelling(FutureWarning):
 
 @dataclasses.dataclass(frozen=True)
 class Of:
-    """The annotation of a field that holds a kind of `section`; `default`: the kind of a mapping that names none.
+    """The annotation of a field that holds a kind of `section`; `default`: the kind of a mapping that names none;
+    `without`: kinds that this field may not hold.
 
     Which kinds there are is looked up when a value is checked, so that those of plugins count.
     """
 
     section: str
     default: str | None = None
+    without: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> dict[str, type[Kind]]:
+        """Name -> class of every kind that may be chosen."""
+        return {name: which for name, which in registered(self.section).items() if name not in self.without}
 
     def chosen(self, value: Any) -> type[Kind] | None:
         """The class that reads a value, None if the value does not say it."""
         name = value.get("kind", self.default) if isinstance(value, dict) else value
         if isinstance(value, dict) and name == "plugin":
             name = value.get("use")
-        return registered(self.section).get(name) if isinstance(name, str) else None
+        return self.known.get(name) if isinstance(name, str) else None
 
     def validate(self, value: Any) -> Kind:
         """The kind's object; `logistic` is short for `{kind: logistic}`."""
@@ -39,7 +46,7 @@ class Of:
         if not isinstance(value, dict):
             raise PydanticCustomError("model_type", "must hold `key: value` lines")
         value = _current(self.section, value)
-        known = list(registered(self.section))
+        known = list(self.known)
         if "kind" not in value and self.default is None:
             raise PydanticCustomError("flowsim_kind_missing", "choose one", {"known": known})
         which = self.chosen(value)
@@ -56,7 +63,7 @@ class Of:
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        kinds = registered(self.section)
+        kinds = self.known
         names = {"type": "string", "enum": list(kinds), "description": f"Short for {{kind: …}}; {self.section}."}
         return {
             "anyOf": [
@@ -75,9 +82,9 @@ class Of:
         }
 
 
-def of(section: str, default: str | None = None) -> Any:
+def of(section: str, default: str | None = None, without: tuple[str, ...] = ()) -> Any:
     """The type of a field that holds one kind of a section."""
-    return Annotated[Kind, Of(section, default)]
+    return Annotated[Kind, Of(section, default, without)]
 
 
 def _current(section: str, value: dict) -> dict:

@@ -99,6 +99,7 @@ def _started(init: Any, here: Context, model: Any) -> Any:
         raise wrong_result(init, made)
     made = wrappers.balanced(made) if init.balanced else made
     made = made if init.scale == 1.0 else wrappers.scale(made, init.scale)
+    made = wrappers.centered(made) if init.centered else made
     with blamed(init, "the initializer"):
         try:
             started = made(model, key=here.key("init"))

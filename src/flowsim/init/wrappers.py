@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._types import Key, Scalar
-from ..models import AbstractWordModel, CooccurrenceTransformer
+from ..models import AbstractWordModel, CooccurrenceTransformer, ScaledOutput
 from .any import split
 from .draws import Initializer
 
@@ -40,6 +40,24 @@ def balanced(base: Initializer) -> Initializer:
         model = base(model, key=key_base)
         rotation = _rotation(key_rotation, model.vocabulary, model.W_K.dtype)
         return eqx.tree_at(lambda m: m.W_Q, model, model.W_K @ rotation)
+
+    return initialize
+
+
+def centered(base: Initializer) -> Initializer:
+    """`base`, and the prediction at the start is subtracted for ever: F(x) = α (f(x; θ) - f(x; θ_0)).
+
+    Of a `flowsim.models.ScaledOutput`; its network's start is kept beside it, untrained.
+    """
+
+    def initialize(model: Any, *, key: Key) -> ScaledOutput:
+        if not isinstance(model, ScaledOutput):
+            raise ValueError(
+                f"centered subtracts the prediction at the start, which {type(model).__name__} does not keep: make the "
+                "model a flowsim.models.ScaledOutput of it."
+            )
+        model = base(model, key=key)
+        return eqx.tree_at(lambda m: m.origin, model, model.network, is_leaf=lambda x: x is None)
 
     return initialize
 

@@ -7,7 +7,9 @@ from .factored import FactoredTransformer
 from .gram import GramTransformer
 from .limit import InfiniteWidthTransformer
 from .linear import MLP, DeepLinear
+from .linear_attention import LinearAttention
 from .model import AbstractModel, AbstractWordModel
+from .scaled import ScaledOutput
 from .transformer import Block, Norm, Transformer
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "GramTransformer",
     "Head",
     "InfiniteWidthTransformer",
+    "LinearAttention",
     "Norm",
+    "ScaledOutput",
     "Transformer",
 ]

@@ -16,7 +16,8 @@ Kind = Literal["softmax", "linear"]
 class Head(eqx.Module):
     """One attention head: Σ_k W_O W_V x_k · p[k, q] at every query position q.
 
-    Scores are x_kᵀ W_Kᵀ W_Q x_q / √(head width), or x_kᵀ W_KQ x_q / √(head width) where key and query are merged.
+    Scores are x_kᵀ W_Kᵀ W_Q x_q / √(head width), or x_kᵀ W_KQ x_q / √(head width) where key and query are merged; where
+    `scaled` is False nothing divides them.
     Each head has arrays of its own: so each has invariants of its own, which are found without being named.
 
     **Fields:** `W_O` (outputs, head width), `W_V` (head width, inputs); `W_K`, `W_Q` (head width, inputs), or
@@ -28,23 +29,25 @@ class Head(eqx.Module):
     W_K: Float[Array, "rank inputs"] | None
     W_Q: Float[Array, "rank inputs"] | None
     W_KQ: Float[Array, "inputs inputs"] | None
+    scaled: bool = eqx.field(static=True)
 
-    def __init__(self, *, inputs: int, rank: int, outputs: int, merged: bool, key: Key):
+    def __init__(self, *, inputs: int, rank: int, outputs: int, merged: bool, scaled: bool = True, key: Key):
         key_O, key_V, key_K, key_Q = jax.random.split(key, 4)
         self.W_O, self.W_V = uniform(key_O, (outputs, rank)), uniform(key_V, (rank, inputs))
         self.W_K = None if merged else uniform(key_K, (rank, inputs))
         self.W_Q = None if merged else uniform(key_Q, (rank, inputs))
         self.W_KQ = uniform(key_K, (inputs, inputs)) if merged else None
+        self.scaled = scaled
 
     def scores(self, x: Float[Array, "length inputs"]) -> Float[Array, "length length"]:
-        """Scores of all pairs of positions, indexed [key, query], divided by √(head width)."""
+        """Scores of all pairs of positions, indexed [key, query], divided by √(head width) if `scaled`."""
         if self.W_KQ is not None:
             raw = x @ self.W_KQ @ x.T
         else:
             assert self.W_K is not None
             assert self.W_Q is not None
             raw = (x @ self.W_K.T) @ (x @ self.W_Q.T).T
-        return raw / jnp.sqrt(self.W_V.shape[0])
+        return raw / jnp.sqrt(self.W_V.shape[0]) if self.scaled else raw
 
     def pattern(self, x: Float[Array, "length inputs"], kind: Kind, causal: bool) -> Float[Array, "length length"]:
         """What position k gives to position q, indexed [key, query].

@@ -70,6 +70,7 @@ class Transformer(AbstractModel):
     - `length`: positions; needed for `position` only.
     - `attention`: `softmax`, or `linear`: the scores divided by √(head width) and by the number of keys.
     - `merged`: one matrix W_KQ for W_Kᵀ W_Q.
+    - `scaled`: divide the scores by √(head width).
     - `readout`: `sum` or `mean` over positions, the `last` position, or `each` position for itself.
     - `train_readout`: train `a`; the paper does not, and then a single output's `a` is ±1.
     - `key`: for all weights, U(±1/√fan_in).
@@ -111,6 +112,7 @@ class Transformer(AbstractModel):
         length: int | None = None,
         attention: Kind = "softmax",
         merged: bool = False,
+        scaled: bool = True,
         readout: Readout = "sum",
         train_readout: bool = False,
         key: Key,
@@ -129,7 +131,7 @@ class Transformer(AbstractModel):
         self.positions = uniform(key_positions, (length or 1, stream)) if learned else None
         self.blocks = tuple(
             _block(
-                k, stream if i == 0 or residual else width, width, heads, neurons, residual, layer_norm, merged,
+                k, stream if i == 0 or residual else width, width, heads, neurons, residual, layer_norm, merged, scaled,
                 last=i == layers - 1,
             )
             for i, k in enumerate(jax.random.split(key_blocks, layers))
@@ -196,10 +198,11 @@ def _normed(block: Block, which: int, x):
     return x if block.norms is None else block.norms[which](x)
 
 
-def _block(key, inputs, width, heads, neurons, residual, layer_norm, merged, *, last) -> Block:
+def _block(key, inputs, width, heads, neurons, residual, layer_norm, merged, scaled, *, last) -> Block:
     key_W, key_out, *keys = jax.random.split(key, heads + 2)
     ends = width if residual else neurons  # where the heads end
-    made = tuple(Head(inputs=inputs, rank=width // heads, outputs=ends, merged=merged, key=k) for k in keys)
+    sizes = {"inputs": inputs, "rank": width // heads, "outputs": ends}
+    made = tuple(Head(**sizes, merged=merged, scaled=scaled, key=k) for k in keys)
     W = uniform(key_W, (neurons, width)) if residual and neurons is not None else None
     W_out = uniform(key_out, (width, neurons)) if neurons is not None and (residual or not last) else None
     norms = (Norm(inputs), Norm(width)) if residual and neurons is not None else (Norm(inputs),)

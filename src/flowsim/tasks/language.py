@@ -1,4 +1,5 @@
-"""Languages: Markov chains, and a language in which two words together decide the next one."""
+"""Languages: Markov chains, one for all sequences or one for each, and a language in which two words together decide
+the next one."""
 
 from typing import Literal
 
@@ -61,6 +62,53 @@ def next_token(
     context = jax.random.randint(key_start, (samples,), 0, contexts)
     _, words = jax.lax.scan(step, context, jax.random.split(key_words, burn_in + length + 1))
     words = words[burn_in:].T.astype(jnp.int32)
+    labels = words[:, 1:] if predict == "each" else words[:, -1]
+    return Task(words[:, :-1], labels, None, None, vocabulary, ("all",), target="word")
+
+
+def in_context_markov(
+    *,
+    samples: int,
+    length: int,
+    vocabulary: int,
+    concentration: float = 1.0,
+    predict: Literal["each", "last"] = "each",
+    key: Key,
+) -> Task:
+    """Sequences of a Markov chain of their own each; the label of a position is the word that follows it.
+
+    Every row of a sequence's table of transitions is drawn from a Dirichlet distribution, and its first word uniformly.
+    So the next word can be told from the sequence itself only; after c_ab transitions from a to b the best
+    prediction is
+
+        P(b | a, the sequence so far) = (c_ab + α) / (Σ_b' c_ab' + α d)
+
+    When to use it: statistical induction heads form in stages, with the losses of uniform, unigram and bigram
+    predictions.
+
+    **Arguments:**
+
+    - `samples`, `length`, `vocabulary`: n, L, d.
+    - `concentration`: α of the Dirichlet distribution; 1 is uniform over all tables.
+    - `predict`: labels for `each` position, (samples, length), or for the `last` one, (samples,).
+
+    **Raises:** `ValueError` for sizes that cannot be meant.
+
+    **Reference:** Edelman, Edelman, Goel, Malach, Tsilivis (2024), The evolution of statistical induction heads,
+    section 2.
+    """
+    _check(samples, length, vocabulary, 1, concentration, None)
+    key_table, key_start, key_words = jax.random.split(_checks.key(key), 3)
+    tables = jax.random.dirichlet(key_table, jnp.full(vocabulary, concentration), (samples, vocabulary))
+    logits, each = jnp.log(tables), jnp.arange(samples)
+
+    def step(word, key):
+        following = jax.random.categorical(key, logits[each, word], axis=-1)
+        return following, following
+
+    first = jax.random.randint(key_start, (samples,), 0, vocabulary)
+    _, rest = jax.lax.scan(step, first, jax.random.split(key_words, length))
+    words = jnp.concatenate([first[None], rest]).T.astype(jnp.int32)
     labels = words[:, 1:] if predict == "each" else words[:, -1]
     return Task(words[:, :-1], labels, None, None, vocabulary, ("all",), target="word")
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ..base import FilePath, NotNegative, Positive, about
 from ..kind import Kind, Traits, kind, section_fields
+from ..remark import Remark
 
 
 @section_fields("init")
@@ -14,6 +15,7 @@ class InitKind(Kind):
 
     scale: Positive = about("Every trained weight is multiplied by it.", 1.0)
     balanced: bool = about("W_Q is W_K times a random rotation.", False)
+    centered: bool = about("Subtract the prediction at the start, of a model scaled_output.", False)
 
 
 @kind("init", "kaiming_uniform")
@@ -119,6 +121,39 @@ class RunInit(InitKind):
 
         folder = context.path(self.path)
         return init.from_named(load(folder).parameters, str(self.path))
+
+
+class _OfLayers(InitKind):
+    """A balanced start of a deep linear network's layers."""
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        model = experiment.model
+        if model is not None and model.kind != "deep_linear":
+            yield Remark((), f"must not be {self.kind} for the model {model.kind}", "take deep_linear")
+
+
+@kind("init", "balanced_layers")
+class BalancedLayers(_OfLayers):
+    """Layers of one Gaussian product, balanced: W_(l+1)ᵀW_(l+1) = W_l W_lᵀ."""
+
+    sigma: Positive = about("Standard deviation of the product's entries.", example=1.0e-3)
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.balanced_layers(sigma=self.sigma)
+
+
+@kind("init", "mode_aligned")
+class ModeAligned(_OfLayers):
+    """Balanced layers whose product is aligned with the task's modes, each of which then learns alone."""
+
+    strength: Positive = about("Singular value of every mode of the product at the start.", example=1.0e-6)
+
+    def build(self, context: Any) -> Any:
+        from ... import init
+
+        return init.mode_aligned(context.task, strength=self.strength)
 
 
 @kind("init", "as_made")

@@ -108,7 +108,11 @@ def _loss_of_labels(experiment: Any) -> Iterator[Remark]:
 
 def _start_of_model(experiment: Any) -> Iterator[Remark]:
     model, init = experiment.model, experiment.init
-    if model is None or init is None or model.traits.paper:
+    if model is None or init is None:
+        return
+    if init.centered and model.kind != "scaled_output":
+        yield Remark(("init", "centered"), "must be false", "take model: {kind: scaled_output, network: …}")
+    if model.traits.paper:
         return
     if init.traits.starts == "paper":
         what = f"must be kaiming_uniform or kaiming_normal for the model {model.kind}"

@@ -40,7 +40,7 @@ class Experiment(Section):
     ] = about("How many seeds counting up from `seed`, or a list of seeds: an ensemble.", (), example=8)
     precision: Literal["float64", "float32"] = about("Of every number.", "float64")
     problem: of("problem") | None = about(
-        "A whole problem of a plugin's, instead of task, model, init and loss.", None, example={"kind": "mine"}
+        "A whole problem, instead of task, model, init and loss.", None, example={"kind": "mine"}
     )
     task: of("task") | None = about(
         "What is learned.",

@@ -14,7 +14,7 @@ SOURCE = "Atanasov, Bordelon, Pehlevan, ICLR 2022"
 
 
 @flowsim.kind("problem", "atanasov2022")
-class Atanasov2022(flowsim.config.Kind):
+class Atanasov2022(flowsim.config.ProblemKind):
     """Two-layer linear network f(x) = aᵀW x on whitened inputs, ½‖aᵀW - β‖², from several small starts at once.
 
     β = signal · (a random unit vector); the weights start as σ times the same Gaussian draw, one copy for each σ of
@@ -26,9 +26,6 @@ class Atanasov2022(flowsim.config.Kind):
     readin: float = Field(default=0.0, ge=0, description="Adds this scale, whatever σ, to W: makes learning lazy.")
     inputs: int = Field(default=8, ge=2, description="Dimension of the inputs.")
     hidden: int = Field(default=8, ge=1, description="Hidden neurons.")
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
 
     def direction(self, key):
         """β/s."""
@@ -48,7 +45,6 @@ class Atanasov2022(flowsim.config.Kind):
 
     def claims(self, key):
         beta, target = self.direction(key), self.signal * self.direction(key)
-        copies = range(len(self.scales))
 
         def risk(p):
             return 0.5 * jnp.sum((jnp.einsum("ch,chi->ci", p["a"], p["W"]) - target) ** 2, axis=1)
@@ -60,14 +56,16 @@ class Atanasov2022(flowsim.config.Kind):
 
         events = [
             flowsim.events.crossing(f"{name}_{k}", functools.partial(condition, k), direction="up")
-            for k in copies
+            for k in range(len(self.scales))
             for name, condition in (
                 ("aligned", lambda k, t, p: alignment(p)[k] - 0.9),
                 ("learned", lambda k, t, p: 0.25 * self.signal**2 - risk(p)[k]),
             )
         ]
         probes = {"risk": risk, "alignment": alignment}
-        make = functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events)
+        return self._times(functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events))
+
+    def _times(self, make):
         small = sorted(range(len(self.scales)), key=lambda k: -self.scales[k])[-2:]
 
         @make(
@@ -77,7 +75,7 @@ class Atanasov2022(flowsim.config.Kind):
         )
         def silent(evidence):
             found, start = [], evidence.value("risk", at=0.0)
-            for k in copies:
+            for k in range(len(self.scales)):
                 if self.scales[k] <= 0.01:
                     there = evidence.value("risk", at=evidence.time(f"aligned_{k}").value)[k]
                     label = f"risk / its start when aligned, σ = {self.scales[k]:g}"
@@ -104,11 +102,3 @@ class Atanasov2022(flowsim.config.Kind):
             return near((second - first).named("delay of learning"), float(late), 0.01)
 
         return [silent, aligned, learned]
-
-
-@flowsim.kind("claim", "atanasov2022")
-class Claims(flowsim.config.Kind):
-    """The claims of Atanasov et al. about the problem `atanasov2022`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))

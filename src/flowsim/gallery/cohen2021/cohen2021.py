@@ -15,7 +15,7 @@ SOURCE = "Cohen, Kaur, Li, Kolter, Talwalkar, ICLR 2021"
 
 
 @flowsim.kind("problem", "cohen2021")
-class Cohen2021(flowsim.config.Kind):
+class Cohen2021(flowsim.config.ProblemKind):
     """Two-layer tanh network on a smooth target of one variable, squared loss; descent at several learning rates.
 
     The sharpness is the largest eigenvalue of the Hessian, all of which is formed.
@@ -30,9 +30,6 @@ class Cohen2021(flowsim.config.Kind):
     )
     slowdown: float = Field(default=1.0, gt=0, description="Factor on the steps of descent: breaks the edge.")
     quadratic: bool = Field(default=False, description="Linear neurons: the Hessian is nearly constant.")
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
 
     def problem(self, key):
         x = jnp.linspace(-1.0, 1.0, self.samples)
@@ -60,17 +57,9 @@ class Cohen2021(flowsim.config.Kind):
             for name, eta in names.items()
         ]
         make = functools.partial(flowsim.claim, source=SOURCE, probes={"sharpness": sharpness}, events=events)
+        return [_sharpening(make), self._edges(make, problem, sharpness, names)]
 
-        @make(
-            id="progressive sharpening",
-            statement="Along the flow the sharpness rises.",
-            rule="its largest value is above 1.5 times its first",
-        )
-        def sharpening(evidence):
-            _, curve = evidence.curve("sharpness")
-            top = curve[int(np.argmax(curve.value))].named("largest sharpness")
-            return Finding.compare(top, ">", 1.5 * curve[0].named("sharpness at the start"))
-
+    def _edges(self, make, problem, sharpness, names):
         @make(
             id="edge of stability",
             statement="Gradient descent follows the flow until the sharpness reaches 2/η; from then on its loss is no "
@@ -100,15 +89,21 @@ class Cohen2021(flowsim.config.Kind):
                 found.append(conditions & Finding(measured, conditions.conditions))
             return all_of(found)
 
-        return [sharpening, edge]
+        return edge
 
 
-@flowsim.kind("claim", "cohen2021")
-class Claims(flowsim.config.Kind):
-    """The claims of Cohen et al. about the problem `cohen2021`."""
+def _sharpening(make):
+    @make(
+        id="progressive sharpening",
+        statement="Along the flow the sharpness rises.",
+        rule="its largest value is above 1.5 times its first",
+    )
+    def sharpening(evidence):
+        _, curve = evidence.curve("sharpness")
+        top = curve[int(np.argmax(curve.value))].named("largest sharpness")
+        return Finding.compare(top, ">", 1.5 * curve[0].named("sharpness at the start"))
 
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+    return sharpening
 
 
 def descend(problem, eta, steps):

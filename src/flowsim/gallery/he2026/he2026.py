@@ -15,7 +15,7 @@ SOURCE = "He, Wang, Chen, Yang 2026, arXiv 2602.16849"
 
 
 @flowsim.kind("problem", "he2026")
-class He2026(flowsim.config.Kind):
+class He2026(flowsim.config.ProblemKind):
     """The Fourier coefficients z (input) and w (output) of a neuron at one frequency: minimize -(1/p) Re(z² w̄).
 
     z = α e^(iφ), w = β e^(iψ) start with the given α, β and D = 2φ - ψ, φ random; every entry of `starts` is a
@@ -30,9 +30,6 @@ class He2026(flowsim.config.Kind):
     )
     radius: float = Field(default=1e4, gt=0, description="√(α² + β²) at which the run is stopped.")
     cubic: float = Field(default=0.0, description="Adds cubic (α² + β²)² to the risk: breaks its homogeneity.")
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
 
     def problem(self, key):
         alpha, beta, D = (jnp.asarray(column) for column in zip(*self.starts, strict=True))
@@ -49,24 +46,24 @@ class He2026(flowsim.config.Kind):
 
     def claims(self, key):
         orbits = [Orbit(*start, self.p) for start in self.starts]
-        names = [f"diverges_{k}" for k in range(len(orbits))]
         events = [
             flowsim.events.crossing(
-                name,
+                f"diverges_{k}",
                 functools.partial(_beyond, k, self.radius),
                 direction="up",
                 terminal=True,
                 description=f"frequency {k} grows beyond {self.radius:g}: the flow blows up in finite time",
             )
-            for k, name in enumerate(names)
+            for k in range(len(orbits))
         ]
         probes = {
             "beta": lambda x: jnp.sqrt(jnp.sum(x["w"] ** 2, axis=0)),
             "size": lambda x: jnp.sum(x["z"] ** 2, axis=0) - 2 * jnp.sum(x["w"] ** 2, axis=0),
             "twist": twisted,
         }
-        make = functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events)
+        return self._orbits(functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events), orbits)
 
+    def _orbits(self, make, orbits):
         @make(
             id="conserved quantities",
             statement="α² - 2β² and α²β sin D are conserved.",
@@ -98,21 +95,13 @@ class He2026(flowsim.config.Kind):
         )
         def blow_up(evidence):
             winner = int(np.argmin([orbit.blow_up for orbit in orbits]))
-            time = evidence.time(names[winner])
+            time = evidence.time(f"diverges_{winner}")
             reached = float(orbits[winner].time(np.sqrt((self.radius**2 - orbits[winner].size) / 3)))
             found = equals(time, reached)
             measured = {"predicted blow-up time": orbits[winner].blow_up, "winner": float(winner)}
             return Finding({**found.measured, **measured}, found.conditions, errors=found.errors)
 
         return [invariants, path, blow_up]
-
-
-@flowsim.kind("claim", "he2026")
-class Claims(flowsim.config.Kind):
-    """The claims of He et al. about the problem `he2026`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
 
 
 def aligned(x):

@@ -14,7 +14,7 @@ SOURCE = "Kunin et al., NeurIPS 2024"
 
 
 @flowsim.kind("problem", "kunin2024")
-class Kunin2024(flowsim.config.Kind):
+class Kunin2024(flowsim.config.ProblemKind):
     """One linear neuron f(x) = a wᵀx on whitened inputs, ½‖a w - β‖², from several starts at once.
 
     Every δ = η_w a² - η_a ‖w‖² of `deltas` is one copy, and the risk is the sum over copies. The smaller of √η_w |a|
@@ -40,9 +40,6 @@ class Kunin2024(flowsim.config.Kind):
         a, w = jnp.where(delta > 0, large, self.size), jnp.where(delta > 0, self.size, large)
         scale = np.sqrt(self.rates[0] * self.rates[1])
         return a / scale, w[:, None] * direction / jnp.linalg.norm(direction) / scale
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
 
     def problem(self, key):
         beta, scale = jnp.asarray(self.beta), float(np.sqrt(self.rates[0] * self.rates[1]))
@@ -77,7 +74,9 @@ class Kunin2024(flowsim.config.Kind):
             ),
         }
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes)
+        return [*self._exact(make, key), *self._regimes(make, key)]
 
+    def _exact(self, make, key):
         @make(
             id="exact solution",
             statement="a(t) and w(t) have a closed form for every δ and every start.",
@@ -95,6 +94,11 @@ class Kunin2024(flowsim.config.Kind):
         )
         def delta(evidence):
             return conserved(evidence, "delta", scale=1 + max(map(abs, self.deltas)))
+
+        return [exact, delta]
+
+    def _regimes(self, make, key):
+        a0, w0 = self.start(key)
 
         @make(
             id="movement of the kernel",
@@ -126,15 +130,7 @@ class Kunin2024(flowsim.config.Kind):
                 final[near].named(f"distance at δ = {self.deltas[near]:g}"),
             )
 
-        return [exact, delta, movement, lazy]
-
-
-@flowsim.kind("claim", "kunin2024")
-class Claims(flowsim.config.Kind):
-    """The claims of Kunin et al. about the problem `kunin2024`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+        return [movement, lazy]
 
 
 def kernel_distance(a0, w0, a, w, rates):

@@ -8,15 +8,16 @@ from pydantic import Field
 from scipy.optimize import brentq
 
 import flowsim
-from flowsim.claims import Finding, Measured, agrees, conserved, scalar_flow
+from flowsim.claims import Finding, Measured, agrees, conserved, converged, scalar_flow
 
 SOURCE = "Makkuva et al., NeurIPS 2024, arXiv 2406.03072"
+CONVERGED = 1e-9  # gradient's norm
 SADDLE = -np.sqrt(0.5)  # of w, with e = 0
 SEPARATRIX = -0.5 * (1 + np.log(2))  # energy of the saddle
 
 
 @flowsim.kind("problem", "makkuva2024")
-class Makkuva2024(flowsim.config.Kind):
+class Makkuva2024(flowsim.config.ProblemKind):
     """One-layer transformer on a binary Markov chain in its two canonical parameters (e, w), with the optimal bias.
 
     Next-token logit e²(1 + 2w|w|)(x - ½) + b*, cross-entropy under the stationary chain with switching probabilities
@@ -28,21 +29,17 @@ class Makkuva2024(flowsim.config.Kind):
     starts: tuple[tuple[float, float], ...] = Field(
         default=((0.3, 0.2), (0.3, -0.5), (1.0, -1.0), (0.3, -1.0)), min_length=1, description="(e, w) at t = 0."
     )
-    power: float = Field(default=2.0, gt=0, description="Exponent of e in the logit; the paper's is 2.")
 
     @property
     def target(self):
         """u = e²(1 + 2w|w|) at every global minimum."""
         return float(np.log((1 - self.p) * (1 - self.q) / (self.p * self.q)))
 
-    def build(self, context):
-        return self.problem(context.key("problem"))
-
     def problem(self, key):
         e, w = (jnp.asarray(column) for column in zip(*self.starts, strict=True))
 
         def risk(x):
-            return jnp.sum(self.cross_entropy(jnp.abs(x["e"]) ** self.power * (1 + 2 * x["w"] * jnp.abs(x["w"]))))
+            return jnp.sum(self.cross_entropy(x["e"] ** 2 * (1 + 2 * x["w"] * jnp.abs(x["w"]))))
 
         return flowsim.Problem.from_loss(risk, {"e": e, "w": w})
 
@@ -114,7 +111,9 @@ class Makkuva2024(flowsim.config.Kind):
             "cross_entropy": lambda x: self.cross_entropy(x["e"] ** 2 * (1 + 2 * x["w"] * jnp.abs(x["w"]))),
         }
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes)
+        return [*self._on_levels(make), *self._ends(make)]
 
+    def _on_levels(self, make):
         @make(
             id="conserved energy",
             statement="E = e² - w² - sgn(w) ln|w| is conserved.",
@@ -131,6 +130,9 @@ class Makkuva2024(flowsim.config.Kind):
         def path(evidence):
             return agrees(evidence, "w", self.path)
 
+        return [conservation, path]
+
+    def _ends(self, make):
         @make(
             id="basins of attraction",
             statement="The side of w = -1/√2 and of the separatrix E = -½(1 + ln 2) on which a start lies decides "
@@ -138,7 +140,7 @@ class Makkuva2024(flowsim.config.Kind):
             rule="every start ends with the cross-entropy of the predicted one, nearer than half the difference",
         )
         def basins(evidence):
-            _converged(evidence)
+            converged(evidence, CONVERGED)
             best, unigram = (float(self.cross_entropy(u, np)) for u in (self.target, 0.0))
             if best > unigram * (1 - 1e-9):
                 return Finding({}, reason="p + q = 1: the two are the same")
@@ -153,7 +155,7 @@ class Makkuva2024(flowsim.config.Kind):
             rule="the final (e, w) is within 10 error bounds of it, and of what the gradient's norm leaves to go",
         )
         def limit(evidence):
-            left = _converged(evidence)
+            left = converged(evidence, CONVERGED)
             exact = np.array([self.limit(*start) for start in self.starts])
             found = []
             for k, name in enumerate(("e", "w")):
@@ -163,24 +165,9 @@ class Makkuva2024(flowsim.config.Kind):
                 found += [Measured(apart) < allowed, Measured(np.max(apart), np.max(final.error), f"{name}: distance")]
             return Finding.of(*found)
 
-        return [conservation, path, basins, limit]
-
-
-@flowsim.kind("claim", "makkuva2024")
-class Claims(flowsim.config.Kind):
-    """The claims of Makkuva et al. about the problem `makkuva2024`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+        return [basins, limit]
 
 
 def energy(e, w, np=np):
     """E = e² - w² - sgn(w) ln|w|."""
     return e**2 - w**2 - np.sign(w) * np.log(np.abs(w))
-
-
-def _converged(evidence):
-    left = evidence.value("gradient_norm").value
-    if left > 1e-9:
-        raise flowsim.claims.NotReachedError(f"not yet at a minimum: the gradient's norm is {left:.1e} at the end")
-    return left

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field
 
 import flowsim
-from flowsim.claims import Finding, agrees, all_of, conserved, equals, near, scalar_flow
+from flowsim.claims import Finding, agrees, all_of, conserved, equals, in_order, near, scalar_flow
 
 SOURCE = "Saxe, McClelland, Ganguli, ICLR 2014"
 
 
 @flowsim.kind("problem", "saxe2014")
-class Saxe2014(flowsim.config.Kind):
+class Saxe2014(flowsim.config.ProblemKind):
     """Deep linear network W_N … W_1 on whitened inputs: ½‖W_N … W_1 - Σ‖²_F from a balanced, aligned start.
 
     Σ = U diag(strengths) Vᵀ with random orthogonal U and V; every layer starts as R_l diag(start^(1/N)) R_(l-1)ᵀ with
@@ -32,9 +32,6 @@ class Saxe2014(flowsim.config.Kind):
         """R_0 … R_N, each (modes, modes)."""
         return [jax.random.orthogonal(k, len(self.strengths)) for k in jax.random.split(key, self.depth + 1)]
 
-    def build(self, context):
-        return self.problem(context.key("problem"))
-
     def problem(self, key):
         R, lam = self.rotations(key), jnp.asarray(self.strengths)
         target = R[-1] @ jnp.diag(lam) @ R[0].T
@@ -49,13 +46,10 @@ class Saxe2014(flowsim.config.Kind):
         lam = np.asarray(self.strengths)
         if self.depth == 2:
             return lam / (1 + (lam / self.start - 1) * np.exp(-2 * lam * np.asarray(t)[:, None]))
-        # In g = ln(s / (λ - s)) the scalar equation is g' = N λ s^(1-2/N).
-        found = scalar_flow(
-            lambda g: self.depth * lam * (lam / (1 + np.exp(-g))) ** (1 - 2 / self.depth),
-            np.log(self.start / (lam - self.start)),
-            t,
-        )
-        return lam / (1 + np.exp(-found))
+        # In ln s, whose growth from a small start is of order 1.
+        power = 1 - 2 / self.depth
+        start = np.full(len(lam), np.log(self.start))
+        return np.exp(scalar_flow(lambda g: self.depth * np.exp(power * g) * (lam - np.exp(g)), start, t))
 
     def half_times(self):
         """When each mode has half its final strength, at depth 2."""
@@ -63,7 +57,7 @@ class Saxe2014(flowsim.config.Kind):
         return np.log(lam / self.start - 1) / (2 * lam)
 
     def claims(self, key):
-        R, lam = self.rotations(key), jnp.asarray(self.strengths)
+        R = self.rotations(key)
 
         def modes(W):
             return R[-1].T @ product(W) @ R[0]
@@ -78,6 +72,10 @@ class Saxe2014(flowsim.config.Kind):
             "balance": lambda W: jnp.stack([b.T @ b - a @ a.T for a, b in itertools.pairwise(W)]),
         }
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events)
+        return [*self._closed_forms(make), *self._stages(make)]
+
+    def _closed_forms(self, make):
+        largest = max(self.strengths)
 
         @make(
             id="strength of every mode",
@@ -86,7 +84,7 @@ class Saxe2014(flowsim.config.Kind):
         )
         def strength(evidence):
             curve = agrees(evidence, "strength", self.strength)
-            return curve & conserved(evidence, "crosstalk", scale=float(jnp.max(lam)))
+            return curve & conserved(evidence, "crosstalk", scale=largest)
 
         @make(
             id="half-times",
@@ -96,6 +94,8 @@ class Saxe2014(flowsim.config.Kind):
         def half_times(evidence):
             if self.depth != 2:
                 return Finding({}, reason="stated for depth 2")
+            if self.start >= min(self.strengths) / 2:
+                return Finding({}, reason="a mode starts at more than half its final strength")
             times = enumerate(self.half_times())
             return all_of(equals(evidence.time(f"half_{i}"), float(time)) for i, time in times)
 
@@ -105,23 +105,20 @@ class Saxe2014(flowsim.config.Kind):
             rule="within 10 error bands of 0 at every saved time",
         )
         def balance(evidence):
-            scale = float(jnp.max(lam)) ** (2 / self.depth)
+            scale = largest ** (2 / self.depth)
             start = abs(evidence.value("balance", at=0.0)).named("balance at the start")
             return conserved(evidence, "balance", scale=scale) & Finding.of(start < 1e-12 * scale)
 
+        return [strength, half_times, balance]
+
+    def _stages(self, make):
         @make(
             id="order of learning",
             statement="Modes are learned in the order of their strengths.",
             rule="half-times increase as the strengths decrease",
         )
         def order(evidence):
-            ranked = np.argsort(self.strengths)[::-1]
-            pairs = [(a, b) for a, b in itertools.pairwise(ranked) if self.strengths[a] > self.strengths[b]]
-            if not pairs:
-                return Finding({}, reason="all modes are equally strong")
-            return all_of(
-                Finding.compare(evidence.time(f"half_{a}"), "<", evidence.time(f"half_{b}")) for a, b in pairs
-            )
+            return in_order(evidence, "half", self.strengths)
 
         @make(
             id="plateau heights",
@@ -134,7 +131,7 @@ class Saxe2014(flowsim.config.Kind):
             reason = "no two half-times are six growth times apart, or the run ended before"
             return all_of(found) if found else Finding({}, reason=reason)
 
-        return [strength, half_times, balance, order, plateaus]
+        return [order, plateaus]
 
     def _plateau(self, evidence, strength):
         """The plateau after all modes of at least this strength are learned."""
@@ -149,14 +146,6 @@ class Saxe2014(flowsim.config.Kind):
         loss = evidence.value("loss", at=float(time[np.argmin(gradient.value)]))
         height = 0.5 * float(np.sum(lam[lam < strength] ** 2))
         return near(loss.named(f"plateau after λ = {strength:g}"), height, 0.1)
-
-
-@flowsim.kind("claim", "saxe2014")
-class Claims(flowsim.config.Kind):
-    """The claims of Saxe et al. about the problem `saxe2014`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
 
 
 def product(layers):

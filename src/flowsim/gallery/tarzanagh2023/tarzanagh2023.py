@@ -15,7 +15,7 @@ SOURCE = "Tarzanagh, Li, Zhang, Oymak, NeurIPS 2023"
 
 
 @flowsim.kind("problem", "tarzanagh2023")
-class Tarzanagh2023(flowsim.config.Kind):
+class Tarzanagh2023(flowsim.config.ProblemKind):
     """Softmax attention with a trained query z and a fixed value vector: mean log(1 + e^(-y vᵀXᵀ softmax(X z))).
 
     X holds `tokens` Gaussian tokens a sample; the first scores y vᵀx = 1 and the others 0. z starts at 0.
@@ -25,9 +25,6 @@ class Tarzanagh2023(flowsim.config.Kind):
     tokens: int = Field(default=3, ge=2, description="Tokens in a sample.")
     dimension: int = Field(default=10, ge=3, description="Of tokens.")
     shift: float = Field(default=0.0, description="Score of the last token, in place of 0: above 1 it is the best one.")
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
 
     def data(self, key):
         """X: (samples, tokens, dimension), y: (samples,); v is the first unit vector."""
@@ -63,18 +60,16 @@ class Tarzanagh2023(flowsim.config.Kind):
             "selected": lambda z: jnp.min(jax.nn.softmax(X @ z, axis=1)[:, 0]),
         }
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes)
+        return [*self._direction(make, best), *self._growth(make, best)]
 
-        def separable():
-            if best is None:
-                raise flowsim.claims.NotReachedError("the best tokens cannot be separated from the others")
-
+    def _direction(self, make, best):
         @make(
             id="token selection",
             statement="Attention ends on the token of the highest score in every sample.",
             rule="its least attention at the end is above 0.99",
         )
         def selection(evidence):
-            separable()
+            _separable(best)
             return Finding.compare(evidence.value("selected"), ">", 0.99)
 
         @make(
@@ -83,18 +78,21 @@ class Tarzanagh2023(flowsim.config.Kind):
             rule="its cosine with the solution of the quadratic program ends above 0.99, and nearer to 1 than at √t1",
         )
         def direction(evidence):
-            separable()
+            _separable(best)
             final, early = evidence.value("cosine"), evidence.value("cosine", at=float(np.sqrt(evidence.end)))
             label = "cosine with the separator"
             return Finding.of(final > 0.99, final > early, final.named(label), early.named(f"{label} at √t1"))
 
+        return [selection, direction]
+
+    def _growth(self, make, best):
         @make(
             id="logarithmic growth",
             statement="The margin grows like ln t: ‖z‖ like ‖separator‖ ln t.",
             rule="between t1/100 and t1 the slope of ‖z‖ in ln t is within 5 % of the separator's norm",
         )
         def growth(evidence):
-            separable()
+            _separable(best)
             time, norm = evidence.curve("norm", evidence.end / 100)
             slope = (norm[-1] - norm[0]) / float(np.log(time[-1] / time[0]))
             return near(slope.named("slope of ‖z‖ in ln t"), float(np.linalg.norm(best)), 0.05)
@@ -105,18 +103,15 @@ class Tarzanagh2023(flowsim.config.Kind):
             rule="the norm grows over the last decade, and the loss is within 1 % of ln(1 + 1/e)",
         )
         def unbounded(evidence):
-            separable()
+            _separable(best)
             _, norm = evidence.curve("norm", evidence.end / 10)
             floor = float(np.log1p(np.exp(-1.0)))
             growing = Finding.of(norm[-1] > norm[0], (norm[-1] - norm[0]).named("growth over the last decade"))
             return growing & near(evidence.value("loss"), floor, 0.01)
 
-        return [selection, direction, growth, unbounded]
+        return [growth, unbounded]
 
 
-@flowsim.kind("claim", "tarzanagh2023")
-class Claims(flowsim.config.Kind):
-    """The claims of Tarzanagh et al. about the problem `tarzanagh2023`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+def _separable(best):
+    if best is None:
+        raise flowsim.claims.NotReachedError("the best tokens cannot be separated from the others")

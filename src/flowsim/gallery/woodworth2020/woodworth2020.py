@@ -16,11 +16,10 @@ SOURCE = "Woodworth et al., COLT 2020"
 
 
 @flowsim.kind("problem", "woodworth2020")
-class Woodworth2020(flowsim.config.Kind):
+class Woodworth2020(flowsim.config.ProblemKind):
     """Diagonal linear network β = u∘u - v∘v on underdetermined least squares, from several scales at once.
 
-    (1/2n)‖Xβ - y‖² with Gaussian X and labels y = Xβ* + noise, β* = 1 in the first `support` entries, 0
-    elsewhere;
+    (1/2n)‖Xβ - y‖² with Gaussian X and labels y = Xβ* + noise, β* = 1 in the first `support` entries, 0 elsewhere;
     u(0) = v(0) = α 1 in one copy for each α of `scales`, and the risk is the sum over copies.
     """
 
@@ -28,18 +27,22 @@ class Woodworth2020(flowsim.config.Kind):
     samples: int = Field(default=6, ge=1, description="n.")
     inputs: int = Field(default=12, ge=2, description="Dimension of the inputs.")
     support: int = Field(default=2, ge=1, description="Entries of the target that are not 0.")
-
     tilt: float = Field(default=0.0, ge=0, description="Spread of ln α over the entries: breaks the limits.")
     noise: float = Field(default=0.5, ge=0, description="Size of Gaussian noise on the labels.")
+
+    def check(self, experiment):
+        if self.samples >= self.inputs:
+            yield flowsim.config.Remark(
+                ("samples",), f"must be below problem.inputs = {self.inputs}: several β must fit"
+            )
+        if self.support > self.inputs:
+            yield flowsim.config.Remark(("support",), f"must be at most problem.inputs = {self.inputs}")
 
     def data(self, key):
         """X: (samples, inputs), y: (samples,)."""
         X = jax.random.normal(key, (self.samples, self.inputs))
         noise = self.noise * jax.random.normal(jax.random.fold_in(key, 1), (self.samples,))
         return X, jnp.sum(X[:, : self.support], axis=1) + noise
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
 
     def problem(self, key):
         X, y = self.data(key)
@@ -70,7 +73,9 @@ class Woodworth2020(flowsim.config.Kind):
             "residual": lambda p: predictor(p) @ X.T - y,
         }
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes)
+        return [*self._mirror(make, free.shape[1]), *self._limits(make, key)]
 
+    def _mirror(self, make, dependent):
         @make(
             id="conserved u∘v",
             statement="u∘v = α² is conserved in every entry.",
@@ -85,8 +90,13 @@ class Woodworth2020(flowsim.config.Kind):
             rule="its part outside the span is within 10 error bands of 0 at every saved time",
         )
         def mirror(evidence):
-            shape, size = (len(self.scales), free.shape[1]), 1 + float(np.log(1 + 1 / min(self.scales) ** 2))
+            shape, size = (len(self.scales), dependent), 1 + float(np.log(1 + 1 / min(self.scales) ** 2))
             return agrees(evidence, "off_the_span", lambda t: np.zeros((len(t), *shape)), scale=size)
+
+        return [product, mirror]
+
+    def _limits(self, make, key):
+        X, y = (np.asarray(x, np.float64) for x in self.data(key))
 
         @make(
             id="implicit bias",
@@ -113,7 +123,7 @@ class Woodworth2020(flowsim.config.Kind):
             "and is larger at every larger α",
         )
         def sparse(evidence):
-            least = _least_l1(np.asarray(X, np.float64), np.asarray(y, np.float64))
+            least = _least_l1(X, y)
             smallest = int(np.argmin(self.scales))
             final = evidence.value("beta")
             norms = [_l1(final[k]).named(f"ℓ₁ norm at α = {a:g}") for k, a in enumerate(self.scales)]
@@ -124,15 +134,7 @@ class Woodworth2020(flowsim.config.Kind):
             others = [norm for k, norm in enumerate(norms) if self.scales[k] > self.scales[smallest]]
             return all_of([found, *(Finding.compare(norms[smallest], "<", norm) for norm in others)])
 
-        return [product, mirror, bias, sparse]
-
-
-@flowsim.kind("claim", "woodworth2020")
-class Claims(flowsim.config.Kind):
-    """The claims of Woodworth et al. about the problem `woodworth2020`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+        return [bias, sparse]
 
 
 def predictor(p):

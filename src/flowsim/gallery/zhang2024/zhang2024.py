@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import Field
 
 import flowsim
-from flowsim.claims import Finding, Measured, conserved, near
+from flowsim.claims import Finding, Measured, conserved, converged, near
 
 SOURCE = "Zhang, Frei, Bartlett, JMLR 2024"
 
 
 @flowsim.kind("problem", "zhang2024")
-class Zhang2024(flowsim.config.Kind):
+class Zhang2024(flowsim.config.ProblemKind):
     """One linear attention head with merged K, Q on in-context regression: the exact population risk.
 
     Prompts of N pairs x ~ N(0, Λ), y = wᵀx with w ~ N(0, 1); ŷ = u (1/N) Σ y_n x_nᵀ U x; ½E(y - ŷ)². It starts at
@@ -29,22 +29,15 @@ class Zhang2024(flowsim.config.Kind):
     @property
     def preconditioner(self):
         """Eigenvalues of Γ = (1 + 1/N) Λ + (Tr Λ/N) 1."""
-        lam = np.asarray(self.covariance)
-        return (1 + 1 / self.examples) * lam + np.sum(lam) / self.examples
+        return flowsim.tasks.in_context_moment(np.asarray(self.covariance), self.examples)
 
     def rotation(self, key):
         return jax.random.orthogonal(jax.random.fold_in(key, 1), len(self.covariance))
 
     def risk(self, A, key, covariance=None):
         """½E(y - ŷ)², for prompts of another covariance with the same eigenvectors if one is given."""
-        lam = jnp.asarray(self.covariance if covariance is None else covariance)
-        gamma = (1 + 1 / self.examples) * lam + jnp.sum(lam) / self.examples
-        B = self.rotation(key).T @ A @ self.rotation(key)
-        squares = jnp.sum(lam[:, None] * gamma[:, None] * B**2 * lam)
-        return 0.5 * (jnp.sum(lam) - 2 * jnp.sum(jnp.diagonal(B) * lam**2) + squares)
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
+        U, lam = self.rotation(key), self.covariance if covariance is None else covariance
+        return flowsim.tasks.in_context_risk(U.T @ A @ U, covariance=lam, examples=self.examples)
 
     def problem(self, key):
         D = len(self.covariance)
@@ -58,8 +51,7 @@ class Zhang2024(flowsim.config.Kind):
         return flowsim.Problem.from_loss(risk, start)
 
     def claims(self, key):
-        U, gamma, lam = self.rotation(key), self.preconditioner, np.asarray(self.covariance)
-        shifted = 2 * lam
+        U, shifted = self.rotation(key), 2 * np.asarray(self.covariance)
         probes = {
             "coefficients": lambda p: U.T @ (p["u"] * p["U"]) @ U,
             "u": lambda p: p["u"],
@@ -67,15 +59,17 @@ class Zhang2024(flowsim.config.Kind):
             "shifted_risk": lambda p: self.risk(p["u"] * p["U"], key, shifted),
         }
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes)
+        return [*self._head(make), *self._risks(make)]
 
-        def arrived(evidence):
-            """The start condition of Theorem 4.1, and convergence."""
-            condition = self.sigma**2 * np.max(gamma) * np.sqrt(len(lam))
-            if condition >= 2:
-                raise flowsim.claims.NotReachedError(f"σ²‖Γ‖√d = {condition:.3g} is not below 2")
-            left = evidence.value("gradient_norm").value
-            if left > 1e-9:
-                raise flowsim.claims.NotReachedError(f"the gradient's norm is {left:.1e} at the end")
+    def _arrived(self, evidence):
+        """The start condition of Theorem 4.1, and convergence."""
+        condition = self.sigma**2 * np.max(self.preconditioner) * np.sqrt(len(self.covariance))
+        if condition >= 2:
+            raise flowsim.claims.NotReachedError(f"σ²‖Γ‖√d = {condition:.3g} is not below 2")
+        converged(evidence, 1e-9)
+
+    def _head(self, make):
+        gamma = self.preconditioner
 
         @make(
             id="balance",
@@ -91,7 +85,7 @@ class Zhang2024(flowsim.config.Kind):
             rule="within 1e-7 of the largest entry once the gradient's norm is below 1e-9",
         )
         def limit(evidence):
-            arrived(evidence)
+            self._arrived(evidence)
             final = evidence.value("coefficients")
             apart = abs(final - np.diag(1 / gamma))
             worst = int(np.argmax(np.ravel(apart.value)))
@@ -99,13 +93,19 @@ class Zhang2024(flowsim.config.Kind):
             norm = float(np.sum(gamma**-2.0) ** 0.25)
             return Finding.of(apart < 1e-7 / np.min(gamma), largest) & near(evidence.value("u"), norm, 1e-7)
 
+        return [balance, limit]
+
+    def _risks(self, make):
+        gamma, lam = self.preconditioner, np.asarray(self.covariance)
+        shifted = 2 * lam
+
         @make(
             id="risk of the limit",
             statement="The limit's risk is ½(Tr Λ - Tr(Λ² Γ⁻¹)).",
             rule="relatively within 1e-7 once the gradient's norm is below 1e-9",
         )
         def risk(evidence):
-            arrived(evidence)
+            self._arrived(evidence)
             return near(evidence.value("loss"), 0.5 * float(np.sum(lam - lam**2 / gamma)), 1e-7)
 
         @make(
@@ -116,19 +116,11 @@ class Zhang2024(flowsim.config.Kind):
             "least risk for 2Λ",
         )
         def shift(evidence):
-            arrived(evidence)
-            there = (1 + 1 / self.examples) * shifted + np.sum(shifted) / self.examples
+            self._arrived(evidence)
+            there = flowsim.tasks.in_context_moment(shifted, self.examples)
             exact = 0.5 * np.sum(shifted - 2 * shifted**2 / gamma + shifted**2 * there / gamma**2)
             best = 0.5 * float(np.sum(shifted - shifted**2 / there))
             final = evidence.value("shifted_risk")
             return near(final, float(exact), 1e-7) & Finding.of(final > best, Measured(best, 0.0, "least risk for 2Λ"))
 
-        return [balance, limit, risk, shift]
-
-
-@flowsim.kind("claim", "zhang2024")
-class Claims(flowsim.config.Kind):
-    """The claims of Zhang, Frei and Bartlett about the problem `zhang2024`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+        return [risk, shift]

@@ -1,7 +1,6 @@
 """Zhang, Singh, Latham, Saxe (ICML 2025): training dynamics of in-context learning in linear attention."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +8,14 @@ import numpy as np
 from pydantic import Field
 
 import flowsim
-from flowsim.claims import Finding, agrees, all_of, near, scalar_flow
+from flowsim.claims import Finding, agrees, all_of, converged, in_order, near, resting_places, scalar_flow
 
 SOURCE = "Zhang, Singh, Latham, Saxe, ICML 2025, arXiv 2501.16265"
 COPIES = ("aligned", "random", "merged")
 
 
 @flowsim.kind("problem", "zhang2025")
-class Zhang2025(flowsim.config.Kind):
+class Zhang2025(flowsim.config.ProblemKind):
     """Linear attention on in-context linear regression: the exact population risk of three models at once.
 
     Prompts of N pairs x ~ N(0, Λ), y = wᵀx with w ~ N(0, 1); every model predicts (1/N) Σ y_n x_nᵀ A x and its risk is
@@ -36,22 +35,15 @@ class Zhang2025(flowsim.config.Kind):
     @property
     def preconditioner(self):
         """Eigenvalues of Γ."""
-        lam = np.asarray(self.covariance)
-        return (1 + 1 / self.examples) * lam + np.sum(lam) / self.examples
+        return flowsim.tasks.in_context_moment(np.asarray(self.covariance), self.examples)
 
     def rotation(self, key):
         return jax.random.orthogonal(jax.random.fold_in(key, 1), len(self.covariance))
 
     def risk(self, A, key):
         """E(y - ŷ)² of (1/N) Σ y_n x_nᵀ A x."""
-        U, lam, gamma = self.rotation(key), jnp.asarray(self.covariance), jnp.asarray(self.preconditioner)
-        B = U.T @ A @ U
-        return (
-            jnp.sum(lam) - 2 * jnp.sum(jnp.diagonal(B) * lam**2) + jnp.sum(lam[:, None] * gamma[:, None] * B**2 * lam)
-        )
-
-    def build(self, context):
-        return self.problem(context.key("problem"))
+        U = self.rotation(key)
+        return 2 * flowsim.tasks.in_context_risk(U.T @ A @ U, covariance=self.covariance, examples=self.examples)
 
     def problem(self, key):
         D, s, U = len(self.covariance), self.start, self.rotation(key)
@@ -86,16 +78,18 @@ class Zhang2025(flowsim.config.Kind):
         return scalar_flow(lambda y: -2 * lam**2 * (1 - gamma / y**3), start, t) ** -3
 
     def claims(self, key):
-        U, lam = self.rotation(key), np.asarray(self.covariance)
+        U = self.rotation(key)
         gains = lambda p: jnp.diagonal(U.T @ matrix(p["aligned"]) @ U)  # noqa: E731
         probes = {"gain": gains} | {f"risk_{c}": functools.partial(_risk_of, self, key, c) for c in COPIES}
         half = 0.5 / self.preconditioner
         events = [
             flowsim.events.crossing(f"learned_{d}", lambda t, p, d=d: gains(p)[d] - half[d], direction="up")
-            for d in range(len(lam))
+            for d in range(len(half))
         ]
         make = functools.partial(flowsim.claim, source=SOURCE, probes=probes, events=events)
+        return [*self._directions(make), *self._drops(make)]
 
+    def _directions(self, make):
         @make(
             id="aligned heads",
             statement="A head aligned with eigenvector d learns a_d by a' = 6 λ² a^(4/3) (1 - γ a).",
@@ -110,12 +104,7 @@ class Zhang2025(flowsim.config.Kind):
             rule="the aligned heads' half-times increase as the eigenvalues decrease",
         )
         def order(evidence):
-            ranked = np.argsort(lam)[::-1]
-            pairs = [(a, b) for a, b in itertools.pairwise(ranked) if lam[a] > lam[b]]
-            if not pairs:
-                return Finding({}, reason="all eigenvalues are equal")
-            times = [(evidence.time(f"learned_{a}"), evidence.time(f"learned_{b}")) for a, b in pairs]
-            return all_of(Finding.compare(a, "<", b) for a, b in times)
+            return in_order(evidence, "learned", self.covariance)
 
         @make(
             id="final risk",
@@ -123,11 +112,12 @@ class Zhang2025(flowsim.config.Kind):
             rule="relatively within 1e-7, once the gradient's norm is below 1e-8",
         )
         def final(evidence):
-            left = evidence.value("gradient_norm").value
-            if left > 1e-8:
-                return Finding({}, reason=f"the gradient's norm is {left:.1e} at the end")
+            converged(evidence, 1e-8)
             return all_of(near(evidence.value(f"risk_{c}"), float(self.plateaus()[-1]), 1e-7) for c in COPIES)
 
+        return [aligned, order, final]
+
+    def _drops(self, make):
         @make(
             id="plateaus of separate heads",
             statement="From a small random start separate rank-one K and Q visit a plateau at L_m, Tr Λ - Σ_(d≤m) "
@@ -136,9 +126,9 @@ class Zhang2025(flowsim.config.Kind):
         )
         def plateaus(evidence):
             time, risk = evidence.curve("risk_random")
-            flat = resting(time, risk.value)
+            flat = resting_places(time, risk.value)
             heights = self.plateaus()[1:-1]
-            if len(np.unique(lam)) < len(lam):
+            if len(set(self.covariance)) < len(self.covariance):
                 return Finding({}, reason="some eigenvalues are equal: their plateaus are one")
             if risk.value[-1] > 1.001 * self.plateaus()[-1]:
                 return Finding({}, reason="the last direction is not learned by the end")
@@ -156,18 +146,10 @@ class Zhang2025(flowsim.config.Kind):
             time, risk = evidence.curve("risk_merged")
             if risk.value[-1] > 1.001 * self.plateaus()[-1]:
                 return Finding({}, reason="nothing, or not all, is learned by the end")
-            found = Finding.compare(float(len(resting(time, risk.value))), "==", 0.0)
-            return Finding({"plateaus between drops": float(len(resting(time, risk.value)))}, found.conditions)
+            count = float(len(resting_places(time, risk.value)))
+            return Finding({"plateaus between drops": count}, Finding.compare(count, "==", 0.0).conditions)
 
-        return [aligned, order, final, plateaus, merged]
-
-
-@flowsim.kind("claim", "zhang2025")
-class Claims(flowsim.config.Kind):
-    """The claims of Zhang et al. about the problem `zhang2025`."""
-
-    def build(self, context):
-        return context.experiment.problem.claims(context.key("problem"))
+        return [plateaus, merged]
 
 
 def matrix(heads):
@@ -175,16 +157,6 @@ def matrix(heads):
     if "m" in heads:
         return jnp.einsum("h,hij->ij", heads["v"], heads["m"])
     return jnp.einsum("h,hi,hj->ij", heads["v"], heads["k"], heads["q"])
-
-
-def resting(time, risk):
-    """Where the risk's fall in ln t is least between two places where it is largest: its plateaus between drops."""
-    inner = time > 0
-    fall = -np.gradient(np.log(risk[inner]), np.log(time[inner]))
-    least = np.flatnonzero((fall[1:-1] < fall[:-2]) & (fall[1:-1] <= fall[2:])) + 1
-    tall = 0.05 * np.max(fall)
-    deep = [i for i in least if np.max(fall[:i]) > tall and np.max(fall[i:]) > tall]
-    return np.flatnonzero(inner)[deep]
 
 
 def _risk_of(paper, key, copy, p):

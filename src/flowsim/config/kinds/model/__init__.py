@@ -3,6 +3,8 @@
 from .base import Activation, Hidden
 from .cooccurrence import CooccurrenceTransformer, Width, drawn_in_law
 from .linear import DeepLinearModel, DiagonalLinearModel, MlpModel
+from .linear_attention import LinearAttentionModel
+from .scaled import ScaledOutputModel
 from .transformer import TransformerModel
 
 __all__ = [
@@ -11,7 +13,9 @@ __all__ = [
     "DeepLinearModel",
     "DiagonalLinearModel",
     "Hidden",
+    "LinearAttentionModel",
     "MlpModel",
+    "ScaledOutputModel",
     "TransformerModel",
     "Width",
     "drawn_in_law",

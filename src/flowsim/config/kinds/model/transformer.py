@@ -37,6 +37,7 @@ class TransformerModel(Kind):
     )
     attention: Literal["softmax", "linear"] = about("`softmax`, or `linear` scores.", "softmax")
     merged: bool = about("One matrix W_KQ for W_Kᵀ W_Q.", False)
+    scaled: bool = about("Divide the scores by √(head width).", True)
     readout: Literal["sum", "mean", "last", "each"] = about(
         "`sum` or `mean` over positions, the `last` position, or `each` for itself.", "sum"
     )

@@ -3,7 +3,7 @@
 from .base import TaskKind
 from .cooccurrence import CooccurrenceTask
 from .file import FileTask
-from .language import CooccurrenceLanguageTask, NextTokenTask
+from .language import CooccurrenceLanguageTask, InContextMarkovTask, NextTokenTask
 from .regression import InContextRegressionTask, RegressionTask
 from .teachers import ModularAdditionTask, TeacherStudentTask
 
@@ -11,6 +11,7 @@ __all__ = [
     "CooccurrenceLanguageTask",
     "CooccurrenceTask",
     "FileTask",
+    "InContextMarkovTask",
     "InContextRegressionTask",
     "ModularAdditionTask",
     "NextTokenTask",

@@ -34,6 +34,19 @@ class NextTokenTask(TaskKind):
             yield Remark(("task", "order"), what)
 
 
+@kind("task", "in_context_markov")
+class InContextMarkovTask(TaskKind):
+    """Sequences of a Markov chain of their own each, drawn from a Dirichlet prior; the label is the word after."""
+
+    traits: ClassVar[Traits] = Traits(inputs="words", labels="word", fresh=True)
+
+    samples: Count = about("How many sequences, each of a chain of its own.", example=64)
+    length: Count = about("Positions of a sequence.", example=16)
+    vocabulary: Annotated[Count, Field(ge=2, le=1000)] = about("How many words there are.", example=3)
+    concentration: Positive = about("Of the Dirichlet prior of the rows; 1 is uniform.", 1.0)
+    predict: Literal["each", "last"] = about("Labels of `each` position or of the `last` one.", "each")
+
+
 @kind("task", "cooccurrence_language")
 class CooccurrenceLanguageTask(TaskKind):
     """The paper's task as a language, with correlated random words: the word after a sequence is yes or no."""

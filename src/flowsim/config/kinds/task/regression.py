@@ -19,6 +19,14 @@ class InContextRegressionTask(TaskKind):
     examples: Count = about("Pairs (x, ⟨w, x⟩) of a prompt, before the query.", example=8)
     features: Count = about("Entries of x.", example=4)
     noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
+    covariance: Annotated[tuple[Positive, ...], Listed] | None = about(
+        "Variance of each entry of x; 1 if not given.", None, example=[0.4, 0.3, 0.2, 0.1]
+    )
+    weight_variance: Positive | None = about("Of every entry of w; 1/features if not given.", None, example=1.0)
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        if self.covariance is not None and len(self.covariance) != self.features:
+            yield Remark(("covariance",), f"must hold task.features = {self.features} variances")
 
 
 @kind("task", "regression")
