@@ -30,8 +30,10 @@ SHOWN = {
     "atanasov2022": (("risk", "alignment"), "linear", "linear", "risk and alignment, one curve for each σ"),
     "cohen2021": (("sharpness",), "log", "linear", "sharpness along the flow"),
     "he2026": (("beta",), "linear", "log", "β of each frequency"),
+    "kumar2024": (("train", "test"), "log", "log", "training and test loss, one curve for each α"),
     "kunin2024": (("kernel_distance",), "log", "linear", "distance of the kernel, one curve for each δ"),
     "makkuva2024": (("cross_entropy",), "log", "linear", "cross-entropy, one curve for each start"),
+    "nichani2024": (("loss",), "log", "linear", "cross-entropy"),
     "saxe2014": (("strength",), "linear", "linear", "strength of each mode"),
     "simon2023": (("loss",), "linear", "linear", "loss"),
     "tarzanagh2023": (("cosine",), "log", "linear", "cosine with the maximum-margin separator"),
@@ -72,6 +74,9 @@ def levels(name):
         return gallery.module(name).Zhang2025().plateaus()
     if name == "saxe2014":
         return (4.0, 2.0, 1.0)
+    if name == "nichani2024":
+        paper = gallery.module(name).Nichani2024()
+        return (np.log(paper.words), paper.unigram(), paper.bigram())
     return ()
 
 
