@@ -139,7 +139,8 @@ class Orbit:
         self.turn = min(turn, B0)
         b1 = 4 * c + 4 * self.turn
         self.polynomial = (4.0, b1, c**2 + self.turn * b1)
-        self.start = float(np.sqrt(B0 - self.turn)) * (1 if np.cos(D) >= 0 else -1)
+        # From X X' = β β', as √(B0 - B*) loses half its digits where the start is near the turning point.
+        self.start = float(alpha**2 * beta * np.cos(D) / np.sqrt(np.polyval(self.polynomial, B0)))
         self.blow_up = self._elapsed(np.inf)
 
     def rate(self, X):
@@ -162,5 +163,5 @@ class Orbit:
         return np.array(found)
 
     def _elapsed(self, X):
-        value, _ = quad(lambda x: 1 / self.rate(x), self.start, X, epsabs=0, epsrel=1e-13, limit=200)
-        return value
+        # full_output: no warning where 1e-13 is beyond rounding
+        return quad(lambda x: 1 / self.rate(x), self.start, X, epsabs=0, epsrel=1e-13, limit=200, full_output=1)[0]

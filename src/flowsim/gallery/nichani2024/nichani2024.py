@@ -138,7 +138,7 @@ class Nichani2024(flowsim.config.ProblemKind):
         @make(
             id="attention finds the parent",
             statement="The first layer attends to the position before.",
-            rule="at every position from the third on it gets more than the others, and more than 0.8 on average",
+            rule="at every position from the third on it gets more than the others, and more than ½ on average",
         )
         def found(evidence):
             layer = evidence.value("first_layer")
@@ -146,7 +146,7 @@ class Nichani2024(flowsim.config.ProblemKind):
             ahead = [layer[s, s - 1].value - np.max(layer.value[s, : s - 1]) for s in rows]
             error = max(float(np.max(layer.error[s])) for s in rows)
             lead = Measured(min(ahead), 2 * error, "least lead of the parent's attention")
-            return Finding.of(lead > 0.0, lead) & Finding.compare(evidence.value("parent"), ">", 0.8)
+            return Finding.of(lead > 0.0, lead) & Finding.compare(evidence.value("parent"), ">", 0.5)
 
         @make(
             id="the parent comes late",
