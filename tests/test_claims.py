@@ -249,9 +249,12 @@ def test_order_of_events(evidence):
     """Equal sizes may come in any order; a size out of order fails; all equal say nothing."""
     times = {"e_0": 3.0, "e_1": 1.0, "e_2": 2.0}
 
-    class Clock:
-        def time(self, name):
-            return Measured(times[name], 1e-9, name)
+    class Clock(Evidence):
+        def __init__(self):
+            pass
+
+        def time(self, event):
+            return Measured(times[event], 1e-9, event)
 
     assert judge(flowsim.claims.in_order(Clock(), "e", [1.0, 3.0, 2.0]).conditions) == Word.HOLDS
     assert judge(flowsim.claims.in_order(Clock(), "e", [1.0, 3.0, 3.0]).conditions) == Word.HOLDS

@@ -149,7 +149,7 @@ def test_attention_without_its_scale():
 
 
 DEEP = """name: deep
-task: {{kind: regression, samples: 8, features: 4, outputs: 3, spectrum: [3.0, 1.0], whitened: true}}
+task: {{kind: regression, samples: 8, features: 4, outputs: 3, spectrum: [3.0, 1.5, 1.0], whitened: true}}
 model: {{kind: deep_linear, hidden: [5, 4]}}
 init: {init}
 flow: {{kind: gradient, t1: 1.0}}
