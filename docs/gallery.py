@@ -87,26 +87,38 @@ def numbers(claim):
     return "; ".join(shown) or "; ".join(claim["reasons"])
 
 
-def page(folders):
-    """`docs/gallery.md`."""
-    lines = [
-        "# Gallery of papers",
+def section(paper, folder):
+    """What the page says of a paper's run."""
+    content = json.loads((folder / "claims.json").read_text(encoding="utf8"))
+    rows = [(c["id"], c["verdict"], numbers(c)) for c in content["claims"]]
+    body = paper.page.split("## Where it fails, and why")[1].split("## Other numbers")[0].strip()
+    return [
+        f"## {paper.name}",
         "",
-        *HEAD.splitlines(),
+        f"{paper.title}. *{paper.source}*",
+        "",
+        f"![{SHOWN[paper.name][3]}](images/gallery/{paper.name}.png)",
+        "",
+        "| claim | verdict | measured |",
+        "|---|---|---|",
+        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
+        "",
+        f"**Where it fails, and why.** {body}",
         "",
     ]
+
+
+def page(folders, before):
+    """`docs/gallery.md`; a paper that has not been run keeps what the page said `before`."""
+    kept = {part.split("\n", 1)[0]: f"## {part}".rstrip("\n").split("\n") for part in before.split("\n## ")[1:]}
+    lines = ["# Gallery of papers", "", *HEAD.splitlines(), ""]
     for paper in gallery.papers():
-        if not (folders / paper.name / "claims.json").is_file():
+        if (folders / paper.name / "claims.json").is_file():
+            lines += section(paper, folders / paper.name)
+        elif paper.name in kept:
+            lines += [*kept[paper.name], ""]
+        else:
             print(f"{paper.name} has not been run")
-            continue
-        content = json.loads((folders / paper.name / "claims.json").read_text(encoding="utf8"))
-        lines += [f"## {paper.name}", "", f"{paper.title}. *{paper.source}*", ""]
-        lines += [f"![{SHOWN[paper.name][3]}](images/gallery/{paper.name}.png)", ""]
-        lines += ["| claim | verdict | measured |", "|---|---|---|"]
-        rows = [(c["id"], c["verdict"], numbers(c)) for c in content["claims"]]
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        body = paper.page.split("## Where it fails, and why")[1].split("## Other numbers")[0].strip()
-        lines += ["", f"**Where it fails, and why.** {body}", ""]
     return "\n".join(lines)
 
 
@@ -119,7 +131,8 @@ def main(folders):
             with xarray.open_dataset(run) as data:
                 draw(paper.name, data, paper.folder / "figure.png")
         (here / "images" / "gallery" / f"{paper.name}.png").write_bytes((paper.folder / "figure.png").read_bytes())
-    (here / "gallery.md").write_text(page(folders), encoding="utf8")
+    before = (here / "gallery.md").read_text(encoding="utf8")
+    (here / "gallery.md").write_text(page(folders, before), encoding="utf8")
 
 
 if __name__ == "__main__":
