@@ -30,7 +30,7 @@ SHOWN = {
     "atanasov2022": (("risk", "alignment"), "linear", "linear", "risk and alignment, one curve for each σ"),
     "cohen2021": (("sharpness",), "log", "linear", "sharpness along the flow"),
     "he2026": (("beta",), "linear", "log", "β of each frequency"),
-    "kumar2024": (("train", "test"), "log", "log", "training and test loss, one curve for each α"),
+    "kumar2024": (("train", "test"), "log", "log", "training (blue, orange) and test loss (green, pink)"),
     "kunin2024": (("kernel_distance",), "log", "linear", "distance of the kernel, one curve for each δ"),
     "makkuva2024": (("cross_entropy",), "log", "linear", "cross-entropy, one curve for each start"),
     "nichani2024": (("loss",), "log", "linear", "cross-entropy"),
