@@ -264,7 +264,7 @@ def test_exports(driver, page):
     clean(driver, page)
 
 
-def test_colours_of_day_and_night(driver, page):
+def test_colors_of_day_and_night(driver, page):
     grounds = []
     for choice in ("light", "dark"):
         choose(driver, "theme", choice)

@@ -43,7 +43,7 @@ def test_figure_is_drawn_whole(dataset, events, name, time_axis):
         assert edges.y0 >= -0.01
         assert edges.x1 <= width + 0.01
         assert edges.y1 <= height + 0.01
-        assert figure.legends or name == "attention_maps"  # whose colours have a bar
+        assert figure.legends or name == "attention_maps"  # whose colors have a bar
         for legend, axes in itertools.product(figure.legends, figure.axes):
             legend = legend.get_window_extent()
             assert not legend.overlaps(axes.get_window_extent())

@@ -131,7 +131,7 @@ def test_many_runs_of_descent_are_told_apart(dataset, events):
     assert len({line.get_color() for line in drawn}) == 4
 
 
-def test_lines_in_an_order_have_colours_of_their_own():
+def test_lines_in_an_order_have_colors_of_their_own():
     looks = plot.style.series([f"mode {i}" for i in range(12)])
     assert len({look.color for look in looks}) == 12
 

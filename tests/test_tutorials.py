@@ -55,6 +55,7 @@ def site(tmp_path_factory):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert sorted(path.stem for path in folder.rglob("*.ipynb")) == [path.stem for path in TUTORIALS]
     return {str(path.parent.relative_to(folder)): path.read_text("utf8") for path in folder.rglob("index.html")}
 
 
@@ -64,10 +65,11 @@ def text(page):
 
 
 def test_every_tutorial_is_shown_on_a_page(site):
-    pages = [text(page) for page in site.values()]
     for path in TUTORIALS:
         code = " ".join(path.read_text("utf8").split())
-        assert any(code in page for page in pages), path.name
+        pages = [page for page in site.values() if code in text(page)]
+        assert pages, path.name
+        assert all(f'href="../tutorials/{path.stem}.ipynb"' in page for page in pages)
 
 
 def test_no_page_shows_what_should_have_been_included(site):

@@ -1,4 +1,4 @@
-// Colours of Okabe and Ito (2008), the same as in flowsim's figures, then what is far from them.
+// Colors of Okabe and Ito (2008), the same as in flowsim's figures, then what is far from them.
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7f3c8d", "#8a8a00", "#a55194", "#3969ac", "#b22222", "#4d4d4d"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 const ONE_SIGN = [[0, "#ffffff"], [0.33, "#9CC9E3"], [0.67, "#0072B2"], [1, "#002B45"]];

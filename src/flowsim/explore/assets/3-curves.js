@@ -126,7 +126,7 @@ function summaryOf(name, curves) {
   return `${name} against time, ${curves.length} lines; ${first.label} goes from ${short(first.y[0])} at t = ${short(first.times[0])} to ${short(first.y[last])} at t = ${short(first.times[last])}`;
 }
 
-// What the lines are. Of several runs the colours are named beside the runs, and dashes tell the entries apart.
+// What the lines are. Of several runs the colors are named beside the runs, and dashes tell the entries apart.
 function legend(curves) {
   const items = new Map(), several = new Set(curves.filter((curve) => !curve.descent).map((curve) => curve.run)).size > 1;
   for (const curve of curves) {
