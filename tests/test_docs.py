@@ -125,3 +125,11 @@ def test_experiments_that_pages_name_exist():
     named = {(page, path) for page, text in PAGES.items() for path in re.findall(r"\bexperiments/\w+\.yaml", text)}
     assert len(named) > 5
     assert not [(page, path) for page, path in named if not (ROOT / path).is_file()]
+
+
+def test_a_first_figure_takes_six_lines():
+    """From nothing to a figure; that the lines run is the other test's."""
+    section = PAGES["docs/other-tools.md"].split("## A first figure")[1].split("\n## ")[0]
+    code = _BLOCK.search(section)["code"]
+    assert "flowsim.plot.draw(" in code
+    assert len([line for line in code.splitlines() if line.strip()]) <= 6
