@@ -26,9 +26,8 @@ figures: []
 """
 DESCENT = "descent=[{optimizer: sgd, learning_rate: 0.05, steps: 1200}]"
 AXES = ("model.width=[8, 16, 32]", "init.sigma0={log: [0.05, 0.4, 4]}")
-NEXT = (
-    "flow.t1=60.0", "task.samples=16", "probes=[{kind: attention_map, sample: 0}, induction_score]",
-    "solver.rtol=1.0e-4", "solver.atol=1.0e-6", "certificate=false", "figures=[]",
+MAPPED = (
+    "probes=[{kind: attention_map, sample: 0}]", "init.sigma0=0.6", "init.sigma1=0.3", "model.width=8", "flow.t1=300.0",
 )  # fmt: skip
 
 
@@ -40,14 +39,13 @@ def flowsim(*arguments: object) -> str:
 def run(folder: pathlib.Path) -> None:
     """Everything that is looked at."""
     (folder / "e.yaml").write_text(WORDS, "utf8")
-    (folder / "nt.yaml").write_text(flowsim("new", "next_token", *NEXT), "utf8")
     for seed in (1, 2, 3):
         if not (folder / f"seed-{seed}").exists():
             flowsim("run", folder / "e.yaml", f"seed={seed}", DESCENT, "--out", folder / f"seed-{seed}", "-q")
     if not (folder / "sweep").exists():
         flowsim("sweep", folder / "e.yaml", *AXES, "--out", folder / "sweep")
-    if not (folder / "next-token").exists():
-        flowsim("run", folder / "nt.yaml", "--out", folder / "next-token", "-q")
+    if not (folder / "attention").exists():
+        flowsim("run", folder / "e.yaml", *MAPPED, "--out", folder / "attention", "-q")
 
 
 def browser() -> webdriver.Chrome:
@@ -91,7 +89,7 @@ def main(folder: pathlib.Path) -> None:
     views = {
         "explore-one": (["seed-1"], "slide(0.5);"),
         "explore-runs": (["seed-1", "seed-2", "seed-3"], "choose('clock', 'phase1_end'); slide(0.5);"),
-        "explore-attention": (["next-token"], MAPS),
+        "explore-attention": (["attention"], MAPS),
         "explore-sweep": (["sweep"], SWEEP),
     }
     driver = browser()
