@@ -6,6 +6,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
+import types
 
 import numpy as np
 import pytest
@@ -50,6 +52,12 @@ def test_the_product_of_lists_ranges_counts_and_keys_that_change_together():
     assert values("sweep: {flow.t1: {linear: [1, 2, 5]}}\n") == [(1.0,), (1.25,), (1.5,), (1.75,), (2.0,)]
     together = "sweep:\n  together: {flow.t1: [1, 10], solver.rtol: [1.0e-8, 1.0e-6]}\n  seed: [0, 1]\n"
     assert values(together) == [(1.0, 1e-8, 0), (1.0, 1e-8, 1), (10.0, 1e-6, 0), (10.0, 1e-6, 1)]
+
+
+def test_seeds_are_an_axis():
+    assert values("seeds: 2\nseed: 5\nsweep: {model.width: [8, 16]}\n") == [(8, 5), (8, 6), (16, 5), (16, 6)]
+    assert values("", "seeds=[4,9]") == [(4,), (9,)]
+    assert [m.id for m in expand(planned("seeds: 2\n"))] == [m.id for m in expand(planned("", "seed={count: 2}"))]
 
 
 def test_a_list_is_an_axis_only_for_a_key_that_takes_one_value():
@@ -97,6 +105,8 @@ def test_a_file_that_changes_makes_another_member(tmp_path):
         ("sweep: [1, 2]\n", [], "key: [value"),
         ("sweep: {together: {seed: [1, 2], flow.t1: [1]}}\n", [], "seed has 2, flow.t1 has 1"),
         ("sweep: {together: {seed: [1], flow.t1: [1]}}\n", ["seed=[3]"], "changes together with flow.t1"),
+        ("seeds: 3\nsweep: {seed: [1]}\n", [], "`seeds` is an axis seed"),
+        ("seeds: 0\n", [], "how many seeds (1 … 10000)"),
         ("sweep: {seed: [1], together: {seed: [1], flow.t1: [1]}}\n", [], "twice"),
     ],
 )
@@ -247,6 +257,25 @@ def test_places_that_cannot_be_used_say_why(tmp_path, monkeypatch):
         check_slurm_options(["array=1-3"])
     assert check_slurm_options(["partition=gpu", "exclusive"]) == ("--partition=gpu", "--exclusive")
     assert grouped("abcde", 2) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_peer_that_is_no_dask_scheduler_is_refused_in_bounded_time(tmp_path, monkeypatch):
+    from flowsim.sweep import dask
+
+    released = threading.Event()
+
+    def mute(*_, **__):
+        released.wait(60)
+
+    def garbled(*_, **__):
+        raise MemoryError("Unable to allocate 3.07 EiB")
+
+    monkeypatch.setattr(dask, "_ANSWERS", 0.05)
+    for client, said in ((mute, "it says nothing within 0.1 s"), (garbled, "Unable to allocate")):
+        monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(Client=client))
+        with pytest.raises(PlaceError, match=f"the Dask scheduler tcp://h:1 does not answer: {said}"):
+            place("dask=tcp://h:1", Sweep(tmp_path, [], {}), Options())
+    released.set()
 
 
 def test_a_sweep_runs_goes_on_and_is_collected(tmp_path):

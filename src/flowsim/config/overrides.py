@@ -24,7 +24,7 @@ def apply(document: Document, changes: Sequence[str]) -> Document:
     """
     if not changes:
         return document
-    out = copy.deepcopy(document)
+    out = document.copy()
     found: list[Problem] = []
     for change in changes:
         try:
@@ -54,7 +54,7 @@ def _change(document: Document, change: str) -> None:
             raise refusal(place, f"{what} is not a section in the file; replace it as a whole: {what}=…", key)
         document.keys.setdefault(path[:depth], place)
         parent = inner
-    parent[path[-1]] = value.data["value"]
+    parent[path[-1]] = copy.deepcopy(value.data["value"])
     _forget(document, path)
     document.keys[path] = document.values[path] = place
     for inner_path, inner_text in value.texts.items():

@@ -4,7 +4,9 @@ The file is read as a stream of parser events, so that what it may not hold (tag
 values) is refused before anything is built from it. No constructor is ever called: nothing in a file is executed.
 """
 
+import copy
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,6 +59,10 @@ class Document:
                 return self.values[path]
         return Place(self.origin, 1, 1)
 
+    def copy(self) -> "Document":
+        """One that may be changed without this. Places and texts are immutable."""
+        return Document(self.origin, copy.deepcopy(self.data), dict(self.keys), dict(self.values), dict(self.texts))
+
     def renamed(self, names: Mapping[str, str]) -> "Document":
         """The same with old names of sections replaced. A section that has both names stays as it is."""
         known = {old: new for old, new in names.items() if old in self.data and new not in self.data}
@@ -89,8 +95,12 @@ def parse(text: str, origin: str) -> Document:
         raise refusal(reader.place_of(error), f"not YAML: {_plain(error)}.") from None
 
 
+@functools.lru_cache(1024)  # the members of a sweep repeat their values
 def parse_value(text: str, origin: str) -> Document:
-    """An override's value, read by the same rules; it is `data["value"]`, and paths start inside it."""
+    """An override's value, read by the same rules; it is `data["value"]`, and paths start inside it.
+
+    The same document for the same text: copy what is to be changed.
+    """
     reader = _Reader(origin, None)
     try:
         return reader.value(iter(YAML(typ="safe", pure=True).parse(text)))

@@ -20,7 +20,7 @@ from ..config.problems import refusal
 from ..config.schema.sweep import values
 from ..config.yaml_source import Document
 
-SECTION, TOGETHER = "sweep", "together"
+SECTION, TOGETHER, SEEDS = "sweep", "together", "seeds"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _RULES = ("log", "linear", "count")
 
@@ -58,6 +58,16 @@ def section(document: Document) -> list[Axis]:
 def axis(key: str, value: Any, document: Document, place: Place) -> Axis:
     """The axis of one key. **Raises:** `ExperimentErrors`."""
     return Axis((key,), tuple((v,) for v in _values(key, value, document, place)), place)
+
+
+def of_seeds(document: Document) -> list[Axis]:
+    """`seeds` as the axis `seed`; what is not well formed stays for the checks of the experiment."""
+    given, first = document.data.get(SEEDS, ()), document.data.get("seed", 0)
+    if isinstance(given, int) and not isinstance(given, bool) and isinstance(first, int) and 1 <= given <= 10_000:
+        given = range(first, first + given)
+    if not isinstance(given, list | range) or not given:
+        return []
+    return [Axis(("seed",), tuple((seed,) for seed in given), document.place((SEEDS,)))]
 
 
 def _parts(given: Mapping[str, Any], document: Document) -> Iterator[Any]:

@@ -4,18 +4,20 @@ A Dask worker starts one warm process for each of its threads, and members run t
 member that crashes does not take the Dask worker with it.
 """
 
+import concurrent.futures
 import contextlib
 import pathlib
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from .ended import FAILED, INTERRUPTED, Ended
 from .folder import Sweep
 from .local import Local
 from .place import AbstractPlace, PlaceError
 
+T = TypeVar("T")
 _ANSWERS = 15.0  # seconds that a scheduler may take to answer
 _RETRIES = 3  # of a member whose Dask worker died
 _MANY = 1000  # tasks handed over at once
@@ -36,10 +38,11 @@ class Dask(AbstractPlace):
         self._distributed: Any = distributed
         self._cluster = None if address else _cluster(distributed, jobs)
         try:
-            self._client = distributed.Client(address or self._cluster, timeout=_ANSWERS)
+            self._client = _within(2 * _ANSWERS, lambda: distributed.Client(address or self._cluster, timeout=_ANSWERS))
             workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, ValueError, TypeError) as error:
-            raise PlaceError(f"the Dask scheduler {address} does not answer: {error or type(error).__name__}") from None
+        except Exception as error:  # whatever a peer that is no scheduler makes distributed raise, MemoryError included
+            said = str(error).rstrip(".") or type(error).__name__
+            raise PlaceError(f"the Dask scheduler {address or 'of this machine'} does not answer: {said}") from None
         if address and not workers:
             self._client.close()
             raise PlaceError(f"the Dask scheduler {address} has no workers: start some with `dask worker {address}`")
@@ -85,6 +88,27 @@ class Dask(AbstractPlace):
         if future.status == "cancelled":
             return Ended(member, INTERRUPTED, "the Dask scheduler has let it go")
         return Ended(member, FAILED, f"Dask: {future.exception()}")
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """The result of `work`, in a thread that is left behind if it takes longer: distributed's own limit is of the
+    connection alone, and a peer that takes it and says nothing would keep us forever.
+
+    **Raises:** `TimeoutError`; whatever `work` raises.
+    """
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.result(seconds)
+    except concurrent.futures.TimeoutError:
+        raise TimeoutError(f"it says nothing within {seconds:g} s") from None
 
 
 def _cluster(distributed: Any, jobs: int | None) -> Any:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import itertools
 import json
 import math
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..config import Experiment, ExperimentErrors, Problem, load_document
+from ..config.naming import NOT_PART, Naming
 from ..config.overrides import apply
 from ..config.problems import Place, refusal, shortened
 from ..config.schema.sweep import MOST
@@ -18,8 +18,6 @@ from ..config.yaml_source import Document, parse, parse_value
 from . import axes as _axes
 from .axes import Axis
 
-NOT_PART = {"sweep", "notes"}  # of what a member is
-_FILES = ("path", "embedding")  # keys that name files
 _MOST_PROBLEMS = 100
 
 
@@ -39,9 +37,10 @@ class Plan:
 
     @functools.cached_property
     def base(self) -> Document:
-        """The experiment with the fixed changes, without its section `sweep`."""
+        """The experiment with the fixed changes, without what its axes stand for."""
         document = apply(parse(self.text, self.origin), self.overrides)
-        data = {key: value for key, value in document.data.items() if key != _axes.SECTION}
+        seeds = {_axes.SEEDS} if any("seed" in axis.keys for axis in self.axes) else set()
+        data = {key: value for key, value in document.data.items() if key not in {_axes.SECTION, *seeds}}
         return dataclasses.replace(document, data=data)
 
     def experiment(self, changes: Sequence[str]) -> Experiment:
@@ -73,7 +72,7 @@ def plan(
 ) -> Plan:
     """Read an experiment's section `sweep`; in `overrides` a list for a key that takes one value is an axis too.
 
-    An override of a key that the file has as an axis replaces that axis.
+    An override of a key that the file has as an axis replaces that axis. `seeds` is an axis `seed`.
 
     **Raises:** `ExperimentErrors`.
     """
@@ -82,14 +81,14 @@ def plan(
     found = {axis.keys: axis for axis in _axes.section(document)}
     bare = dataclasses.replace(document, data={k: v for k, v in document.data.items() if k != _axes.SECTION})
     for change, key, value in lists:
-        if not _axes.is_rule(value) and _takes_list(bare, key, change, value):
+        if key == _axes.SEEDS or (not _axes.is_rule(value) and _takes_list(bare, key, change, value)):
             fixed.append(change)
             continue
         _leave(found, key, f"override {shortened(change, 80)}")
         found[(key,)] = _axes.axis(key, value, bare, Place(f"override {shortened(change, 80)}"))
     for change in fixed:
         _leave(found, change.partition("=")[0], f"override {shortened(change, 80)}")
-    axes = tuple(found.values())
+    axes = (*found.values(), *_axes.of_seeds(apply(parse(text, origin), fixed)))
     _refuse_twice(axes)
     size = math.prod(len(axis.points) for axis in axes)
     if size > MOST:
@@ -140,7 +139,7 @@ def _refuse_twice(axes: Iterable[Axis]) -> None:
     for axis in axes:
         for key in axis.keys:
             if key in seen:
-                raise refusal(axis.place, "is given as an axis twice; remove one.", key)
+                raise refusal(axis.place, "is given as an axis twice; remove one (`seeds` is an axis seed).", key)
             seen.add(key)
 
 
@@ -152,7 +151,7 @@ def expand(plan: Plan, number: int = 0) -> list[Member]:
     _check_points(plan)
     found: dict[str, Member] = {}
     problems: dict[Problem, None] = {}
-    digests: dict[str, str] = {}
+    naming = Naming(plan.folder)
     keys = [key for axis in plan.axes for key in axis.keys]
     for overrides in _products(plan.axes):
         try:
@@ -162,8 +161,7 @@ def expand(plan: Plan, number: int = 0) -> list[Member]:
             if len(problems) >= _MOST_PROBLEMS:
                 break
             continue
-        data = experiment.model_dump(exclude=NOT_PART)
-        name = _hash(data, plan.folder, digests)
+        data, name = experiment.model_dump(exclude=NOT_PART), naming.id(experiment)
         found.setdefault(name, Member(name, number, overrides, {key: value_of(data, key) for key in keys}))
     if problems:
         raise ExperimentErrors(problems)
@@ -252,29 +250,6 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _hash(data: Mapping[str, Any], folder: pathlib.Path, digests: dict[str, str]) -> str:
-    """Of the resolved experiment and the content of the files that it names."""
-    files = {path: _digest(folder / path, digests) for path in _named_files(data)}
-    text = json.dumps([data, files], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _named_files(data: Any) -> Iterator[str]:
-    for key, value in data.items() if isinstance(data, Mapping) else enumerate(data):
-        if key in _FILES and isinstance(value, str):
-            yield value
-        elif isinstance(value, Mapping | list | tuple):
-            yield from _named_files(value)
-
-
-def _digest(path: pathlib.Path, digests: dict[str, str]) -> str:
-    known = str(path)
-    if known not in digests:
-        file = path / "parameters.safetensors" if path.is_dir() else path  # of a run that this one starts from
-        digests[known] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-    return digests[known]
 
 
 def documented(member: Member) -> str:
