@@ -34,11 +34,10 @@ class Sizes:
     seeds: tuple[int, ...] = (1000, 10_000)
     networks: tuple[tuple[int, int], ...] = ((256, 1024), (640, 2560))
     sequences: tuple[int, int, int] = (64, 32, 64)  # samples, length, vocabulary
-    bare_members: int = 100_000
-    members: int = 200
+    members: int = 1_000_000
 
 
-SMALL = Sizes((12, 8, 6, 5), 2.0, (12, 8, 12, 12), (3,), ((8, 8),), (4, 4, 8), 50, 4)
+SMALL = Sizes((12, 8, 6, 5), 2.0, (12, 8, 12, 12), (3,), ((8, 8), (12, 12)), (4, 4, 8), 50)
 
 
 class Row(NamedTuple):
@@ -61,8 +60,8 @@ def timed(work: Callable[[], Any], repeats: int = 2) -> tuple[float, float, Any]
     return seconds[0], min(seconds[1:]), value
 
 
-def of_words(sizes: tuple[int, int, int, int], seed: int = 0) -> flowsim.Problem:
-    """The paper's transformer on its task."""
+def of_words(sizes: tuple[int, int, int, int], seed: Any = 0) -> flowsim.Problem:
+    """The paper's transformer on its task; of a seed that may be traced."""
     samples, vocabulary, width, neurons = sizes
     keys = jax.random.split(jax.random.key(seed), 3)
     task = flowsim.tasks.cooccurrence(samples=samples, length=5, vocabulary=vocabulary, key=keys[0])
@@ -81,10 +80,9 @@ def of_sequences(sizes: Sizes, width: int, neurons: int) -> flowsim.Problem:
     return flowsim.Problem(model, task, loss="cross_entropy")
 
 
-def growth(seed: int) -> flowsim.Problem:
-    """Nine numbers that grow along logistic curves."""
-    starts = jnp.asarray(np.random.default_rng(seed).uniform(0.1, 0.9, 9))
-    return flowsim.Problem.from_loss(_growth, starts)
+def growth(start: jax.Array) -> flowsim.Problem:
+    """Numbers that grow along logistic curves."""
+    return flowsim.Problem.from_loss(_growth, start)
 
 
 def _growth(x):
@@ -115,55 +113,60 @@ def path(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
 
 
 def seeds(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
-    """Many seeds of figure 1's flow, with rows and one event, without and with certificates."""
+    """Many seeds of figure 1's flow, with rows and one event, without and with certificates.
+
+    Every seed has its own words and its own start, made on the device by one traced call.
+    """
     make, each = functools.partial(of_words, sizes.paper), 0.0  # seconds a member, as the last row had it
-    bare_ends = eqx.filter_jit(eqx.filter_vmap(_end_of_seed, in_axes=(eqx.if_array(0), None)))
+    bare_end = eqx.filter_jit(jax.vmap(lambda seed: end(make(seed), sizes.paper_t1, 1e-8)))
+    options = {
+        "t1": sizes.paper_t1,
+        "rtol": 1e-8,
+        "atol": 1e-10,
+        "events": [flowsim.events.phase1_end()],
+        "batch": sizes.seeds[0],  # one program for all batches
+    }
     for members in sizes.seeds:
-        together = _stacked([make(seed) for seed in range(members)])
-        _, bare, _ = timed(functools.partial(bare_ends, together, sizes.paper_t1), 1)
-        del together
+        numbers = np.arange(members)
+        _, bare, _ = timed(functools.partial(bare_end, numbers), 1)
         for certificate in (False, True):
             kind = "certified" if certificate else "no certificates"
-            expected = each * members * (2 if certificate else 1)
+            expected = 2 * each * members * (2 if certificate else 1)
             if expected > left():
                 yield Row(f"{members} seeds, {kind}", bare, note=f"not measured: would take about {expected:.0f} s")
                 continue
-            began = time.perf_counter()
-            result = ensemble.simulate(
-                make, range(members), t1=sizes.paper_t1, rtol=1e-8, atol=1e-10, certificate=certificate,
-                events=[flowsim.events.phase1_end()], backend="vmap",
-            )  # fmt: skip
-            seconds = time.perf_counter() - began
-            each = each if certificate else seconds / members
-            yield Row(f"{members} seeds, {kind}", bare, None, seconds, f"one call; all reached the end: {result.ok}")
-
-
-def _end_of_seed(problem, t1):
-    return end(problem, t1, 1e-8)
-
-
-def _stacked(problems: Sequence[flowsim.Problem]) -> flowsim.Problem:
-    """Problems of one shape as one whose arrays have a leading axis."""
-    arrays = [eqx.filter(problem, eqx.is_array) for problem in problems]
-    together = jax.tree.map(lambda *xs: jnp.stack(xs), *arrays)
-    return eqx.combine(together, eqx.filter(problems[0], eqx.is_array, inverse=True))
+            run = functools.partial(ensemble.simulate, make, numbers, certificate=certificate, **options)
+            first, ours, result = timed(run, 1)
+            each = each if certificate else first / members
+            note = f"all reached the end: {result.ok}; {len(result.members.alone)} of them run by themselves"
+            yield Row(f"{members} seeds, {kind}", bare, ours, first, note)
 
 
 def networks(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
     """A transformer of two layers in both precisions: what a gradient costs inside a run, and memory a parameter."""
-    for width, neurons in sizes.networks:
-        for double, rtol in ((True, 1e-5), (False, 1e-3)):
-            with jax.enable_x64(double):
-                problem = of_sequences(sizes, width, neurons)
-                size = sum(x.size for x in jax.tree.leaves(problem.parameters))
-                _, gradient, _ = timed(functools.partial(eqx.filter_jit(problem.velocity), problem.parameters))
-                for solver in ("tsit5",) if double else ("tsit5", "lean4"):
-                    run = functools.partial(flowsim.simulate, problem, t1=1.0, solver=solver, rtol=rtol, save_times=[1])
-                    first, ours, result = timed(run, 1)
-                    spent = result.solver.vector_field_evaluations
-                    note = f"{spent} gradients, each {ours / spent / gradient:.2f} of one alone; {_peak(size, double)}"
-                    name = f"{size} parameters, {'float64' if double else 'float32'}, {solver}"
-                    yield Row(name, None, ours, first, note)
+    yield from _network(sizes, sizes.networks[0])
+
+
+def larger(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """The same for ten times as many parameters."""
+    for size in sizes.networks[1:]:
+        yield from _network(sizes, size)
+
+
+def _network(sizes: Sizes, size: tuple[int, int]) -> Iterator[Row]:
+    """The leanest first: what is told of memory is the process's peak so far."""
+    for double, rtol, solvers in ((False, 1e-3, ("lean4", "tsit5")), (True, 1e-5, ("tsit5",))):
+        with jax.enable_x64(double):
+            problem = of_sequences(sizes, *size)
+            count = sum(x.size for x in jax.tree.leaves(problem.parameters))
+            _, gradient, _ = timed(functools.partial(eqx.filter_jit(problem.velocity), problem.parameters))
+            for solver in solvers:
+                run = functools.partial(flowsim.simulate, problem, t1=1.0, solver=solver, rtol=rtol, save_times=[1])
+                first, ours, result = timed(run, 1)
+                spent = result.solver.vector_field_evaluations
+                note = f"{spent} gradients, each {ours / spent / gradient:.2f} of one alone; {_peak(count, double)}"
+                name = f"{count} parameters, {'float64' if double else 'float32'}, {solver}"
+                yield Row(name, None, ours, first, note)
 
 
 def _peak(size: int, double: bool) -> str:
@@ -174,17 +177,20 @@ def _peak(size: int, double: bool) -> str:
 
 def trajectories(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
     """Many small systems: trajectories a second."""
-    starts = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (sizes.bare_members, 9)))
+    starts = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (sizes.members, 9)))
+    bare_end = eqx.filter_jit(jax.vmap(lambda start: end(growth(start), 1.0, 1e-6)))
+    _, bare, _ = timed(functools.partial(bare_end, starts))
+    options = {"t1": 1.0, "solver": "tsit5", "rtol": 1e-6, "keep": ["loss"], "save_times": [1.0]}
+    half = flowsim.events.crossing("half", _first_half, direction="up")
+    for name, events in (("loss at the end", []), ("and one event", [half])):
+        run = functools.partial(ensemble.simulate, growth, starts, events=events, **options)
+        first, ours, _ = timed(run, 1)
+        note = f"{sizes.members / ours:.3g} trajectories a second, {bare / ours:.2g} of the bare rate"
+        yield Row(f"{sizes.members} systems of 9 numbers, {name}", bare, ours, first, note)
 
-    def one(start):
-        return end(flowsim.Problem.from_loss(_growth, start), 1.0, 1e-6)
 
-    _, bare, _ = timed(functools.partial(eqx.filter_jit(jax.vmap(one)), starts))
-    run = functools.partial(ensemble.simulate, growth, range(sizes.members), t1=1.0, rtol=1e-6, backend="vmap")
-    first, ours, _ = timed(run, 1)
-    share = (sizes.members / ours) / (sizes.bare_members / bare)
-    note = f"{sizes.members / ours:.3g} trajectories a second, {share:.2g} of the bare rate at {sizes.bare_members}"
-    yield Row(f"{sizes.members} systems of 9 numbers", bare * sizes.members / sizes.bare_members, ours, first, note)
+def _first_half(t, x):
+    return x[0] - 0.5
 
 
 def agreement(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
@@ -204,7 +210,7 @@ def agreement(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
 
 
 ROWS: dict[str, Callable[[Sizes, Callable[[], float]], Iterator[Row]]] = {
-    f.__name__: f for f in (path, agreement, networks, trajectories, seeds)
+    f.__name__: f for f in (path, agreement, networks, larger, trajectories, seeds)
 }
 
 
@@ -257,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
           f"flowsim {flowsim.__version__}", flush=True)  # fmt: skip
     rows = []
     print(HEAD, flush=True)
-    for row in measured(SMALL if asked.small else Sizes(), asked.only, asked.budget):
+    for row in measured(SMALL if asked.small else Sizes(), [name for name in ROWS if name in asked.only], asked.budget):
         rows.append(row)
         print(line(row), flush=True)  # as it comes: a machine that is lent may be taken back
     return rows

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray
@@ -12,6 +13,7 @@ import xarray
 import flowsim
 from flowsim import ensemble
 from flowsim.config import load_text
+from flowsim.ensemble.stack import Stack
 from flowsim.experiment.members import packed, unpacked
 from flowsim.experiment.run import run_experiment
 from flowsim.store import StoreError
@@ -127,6 +129,83 @@ def test_members_of_other_shapes_are_refused():
         ensemble.simulate(grows, (0, 1), t1=1.0, backend="vmap", reduction="none")
     with pytest.raises(ValueError, match="auto, loop or vmap"):
         ensemble.simulate(make, SEEDS, t1=1.0, backend="pmap")
+
+
+def _growth(x):
+    return jnp.sum(x**3 / 3 - x**2 / 2)
+
+
+def grown(start):
+    return flowsim.Problem.from_loss(_growth, start)
+
+
+GROWTH = {"t1": 3.0, "solver": "tsit5", "rtol": 1e-6, "save_times": [1.0]}
+
+
+def half(**options):
+    return flowsim.events.crossing("half", lambda t, x: x[0] - 0.7, direction="up", **options)
+
+
+def starts(number):
+    return jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (number, 9)))
+
+
+def test_members_made_by_one_traced_call_equal_their_own_runs():
+    """Also at their event times, which the device solves for, and where a terminal one ends them."""
+    for terminal in (False, True):
+        events = [half(terminal=terminal)]
+        result = ensemble.simulate(grown, starts(5), **GROWTH, events=events, keep=["loss"])
+        assert isinstance(result.members, Stack)
+        assert not result.members.alone
+        for start, member in zip(starts(5), result.members, strict=True):
+            alone = flowsim.simulate(grown(start), **GROWTH, events=events)
+            assert member.status == alone.status
+            assert member.solver.steps == alone.solver.steps
+            assert member.solver.vector_field_evaluations == alone.solver.vector_field_evaluations
+            np.testing.assert_allclose(member.events["half"].times, alone.events["half"].times, rtol=1e-13)
+            np.testing.assert_allclose(member.trajectory.time, alone.trajectory.time, rtol=1e-13)
+            np.testing.assert_allclose(member.trajectory.values["loss"], alone.trajectory.values["loss"], rtol=1e-12)
+            for here, there in zip(member.events["half"].crossings, alone.events["half"].crossings, strict=True):
+                assert here.slope == pytest.approx(there.slope, rel=1e-6)
+                assert here.values["loss"] == pytest.approx(there.values["loss"], rel=1e-12)
+    assert set(result.dataset) == {"loss", "event_half"}
+
+
+def test_the_host_does_not_work_through_the_members():
+    """How often it waits for the device, and how often a problem is made, does not grow with their number."""
+    made = []
+
+    def counted(start):
+        made.append(start)
+        return grown(start)
+
+    trips = {}
+    for number in (16, 256):
+        made.clear()
+        result = ensemble.simulate(counted, starts(number), **GROWTH, events=[half()], keep=["loss"])
+        assert np.isfinite(result.events["half"].times).sum() > number // 4
+        assert len(made) <= 2  # the first by itself, then all of them
+        trips[number] = result.members.trips
+    assert trips[256] <= trips[16] + 3  # one more step of a member that waited for a look costs two or three
+
+
+def test_members_that_need_more_care_are_run_by_themselves():
+    """One start blows up, and an event that jumps has no polynomial."""
+
+    def blows(start):
+        return flowsim.Problem.from_loss(lambda x: -jnp.sum(x**3) / 3, start)
+
+    def step(t, x):
+        return jnp.where(x[0] > 0.5, 1.0, -1.0)
+
+    events = [flowsim.events.crossing("jump", step, direction="up")]
+    begin = jnp.array([[0.01, 0.02], [2.0, 0.1], [0.45, 0.2]])
+    result = ensemble.simulate(blows, begin, t1=1.0, solver="tsit5", rtol=1e-6, save_times=[0.5], events=events)
+    assert sorted(result.members.alone) == [1, 2]
+    assert [member.status.kind for member in result.members] == ["done", "blow_up", "done"]
+    assert not result.ok
+    assert result.events["jump"].times[2] == pytest.approx(1 / 0.45 - 2, rel=1e-5)
+    assert np.isnan(result.dataset["loss"].values[1, -1])
 
 
 def test_a_batch_fits_the_memory():

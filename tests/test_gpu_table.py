@@ -29,9 +29,11 @@ def lines(*arguments):
 def test_two_rows_without_the_terminals_packages():
     rows, heavy = lines("--only", "trajectories", "agreement")
     assert heavy == "[]"
-    (work, bare, ours, ratio, first, note), agreement = rows
-    assert work == "4 systems of 9 numbers"
-    assert 0 < float(bare) < float(ours) <= float(first)
+    agreement, (work, bare, ours, ratio, first, note), with_event = rows
+    assert work == "50 systems of 9 numbers, loss at the end"
+    assert with_event[0] == "50 systems of 9 numbers, and one event"
+    assert float(bare) > 0
+    assert 0 < float(ours) <= float(first)
     assert abs(float(ours) / float(bare) / float(ratio) - 1) < 0.1
     assert "trajectories a second" in note
     assert agreement[-1] == "this is a CPU: nothing to compare"
@@ -56,5 +58,5 @@ def test_a_failure_is_a_row(monkeypatch):
 @pytest.mark.slow
 def test_the_whole_table():
     rows, _ = lines("--budget", "600")
-    assert len(rows) == 9
+    assert len(rows) == 13
     assert not any("failed" in row[-1] or "not measured" in row[-1] for row in rows)

@@ -18,12 +18,13 @@ OLDER_EMITTER = {"xla_cpu_use_fusion_emitters": False}
 def fast_compile(function: Callable[P, T]) -> Callable[P, T]:
     """`eqx.filter_jit` for a program that runs a few times: compiled quickly rather than well, on a CPU.
 
-    It must not be called inside another compiled function.
+    Inside another compiled function it is a part of that one.
     """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        return _chosen(function)(*args, **kwargs)
+        inside = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((args, kwargs)))
+        return function(*args, **kwargs) if inside else _chosen(function)(*args, **kwargs)
 
     return call
 

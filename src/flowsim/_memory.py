@@ -7,6 +7,13 @@ import pathlib
 _CGROUP = pathlib.Path("/sys/fs/cgroup/memory.max")
 
 
+def for_arrays() -> float:
+    """Bytes of memory where JAX puts arrays: the accelerator's, or this machine's."""
+    import jax  # kept out of what only asks for the machine's
+
+    return float((jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", available()))
+
+
 def available() -> float:
     """Bytes of memory of this machine, or of this container if that is less."""
     if not hasattr(os, "sysconf"):

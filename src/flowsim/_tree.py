@@ -1,6 +1,8 @@
 """Linear algebra on pytrees of arrays, and the names of their leaves."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +50,38 @@ def size(x: PyTree) -> int:
 def dtype(x: PyTree) -> jnp.dtype:
     """The common dtype of all leaves."""
     return jnp.result_type(*jax.tree.leaves(x))
+
+
+def signature(x: PyTree) -> Any:
+    """What two pytrees share that differ in nothing but the numbers in their arrays; for use as a key of a dictionary.
+
+    **Raises:** `TypeError` for a pytree with leaves that cannot be hashed.
+    """
+    leaves, structure = jax.tree.flatten(x)
+    kinds = tuple((leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf for leaf in leaves)
+    hash((structure, kinds))
+    return structure, kinds
+
+
+class Seen:
+    """Pytrees that have passed a check that asks for nothing but their `signature`."""
+
+    def __init__(self, most: int = 64):
+        self._known: dict[Any, None] = {}
+        self._most = most
+
+    def check(self, tree: PyTree, check: Callable[[], Any]) -> None:
+        """Run `check` unless a pytree of this signature has passed it."""
+        try:
+            key = signature(tree)
+        except TypeError:
+            check()
+            return
+        if key not in self._known:
+            check()
+            if len(self._known) >= self._most:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = None
 
 
 def paths(x: PyTree) -> list[str]:

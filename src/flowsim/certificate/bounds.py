@@ -20,7 +20,7 @@ _NEIGHBORS = 5  # saved times over which the distance of two curves is taken at 
 
 
 def crossing_bounds(
-    result: Uncertified, verification: History, *, withheld: bool
+    here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]], *, withheld: bool
 ) -> dict[str, tuple[float | None, ...]]:
     """Event name -> bound on the error of each of its times.
 
@@ -28,13 +28,12 @@ def crossing_bounds(
     may be narrow by accident, so a crossing also answers for the bands of its neighbors: its bound is
     `SAFETY_OF_TIMES` times the widest of them over its own slope, but no more than half the way to its neighbor.
 
-    **Arguments:** `withheld`: give None everywhere.
+    **Arguments:** `here`, `there`: the crossings of both runs, by event. `withheld`: give None everywhere.
     """
     return {
-        name: (None,) * len(record.crossings) if withheld
-        else _times(record.crossings, [c for c in verification.crossings if c.event == name])
-        for name, record in result.crossings.items()
-    }  # fmt: skip
+        name: (None,) * len(crossings) if withheld else _times(crossings, there[name])
+        for name, crossings in here.items()
+    }
 
 
 def _times(here: Sequence[Crossing], there: Sequence[Crossing]) -> tuple[float | None, ...]:

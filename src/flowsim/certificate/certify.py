@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from .. import _tree, probes, reductions, solvers
 from .._jit import fast_compile
@@ -46,16 +47,20 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
     if gram:
         points = [_products(prepared.plan, points[0]), _products(prepared.plan, points[1]), points[2]]
     travelled, apart, size = map(float, _lengths(*points))
-    floor = _rounding_floor(size, carry, travelled)
+    floor = rounding_floor(size, int(carry.steps), travelled, dtype=carry.step.dtype).item()
     withheld = broken_premises(prepared, result, there)
     return Certificate(
         relative_error=math.inf if withheld else float(SAFETY * _over(apart, travelled) + floor),
         energy_identity=result.energy_identity,
         invariants=_invariants(prepared.plan, result),
-        crossing_errors=crossing_bounds(result, there, withheld=bool(withheld)),
+        crossing_errors=crossing_bounds(
+            {name: record.crossings for name, record in result.crossings.items()},
+            {name: [c for c in there.crossings if c.event == name] for name in result.crossings},
+            withheld=bool(withheld),
+        ),
         probe_errors=curve_bounds(result, there, floor, withheld=bool(withheld)),
         rounding_floor=float(floor),
-        method=_method(prepared, again, gram, there),
+        method=certified_method(prepared, again, [switch.kind for switch in there.switches]),
         evaluations=plan.flow.traits.gradients * int(other.evaluations),
         warnings=(*withheld, *doubts(prepared, result, there)),
         withheld=withheld,
@@ -76,12 +81,17 @@ def _times(prepared: Prepared, plan: Plan) -> str:
 
 def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
     """The run that verifies another: other solvers, a tighter tolerance, and as far as the run came."""
-    plan, dtype = prepared.plan, prepared.plan.end.high.dtype
-    end = plan.end if result.status.ok else type(plan.end).at(result.status.time, dtype)
-    method = _verifying_method(plan.method.kind, prepared.settings, dtype)
-    work = result.solver.vector_field_evaluations * _tree.size(plan.problem.parameters)
-    plan = dataclasses.replace(plan, method=method, end=end, short=work <= _SHORT)
-    stiff = _verifying_stiff(prepared, dtype)
+    again, dtype = second(prepared), prepared.plan.end.high.dtype
+    end = again.plan.end if result.status.ok else type(again.plan.end).at(result.status.time, dtype)
+    work = result.solver.vector_field_evaluations * _tree.size(prepared.plan.problem.parameters)
+    return dataclasses.replace(again, plan=dataclasses.replace(again.plan, end=end, short=work <= _SHORT))
+
+
+def second(prepared: Prepared) -> Prepared:
+    """The same run by other solvers at a tighter tolerance."""
+    dtype = prepared.plan.end.high.dtype
+    method = _verifying_method(prepared.plan.method.kind, prepared.settings, dtype)
+    plan, stiff = dataclasses.replace(prepared.plan, method=method), _verifying_stiff(prepared, dtype)
     again = dataclasses.replace(prepared, plan=plan, stiff=stiff, reluctance=_RELUCTANCE)
     return _as_gram(again) if prepared.settings.certificate == "gram" else again
 
@@ -125,12 +135,15 @@ def _as_gram(prepared: Prepared) -> Prepared:
     return dataclasses.replace(prepared, plan=plan, reduction=reduction)
 
 
-def _method(prepared: Prepared, again: Prepared, gram: bool, there: History) -> str:
+def certified_method(prepared: Prepared, again: Prepared, switches: Sequence[str] = ()) -> str:
+    """Where the evidence comes from, in a sentence.
+
+    **Arguments:** `switches`: the methods that took over in the second integration.
+    """
     plan = again.plan
-    system = "of the Gram system (inner products of words) " if gram else ""
-    tolerance = _times(prepared, plan)
-    kinds = " and ".join(dict.fromkeys([plan.method.kind, *(switch.kind for switch in there.switches)]))
-    return f"second integration {system}by {kinds} at {tolerance} tolerance, distance × {SAFETY:g}"
+    system = "of the Gram system (inner products of words) " if prepared.settings.certificate == "gram" else ""
+    kinds = " and ".join(dict.fromkeys([plan.method.kind, *switches]))
+    return f"second integration {system}by {kinds} at {_times(prepared, plan)} tolerance, distance × {SAFETY:g}"
 
 
 def _start(plan: Plan) -> Parameters:
@@ -155,10 +168,11 @@ def _lengths(start: Parameters, end: Parameters, other: Parameters) -> tuple[Sca
     return _tree.norm(travelled), _tree.norm(apart), _tree.norm(end)
 
 
-def _rounding_floor(size: float, carry: Carry, travelled: float) -> float:
-    """Rounding of a state of norm `size`, one unit a step in random directions, over the distance travelled."""
-    eps = float(jnp.finfo(carry.step.dtype).eps)
-    return _over(_ROUNDING * eps * math.sqrt(int(carry.steps) + 1) * size, travelled) if travelled else 0.0
+def rounding_floor(size, steps, travelled, *, dtype: Any):
+    """Rounding of a state of norm `size`, one unit a step in random directions, over the distance travelled; of numbers
+    or of arrays."""
+    drift = _ROUNDING * float(jnp.finfo(dtype).eps) * np.sqrt(np.asarray(steps) + 1.0) * size
+    return np.where(np.asarray(travelled) > 0, drift / np.where(np.asarray(travelled) > 0, travelled, 1.0), 0.0)
 
 
 @fast_compile
@@ -188,15 +202,19 @@ def _declared(plan: Plan, start: Parameters, end: Parameters) -> dict[str, float
     conserved = plan.lift.original.conserved
     if not (conserved and plan.lift.recoverable):
         return {}
-    drifts = _drifts_of(tuple(quantity for _, quantity in conserved), plan.lift, start, end)
-    return {name: float(drift) for (name, _), drift in zip(conserved, drifts, strict=True)}
+    return {name: float(drift) for name, drift in _declared_drifts(conserved, plan.lift, start, end).items()}
 
 
-@fast_compile
-def _drifts_of(quantities: tuple[Callable, ...], lift: Lift, start: Parameters, end: Parameters) -> list[Scalar]:
-    found = []
-    for quantity in quantities:
+def declared_drifts(
+    conserved: tuple[tuple[str, Callable], ...], lift: Lift, start: Parameters, end: Parameters
+) -> dict[str, Scalar]:
+    """For use inside compiled functions."""
+    found = {}
+    for name, quantity in conserved:
         before, after = (jnp.asarray(quantity(lift(point))) for point in (start, end))
         size = jnp.maximum(jnp.max(jnp.abs(before)), jnp.max(jnp.abs(after)))
-        found.append(jnp.max(jnp.abs(after - before)) / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
+        found[name] = jnp.max(jnp.abs(after - before)) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
     return found
+
+
+_declared_drifts = fast_compile(declared_drifts)

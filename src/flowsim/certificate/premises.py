@@ -1,13 +1,14 @@
 """What a bound rests on, and what else the evidence cannot vouch for."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..records import Status
-from ..simulation import Carry, History, Prepared
+from ..records import Crossing, Status
+from ..simulation import Carry, History, Prepared, Settings
 from .record import Uncertified
 
 _ATOL = 1e3  # a start that is not so much larger than the absolute tolerance is not followed to the relative one
@@ -16,48 +17,64 @@ _CUT_SHORT = ("interrupted", "step_limit")  # exact as far as it came
 
 
 def broken_premises(prepared: Prepared, result: Uncertified, verification: History) -> tuple[str, ...]:
+    """Why no bound can be given; see `broken`."""
+    losses = (result.trajectory.values.get("loss"), verification.rows.get("loss"))
+    finite = all(loss is None or bool(np.all(np.isfinite(loss))) for loss in losses)
+    # Both must have met one: long steps towards a saddle's end can look like one to a single method.
+    kinks = min(int(result.carry.roughness.kinks), int(cast(Carry, verification.carry).roughness.kinks))
+    first = float(result.carry.roughness.first)
+    return broken(result.status, cast(Status, verification.status), finite, kinks, first)
+
+
+def broken(status: Status, second: Status | None, finite: bool, kinks: int, first_kink: float) -> tuple[str, ...]:
     """Why no bound can be given: the two runs say something of the exact flow only if all of this holds.
 
     Both integrations are complete; the risk is finite along both; and the velocity is smooth, as far as their steps can
     tell.
+
+    **Arguments:** `status`: of the run; `second`: of the second integration, None if it is complete.
     """
-    status, found = cast(Status, verification.status), []
-    if not result.status.ok and result.status.kind not in _CUT_SHORT:
-        found.append(f"the run ended early ({result.status.message}): no error bound")
-    if not status.ok:
-        found.append(f"the second integration ended early ({status.message}): no error bound")
-    losses = (result.trajectory.values.get("loss"), verification.rows.get("loss"))
-    if any(loss is not None and not np.all(np.isfinite(loss)) for loss in losses):
+    found = []
+    if not status.ok and status.kind not in _CUT_SHORT:
+        found.append(f"the run ended early ({status.message}): no error bound")
+    if second is not None and not second.ok:
+        found.append(f"the second integration ended early ({second.message}): no error bound")
+    if not finite:
         found.append("the risk is not finite along the whole path: no error bound")
-    # Both must have met one: long steps towards a saddle's end can look like one to a single method.
-    kinks = min(int(result.carry.roughness.kinks), int(cast(Carry, verification.carry).roughness.kinks))
     if kinks:
         found.append(
             f"the velocity jumps on the path (the steps met {kinks} kinks or more, such as a ReLU's, first at t = "
-            f"{float(result.carry.roughness.first):.4g}): error estimates assume that it is smooth, so no error bound"
+            f"{first_kink:.4g}): error estimates assume that it is smooth, so no error bound"
         )
     return tuple(found)
 
 
 def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tuple[str, ...]:
     """What a bound does not cover."""
-    found = []
-    for name, record in result.crossings.items():
-        there = [crossing for crossing in verification.crossings if crossing.event == name]
-        if len(record.crossings) != len(there):
-            found.append(
-                f"the two integrations see event {name} {len(record.crossings)} and "
-                f"{len(there)} times: it is close to not happening, or rounding moves it"
-            )
-        if any(not crossing.refined or not crossing.resolved for crossing in record.crossings):
-            found.append(f"event {name}: a step was not resolved by the scan; a crossing may be missing")
-    settings = prepared.settings
+    here = {name: record.crossings for name, record in result.crossings.items()}
+    there = {name: tuple(c for c in verification.crossings if c.event == name) for name in here}
     sizes = [float(jnp.sqrt(jnp.mean(x**2))) for x in jax.tree.leaves(prepared.plan.problem.parameters)]
     small = min((size for size in sizes if size > 0), default=np.inf)
+    return (*differing(here, there), *faint(small, prepared.settings))
+
+
+def differing(here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]]) -> Iterator[str]:
+    """Events that the two integrations do not see alike, or that were not resolved."""
+    for name, crossings in here.items():
+        if len(crossings) != len(there[name]):
+            yield (
+                f"the two integrations see event {name} {len(crossings)} and "
+                f"{len(there[name])} times: it is close to not happening, or rounding moves it"
+            )
+        if any(not crossing.refined or not crossing.resolved for crossing in crossings):
+            yield f"event {name}: a step was not resolved by the scan; a crossing may be missing"
+
+
+def faint(small: float, settings: Settings) -> Iterator[str]:
+    """A start with an array of entries of size `small`, beside the absolute tolerance."""
     if settings.step is None and small < _ATOL * settings.atol:
         part = min(settings.atol / small, 1.0)
-        found.append(
+        yield (
             f"the start has entries of size {small:.1g}, beside an absolute tolerance of {settings.atol:.1g}: they are "
             f"followed to {part:.0e} of themselves only; lower atol to {small * settings.rtol:.0e}"
         )
-    return tuple(found)

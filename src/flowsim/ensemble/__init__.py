@@ -2,7 +2,8 @@
 
 from ..records import QUANTILES, EventTimes
 from .loop import cores, each
-from .record import EnsembleResult, Member
+from .members import Member
+from .record import EnsembleResult
 from .run import MemberStore, run, shared_reduction, simulate
 
 __all__ = [

@@ -1,26 +1,36 @@
-"""Members of one batch, step by step together on an accelerator, as one compiled program.
+"""Members of one batch, step by step together, as one compiled program.
 
-The device takes the steps of all members at once; what is done once for a member (preparing it, solving for its event
-times, gathering its result) is done on the host's cores, where a small problem costs less than its launches on the
-device would. A batch runs until its last member ends, so members are batched in chunks.
+The device takes the steps, reads the rows and solves for the event times of all members at once; the host reads a few
+numbers a chunk, and arrays of all members at the end. What needs more than that is run by itself.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
 
-from ..certificate import certify, verifying
-from ..result import Result, assemble
-from ..simulation import Batch, History, Prepared, begin, measure, run_all
+from ..certificate import evidence, second
+from ..moment import Lift
+from ..problem import Problem
+from ..reductions import reduce
+from ..result import assemble
+from ..simulation import Prepared, Stacked, begin, measure, together
+from ..simulation import run as integrate
 from .loop import each
+from .members import Member
+from .stack import Stack
 
 T = TypeVar("T")
 S = TypeVar("S")
 _SHARE = 0.25  # of the device's memory
 _MEMORY = 2**30  # bytes for a batch on a device that does not tell how much it has
+_WAITING = 5  # states of a member that wait in the queue, or are at hand once more while it is looked into
 
 
 def members_at_once(prepared: Prepared, members: int) -> int:
@@ -30,10 +40,9 @@ def members_at_once(prepared: Prepared, members: int) -> int:
     plan = prepared.plan
     state = jax.eval_shape(lambda: plan.flow.init(plan.problem))
     row = jax.eval_shape(lambda: measure(plan, begin(plan)))
-    methods = [plan.method, *prepared.stiff]
     one = (
-        sum(method.states for method in methods) * _bytes(state)
-        + plan.capacity * _bytes(row)
+        (plan.method.states + _WAITING) * _bytes(state)
+        + len(prepared.save_times) * _bytes(row)
         + _bytes(eqx.filter(plan, eqx.is_array))
     )
     return max(1, min(-(-members // len(devices)), int(limit // one)))
@@ -63,24 +72,82 @@ def prepare_all(prepare: Callable[[T], S], over: Sequence[T]) -> list[S]:
     return list(each(one, over))
 
 
-def integrate_together(members: Sequence[Prepared], size: int, device: Any) -> list[Result]:
-    """Run members to their ends, in a batch of `size`; one that is not full is filled up with idle copies.
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Members of one shape that are ready to start.
 
-    **Raises:** `ValueError` if the members differ in more than numbers.
+    **Fields:** `first`: of them, for what all share; `stacked`: their plans, with idle copies if the batch is not full,
+    so that every batch shares the same compiled programs; `own`: number -> the member by itself.
     """
-    return prepare_all(lambda pair: assemble(*pair), list(zip(members, _histories(members, size, device), strict=True)))
+
+    seeds: Sequence[int]
+    first: Prepared
+    stacked: Stacked
+    own: Callable[[int], Prepared]
+
+    @classmethod
+    def of(cls, prepare: Callable[[int], Prepared], seeds: Sequence[int], size: int, device: Any) -> "Batch":
+        """Each member prepared on the host.
+
+        **Raises:** `ValueError` if the members differ in more than numbers.
+        """
+        members = prepare_all(prepare, seeds)
+        plans = [member.plan for member in members]
+        stacked = Stacked.of([*plans, *[plans[-1]] * (size - len(plans))], device)
+        return cls(seeds, members[0], stacked, members.__getitem__)
+
+    @classmethod
+    def mapped(
+        cls, make: Callable[[PyTree], Problem], inputs: PyTree, first: Prepared, seeds: Sequence[int], size: int
+    ) -> "Batch":
+        """All members made at once, by one traced call.
+
+        **Arguments:** `make`: the problem of one member's part of the `inputs`, which have an axis of members in front.
+        """
+        if len(seeds) < size:
+            places = np.minimum(np.arange(size), len(seeds) - 1)
+            inputs = jax.tree.map(lambda x: x[places], inputs)
+        stacked = _mapped(make, inputs, first.plan, first.reduction.name)
+
+        def own(number: int) -> Prepared:
+            plan = stacked.one(number)
+            reduction = dataclasses.replace(first.reduction, problem=plan.problem, lift=plan.lift.lift)
+            return dataclasses.replace(first, plan=plan, reduction=reduction)
+
+        return cls(seeds, first, stacked, own)
 
 
-def certified_together(results: Sequence[Result], size: int, device: Any) -> list[Result]:
-    """The same results with their certificates, whose second integrations are a batch as well."""
-    again = prepare_all(lambda result: verifying(result.prepared, result), results)
+@eqx.filter_jit
+def _mapped(make, inputs, plan, reduction) -> Stacked:
+    def one(own):
+        problem = make(own)
+        smaller = reduce(problem, reduction)
+        return smaller.problem, Lift(problem, smaller.lift, smaller.recoverable)
 
-    def finish(item: tuple[Result, History]) -> Result:
-        result, verification = item
-        return result.certified(certify(result.prepared, result, verification=verification))
-
-    return prepare_all(finish, list(zip(results, _histories(again, size, device), strict=True)))
+    count = jax.tree.leaves(inputs)[0].shape[0]
+    return Stacked.mapped(plan, jnp.arange(count), *eqx.filter_vmap(one)(inputs))
 
 
-def _histories(members: Sequence[Prepared], size: int, device: Any) -> list[History]:
-    return run_all(members, Batch(size, device), over=prepare_all)
+def run_batch(batch: Batch, *, certified: bool) -> Stack:
+    """Its members to their ends, and the certificate of each if they are to be `certified`."""
+    first, runs = batch.first, len(batch.seeds)
+    found = together(first, batch.stacked, runs)
+    if not certified:
+        return Stack(batch.seeds, first, found, _alone(batch, np.flatnonzero(found.alone), certified))
+    again = second(first)
+    other = together(again, batch.stacked.replaced(method=again.plan.method), runs)
+    there = other.numbers | {"alone": other.alone}
+    proof = evidence(first, again, batch.stacked, found.ends, other.ends, found.numbers, there)
+    alone = _alone(batch, np.flatnonzero(found.alone | other.alone), certified)
+    return Stack(batch.seeds, first, found, alone, proof, other.crossings)
+
+
+def _alone(batch: Batch, numbers: np.ndarray, certified: bool) -> dict[int, Member]:
+    """Members that are run by themselves, by their numbers."""
+
+    def work(number: int) -> Member:
+        own = batch.own(number)
+        return Member.of(batch.seeds[number], assemble(own, integrate(own)), certified=certified)
+
+    which = numbers.tolist()
+    return dict(zip(which, each(work, which), strict=True)) if which else {}

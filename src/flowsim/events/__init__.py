@@ -4,6 +4,7 @@ from .event import Direction, Event, all_of, crossing, of_probe
 from .exclude import COARSE_POINTS, may_cross, undecided
 from .phases import Phase, phases
 from .regions import leaves_phase1_region, leaves_phase2_region
+from .roots import POINTS, sign_changes
 from .saddle import saddle
 from .scan import MAX_POINTS, Candidate, Found, search
 from .standard import (
@@ -19,6 +20,7 @@ from .standard import (
 __all__ = [
     "COARSE_POINTS",
     "MAX_POINTS",
+    "POINTS",
     "Candidate",
     "Direction",
     "Event",
@@ -40,5 +42,6 @@ __all__ = [
     "phases",
     "saddle",
     "search",
+    "sign_changes",
     "undecided",
 ]

@@ -18,6 +18,7 @@ from .fit import as_array, check_conserved, check_fit, check_kinds, embed, evalu
 from .parts import over_samples, part_size
 
 Metric = Callable[[Parameters, Parameters], Parameters]
+_FITS = _tree.Seen()
 
 
 class Problem(eqx.Module):
@@ -78,7 +79,7 @@ class Problem(eqx.Module):
         self.weights = None if weights is None else sample_weights(weights, task, _tree.dtype(self.parameters))
         self.samples_at_once, self.conserved = None, check_conserved(conserved)
         if task is not None:
-            check_fit(model, task, loss)
+            _FITS.check((model, task, loss), lambda: check_fit(model, task, loss))
             self.samples_at_once = part_size(model, task, samples_at_once)
 
     @classmethod

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .._checks import is_traced
 from ..models import CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
 from ..problem import Problem
 from .factored import factored, unseen
@@ -69,7 +70,7 @@ def _obstacle(problem: Problem) -> str | None:
         return f"{kind.__name__} may have another forward pass" if below else "no reduction is known for this model"
     if not _trains_as_derived(problem, model):
         return "the reductions are those of a model whose W, W_V, W_K and W_Q are trained, all of them and no other"
-    if kind is CooccurrenceTransformer and not np.any(np.asarray(model.a)):
+    if kind is CooccurrenceTransformer and not is_traced(model.a) and not np.any(np.asarray(model.a)):
         return "a is 0, so that W does not move along any direction"
     return None
 

@@ -1,8 +1,9 @@
 """What a run gave: its numbers, its certificate, and how it goes on."""
 
+from .parts import defect, events, variables
 from .progress import following
 from .result import Result, assemble
 from .start import started
 from .tighten import tightened
 
-__all__ = ["Result", "assemble", "following", "started", "tightened"]
+__all__ = ["Result", "assemble", "defect", "events", "following", "started", "tightened", "variables"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -67,9 +68,13 @@ def energy_identity(plan: Plan, carry: Carry) -> float:
     """|energy(0) - energy(t) - ∫ dissipation| over the energy that was lost; of a flow that dissipates nothing, over
     the energy that it is to keep."""
     start, end = map(float, _energies(plan, carry.state.flow))
-    lost, dissipated = start - end, float(carry.state.dissipated)
-    scale = max(abs(lost), abs(dissipated)) if dissipated else max(abs(start), abs(end))
-    return abs(lost - dissipated) / max(scale, float(jnp.finfo(carry.step.dtype).tiny))
+    return defect(start - end, float(carry.state.dissipated), max(abs(start), abs(end)), carry.step.dtype)
+
+
+def defect(lost: float, dissipated: float, energy: float, dtype: Any) -> float:
+    """The same of these numbers; `energy`: the larger of both ends'."""
+    scale = max(abs(lost), abs(dissipated)) if dissipated else energy
+    return abs(lost - dissipated) / max(scale, float(jnp.finfo(dtype).tiny))
 
 
 @fast_compile

@@ -7,25 +7,26 @@ It is the only caller of a solver's step.
 """
 
 from .advance import advance, begin, measure, observe, proceed, start
-from .batch import Batch
 from .carry import Carry, Clock, Code, Plan, State
 from .consumers import AbstractConsumer, Follow, ForEach, TakeUp, TimeLimit
 from .history import History
 from .march import Chunk, March, digest
 from .prepare import Prepared, Settings, lengthened, prepare, with_tolerance
 from .run import AbstractBackend, Alone, run, run_all
+from .stacked import Stacked
 from .stiff import Methods
 from .timing import Stopwatch
+from .together import Crossings, Together, together
 
 __all__ = [
     "AbstractBackend",
     "AbstractConsumer",
     "Alone",
-    "Batch",
     "Carry",
     "Chunk",
     "Clock",
     "Code",
+    "Crossings",
     "Follow",
     "ForEach",
     "History",
@@ -34,10 +35,12 @@ __all__ = [
     "Plan",
     "Prepared",
     "Settings",
+    "Stacked",
     "State",
     "Stopwatch",
     "TakeUp",
     "TimeLimit",
+    "Together",
     "advance",
     "begin",
     "digest",
@@ -49,5 +52,6 @@ __all__ = [
     "run",
     "run_all",
     "start",
+    "together",
     "with_tolerance",
 ]

@@ -97,9 +97,9 @@ def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
 
     def body(loop):
         carry, rows, count, _ = loop
-        tried = _try(plan, carry)
+        tried = attempt(plan, carry)
         seen = read_dense_output(plan, carry, tried, rows, count)
-        return _commit(plan, carry, tried, seen, tried.accept & ~seen.full), seen.rows, seen.count, seen.full
+        return commit(plan, carry, tried, seen, tried.accept & ~seen.full), seen.rows, seen.count, seen.full
 
     loop = (carry, rows, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
     carry, rows, count, _ = jax.lax.while_loop(running, body, loop)
@@ -127,7 +127,8 @@ def _cut(plan: Plan, carry: Carry) -> Bool[Array, ""]:
     return carry.step * (1 + 1e-6) >= carry.clock.until(plan.end)
 
 
-def _try(plan: Plan, carry: Carry) -> Attempt:
+def attempt(plan: Plan, carry: Carry) -> Attempt:
+    """One step of the solver from where the loop stands; for use inside compiled functions."""
     method, args = plan.method, (plan, carry.clock)
     zero = jnp.zeros_like(carry.step)
     remaining, last = carry.clock.until(plan.end), _cut(plan, carry)
@@ -165,13 +166,13 @@ def _try(plan: Plan, carry: Carry) -> Attempt:
     )
 
 
-def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> Carry:
+def commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, taken: Bool[Array, ""]) -> Carry:
     """The carry after a step that was taken, refused by the error test, or put off because the rows were full.
 
     A step that is put off leaves the position on the path as it was: the next chunk takes the very same step again.
     """
     method = plan.method
-    off = tried.accept & ~commit
+    off = tried.accept & ~taken
     end = select(tried.last, plan.end, carry.clock.advance(tried.size))
     retry = method.after_rejection(carry.solver, tried.solver)
     in_a_row = jnp.where(tried.accept, 0, carry.rejected_in_a_row + 1)
@@ -179,24 +180,24 @@ def _commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, commit) -> C
     spent = method.evaluations(carry.solver, tried.solver) + seen.finishing
     roughness = noted(carry.roughness, method, carry.clock, carry.state, tried, carry.steps + carry.rejected)
     return Carry(
-        clock=select(commit, end, carry.clock),
-        state=select(commit, tried.state, carry.state),
+        clock=select(taken, end, carry.clock),
+        state=select(taken, tried.state, carry.state),
         step=step,
-        solver=select(commit, tried.solver, select(off, carry.solver, retry)),
+        solver=select(taken, tried.solver, select(off, carry.solver, retry)),
         controller=select(off, carry.controller, tried.controller),
         previous_clock=carry.clock,
         previous_state=carry.state,
         previous_step=tried.size,
         previous_signs=carry.signs,
-        parts=select(commit, seen.parts, carry.parts),
-        signs=jnp.where(commit, seen.signs, carry.signs),
-        look=seen.look & commit,
+        parts=select(taken, seen.parts, carry.parts),
+        signs=jnp.where(taken, seen.signs, carry.signs),
+        look=seen.look & taken,
         saved=seen.saved,
-        steps=carry.steps + commit,
+        steps=carry.steps + taken,
         rejected=carry.rejected + ~tried.accept,
         evaluations=carry.evaluations + spent.astype(carry.evaluations.dtype),
         rejected_in_a_row=in_a_row,
-        code=_code(method, tried, commit, in_a_row, step, end),
+        code=_code(method, tried, taken, in_a_row, step, end),
         roughness=select(off, carry.roughness, roughness),
         choice=carry.choice,
     )

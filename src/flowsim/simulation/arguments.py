@@ -97,12 +97,19 @@ def as_flow(flow: Any) -> flows.AbstractFlow:
     return flow
 
 
+_MEASURED = _tree.Seen()
+
+
 def check_measured(plan: Plan) -> None:
     """Every event and every probe can be evaluated at the start. Shapes only: nothing is computed.
 
     **Raises:** `ValueError` or `TypeError` with its name and what went wrong.
     """
     _distinct("probe", [probe.name for probe in plan.probes])
+    _MEASURED.check(plan, lambda: _check_shapes(plan))
+
+
+def _check_shapes(plan: Plan) -> None:
     clock, state = plan.start()
     here = moment(plan, clock, State(state, jnp.zeros((), plan.end.high.dtype)))
     for event in plan.events:

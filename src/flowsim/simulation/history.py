@@ -11,7 +11,8 @@ from .march import Chunk
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """Where a history stood before its last chunk: from there a longer run takes the steps of one run.
+    """Where a history stood before its last chunk, or stands while the next is computed: from there a longer
+    run takes the steps of one run.
 
     **Fields:** `carry`, `solver`: of the loop, None for a run whose first chunk was its last; the others count what the
     history held.
@@ -65,8 +66,12 @@ class History:
         if mark.rows:
             self.add_rows(earlier.times[: mark.rows], {name: rows[: mark.rows] for name, rows in earlier.rows.items()})
 
-    def add(self, chunk: Chunk) -> None:
+    def turn(self) -> None:
+        """Another chunk is about to be computed: where the one before began, which is a whole state, is forgotten."""
         self.last = self.mark()
+
+    def add(self, chunk: Chunk) -> None:
+        self.turn()
         self.number += 1
         self.carry, self.status = chunk.carry, chunk.status
         if chunk.solver != self.solver:

@@ -76,25 +76,25 @@ def read_dense_output(plan: Plan, carry: Carry, tried: Attempt, rows: PyTree, co
     unseen = Inside(rows, count, carry.saved, jnp.zeros((), bool), carry.parts, carry.signs, carry.look, nothing)
 
     def seen():
-        done, finishing = finished(plan, carry.clock, tried, _reads(plan, carry, tried))
+        done, finishing = finished(plan, carry.clock, tried, reads(plan, carry, tried))
         inside = interpolant(plan, carry.state, done)
         found = _save(plan, carry, done, inside, rows, count)
-        return Inside(*found, *_watch(plan, carry, done, inside), finishing)
+        return Inside(*found, *watch(plan, carry, done, inside), finishing)
 
-    due = tried.last | (_until_save(plan, carry, carry.saved) <= tried.size)
+    due = tried.last | (until_save(plan, carry, carry.saved) <= tried.size)
     # One branch for all of it: a loop over no rows would still copy what it might read.
     return jax.lax.cond(tried.accept & (due | bool(plan.events)), seen, lambda: unseen)
 
 
-def _reads(plan: Plan, carry: Carry, tried: Attempt) -> Bool[Array, ""]:
+def reads(plan: Plan, carry: Carry, tried: Attempt) -> Bool[Array, ""]:
     """Is anything read off between the step's ends, where the states are known?"""
     if plan.events:
         return jnp.ones((), bool)
-    times = jnp.stack([_until_save(plan, carry, carry.saved + k) for k in (0, 1)])  # the first may be the step's start
+    times = jnp.stack([until_save(plan, carry, carry.saved + k) for k in (0, 1)])  # the first may be the step's start
     return jnp.any((times > 0) & (times < tried.size))
 
 
-def _until_save(plan: Plan, carry: Carry, k) -> Array:
+def until_save(plan: Plan, carry: Carry, k) -> Array:
     """From the step's start to the k-th save time; the last one's for larger k."""
     number = plan.saves.high.shape[0]
     return carry.clock.until(jax.tree.map(lambda x: x[jnp.minimum(k, number - 1)], plan.saves))
@@ -119,7 +119,7 @@ def _save(plan: Plan, carry: Carry, tried: Attempt, inside, rows, count):
     number = plan.saves.high.shape[0]
 
     def due(k):
-        return (k < number) & (tried.last | (_until_save(plan, carry, k) <= tried.size))
+        return (k < number) & (tried.last | (until_save(plan, carry, k) <= tried.size))
 
     def more(loop):
         k, _, count = loop
@@ -127,7 +127,7 @@ def _save(plan: Plan, carry: Carry, tried: Attempt, inside, rows, count):
 
     def measure(loop):
         k, rows, count = loop
-        s = jnp.clip(_until_save(plan, carry, k), 0, tried.size)
+        s = jnp.clip(until_save(plan, carry, k), 0, tried.size)
         now = measure_all(plan.probes, moment(plan, carry.clock.advance(s), inside(s)))
         return k + 1, jax.tree.map(lambda r, x: r.at[count].set(x), rows, now), count + 1
 
@@ -148,7 +148,7 @@ def interpolant(plan: Plan, start: State, tried: Attempt):
     return inside
 
 
-def _watch(plan: Plan, carry: Carry, tried: Attempt, inside):
+def watch(plan: Plan, carry: Carry, tried: Attempt, inside):
     """Each event's parts and sign at the step's end, and whether the step must be looked into."""
     if not plan.events:
         return carry.parts, carry.signs, carry.look

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import _checks, _programs, _tree, flows, probes, reductions, saving, solvers
+from .. import _checks, _memory, _programs, _tree, flows, probes, reductions, saving, solvers
 from ..events import Event
 from ..moment import Lift
 from ..probes import Probe
@@ -23,6 +23,7 @@ from .march import March
 from .stiff import Methods
 
 _ROWS = 256  # saved rows that a chunk can hold
+_LARGE = 1e6  # parameters from which on a step may not fit into memory
 _WORK = 2e7  # parameters × steps of one chunk: about a second, so that progress is seen
 
 
@@ -127,6 +128,7 @@ def prepare(
         raise ValueError(f"a run from a flow's state has no reductions; use auto or none, not {reduction}.")
     reduction = reduction if initial is None else "none"
     smaller = _reduced(problem, reduction, flow, settings)
+    settings = _within_memory(settings, smaller.problem) if method is None else settings
     times = _save_times(save_times, settings)
     chosen = probes.standard(smaller.problem) + as_probes(user_probes)
     _check_stages(flow, [event.name for event in watched])
@@ -150,6 +152,16 @@ def prepare(
     check_start(problem, smaller)
     size = _tree.size(smaller.problem.parameters)
     return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
+
+
+def _within_memory(settings: Settings, problem: Problem) -> Settings:
+    """Where a step of what `auto` stands for does not fit into memory, a low-storage method by its name."""
+    state, dtype = _tree.size(problem.parameters), _tree.dtype(problem.parameters)
+    if settings.solver != "auto" or state < _LARGE:
+        return settings
+    if _named_method(settings, dtype).states * state * dtype.itemsize <= _memory.for_arrays():
+        return settings
+    return dataclasses.replace(settings, solver=solvers.choose_lean(settings.rtol or 0.0))
 
 
 def _named_method(settings: Settings, dtype: Any) -> Method:

@@ -25,7 +25,7 @@ from .carry import Carry, Clock, Code, Plan, State
 from .inside import TERMS, Attempt, finished, interpolant, moment, shaken
 from .recorded import recorded
 
-_STEPS = 8  # of the secant method, before bisection takes over
+SECANT_STEPS = 8  # of the secant method, before bisection takes over
 
 
 class Sight(eqx.Module):
@@ -48,8 +48,7 @@ class Reading(NamedTuple):
     probes: Callable[[], dict]
 
 
-@fast_compile
-def _retake(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]) -> tuple[Attempt, Int[Array, ""]]:
+def retaken(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]) -> tuple[Attempt, Int[Array, ""]]:
     """Step from `state` by exactly `size`, and the evaluations that it took; `dense`: with its dense output.
 
     It trusts nothing stored: after a root find the stored slope would be that of another time.
@@ -64,6 +63,9 @@ def _retake(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]
         plan, clock, Attempt(size, yes, end, error, yes, yes, yes, yes, output, (), (), size), dense
     )
     return tried, spent + finishing
+
+
+_retake = fast_compile(retaken)
 
 
 @fast_compile
@@ -165,7 +167,7 @@ def find(plan: Plan, carry: Carry) -> Looked:
         seen = search(sample, step.noise[i], step.eps, int(carry.previous_signs[i]), at_end=at_end)
         signs[i] = seen.sign
         for candidate in seen.candidates:
-            if not _counts(event.direction, candidate.direction):
+            if not counts(event.direction, candidate.direction):
                 continue
             time, there, refined = _solve(step, i, candidate)
             scalars: dict = {k: float(v) for k, v in there.probes().items() if np.ndim(v) == 0}
@@ -197,8 +199,9 @@ def _value(there: Reading, event: int) -> float:
     return float(np.min(there.parts[event][0]))
 
 
-def _counts(wanted: str, direction: int) -> bool:
-    return wanted == "both" or (wanted == "up") == (direction > 0)
+def counts(wanted: str, direction):
+    """Is a crossing in this direction asked for? Of a number or of an array."""
+    return (direction != 0) & (wanted == "both" or (direction > 0) == (wanted == "up"))
 
 
 def _solve(step: _Step, event: int, candidate: Candidate) -> tuple[float, Reading, bool]:
@@ -216,7 +219,7 @@ def _secant(step: _Step, event: int, candidate: Candidate) -> tuple[float, Readi
     width = (candidate.high - candidate.low) * step.size
     low, high = candidate.low * step.size - width, candidate.high * step.size + width
     before, there = np.inf, step.at(time)
-    for _ in range(_STEPS):
+    for _ in range(SECANT_STEPS):
         value = _value(there, event)
         move = -value / slope
         if abs(move) <= step.resolution or (abs(move) >= abs(before) / 2 and abs(move) <= 1e-9 * step.size):

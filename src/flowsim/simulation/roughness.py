@@ -80,10 +80,19 @@ def slides(carry: Carry, plan: Plan, left: int) -> bool:
     That is what an explicit method makes of a flow that slides along a kink, where the velocities of both sides point
     to it.
     """
-    rough, since = carry.roughness, (int(carry.steps) + int(carry.rejected)) % MARK
-    if int(rough.kinks) == 0 or since < _JUDGED:
+    rough, tries = carry.roughness, int(carry.steps) + int(carry.rejected)
+    if int(rough.kinks) == 0:
         return False
-    often = int(rough.low_tries) - int(rough.mark_low) >= _OFTEN * since
-    now = carry.clock.to_host()
-    to_come = (now - float(rough.mark_time)) / since * left
-    return now + to_come * (1 if often else 10) < plan.end.to_host()
+    counts = int(rough.low_tries) - int(rough.mark_low)
+    return bool(too_slow(tries, counts, carry.clock.to_host(), float(rough.mark_time), plan.end.to_host(), left))
+
+
+def too_slow(tries, low, now, mark_time, end, left):
+    """The same of a flow that has met kinks; of numbers or of arrays.
+
+    **Arguments:** `low`: tries since the last mark, at `mark_time`, with an error of a kink's order.
+    """
+    since = tries % MARK
+    often = low >= _OFTEN * since
+    to_come = (now - mark_time) / (since + (since == 0)) * left
+    return (since >= _JUDGED) & (now + to_come * (10 - 9 * often) < end)

@@ -87,6 +87,8 @@ def run_all(
 
     try:
         while running := [i for i, history in enumerate(histories) if history.status is None]:
+            for i in running:
+                histories[i].turn()
             given = backend.advance(marches, running)
             for _ in over(finish, list(zip(running, given, strict=True))):
                 pass

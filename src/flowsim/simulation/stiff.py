@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from .._jit import fast_compile
 from ..solver_names import SYMMETRIC
@@ -232,8 +233,7 @@ def _chosen(carry: Carry, **fields) -> Carry:
     return eqx.tree_at(lambda c: [getattr(c.choice, name) for name in fields], carry, new)
 
 
-@fast_compile
-def curvature(plan: Plan, carry: Carry):
+def radius(plan: Plan, carry: Carry):
     """The spectral radius of the flow's Jacobian where the loop stands, and the products that finding it took.
 
     It is a lower bound from a few products, near enough to tell whether stability sizes the steps.
@@ -243,3 +243,23 @@ def curvature(plan: Plan, carry: Carry):
         return plan.flow.velocity(plan.problem, carry.clock.value, state)[0]
 
     return spectral_radius(field, carry.state.flow, most=_PRODUCTS)
+
+
+curvature = fast_compile(radius)
+
+
+def worth_a_look(plan: Plan, carry: Carry) -> Bool[Array, ""]:
+    """Could another method than the explicit one still pay? For use inside compiled functions, as what follows."""
+    spent = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype)
+    passed = jnp.maximum(carry.choice.clock.until(carry.clock), jnp.finfo(carry.step.dtype).tiny)
+    return (carry.code == Code.RUNNING) & (spent / passed * carry.clock.until(plan.end) >= _WORTH)
+
+
+def held_back(plan: Plan, carry: Carry, wanted: Bool[Array, ""]) -> tuple[Bool[Array, ""], Carry]:
+    """Does stability size an explicit method's steps, where it is `wanted` to know? And the carry with its cost."""
+    found, products = radius(plan, carry)
+    cost = jnp.where(wanted, 2 * products + 1, 0).astype(carry.evaluations.dtype)
+    spent = carry.evaluations + cost
+    carry = eqx.tree_at(lambda c: (c.evaluations, c.choice.evaluations, c.choice.clock), carry,
+                        (spent, spent, carry.clock))  # fmt: skip
+    return wanted & (carry.previous_step * found > _STIFF), carry

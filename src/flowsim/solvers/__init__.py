@@ -2,7 +2,7 @@
 
 from .exponential import Exponential
 from .method import Method, check_tolerances, smallest_rtol
-from .registry import choose, choose_stiff, is_diffrax, kinds, make, of_diffrax
+from .registry import choose, choose_lean, choose_stiff, is_diffrax, kinds, make, of_diffrax
 from .spectrum import spectral_radius
 from .stabilized import Stabilized
 from .stabilized4 import Stabilized4
@@ -16,6 +16,7 @@ __all__ = [
     "Tableau",
     "check_tolerances",
     "choose",
+    "choose_lean",
     "choose_stiff",
     "is_diffrax",
     "kinds",

@@ -57,6 +57,11 @@ def choose(rtol: float) -> str:
     return "dopri8" if rtol <= 1e-5 else "tsit5"
 
 
+def choose_lean(rtol: float) -> str:
+    """What `auto` stands for where the stages of other methods do not fit into memory."""
+    return "lean5" if rtol <= 1e-5 else "lean4"
+
+
 def choose_stiff(rtol: float, *, symmetric: bool = True) -> tuple[str, ...]:
     """What `auto` turns to where the flow is stiff, in the order of trial.
 

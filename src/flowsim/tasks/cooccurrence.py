@@ -51,22 +51,22 @@ def cooccurrence(
     key = _checks.key(key)
     sizes = tuple(group_sizes) if group_sizes is not None else exact_sizes(samples, targets) if exact_groups else None
     _check(samples, length, vocabulary, targets, distinct_words, sizes)
+    if sizes is None and _checks.is_traced(key):
+        raise ValueError("the sizes of the groups must be known where a task is drawn in a traced function: leave "
+                         "exact_groups, or give group_sizes.")  # fmt: skip
     key_groups, key_words, key_order = _three(key)
     groups = _drawn(samples, targets, key_groups) if sizes is None else np.repeat(np.arange(targets + 2), sizes)
     present = _present(groups, targets)
-    first_random = targets + 1
     # Column 0 is the common word, columns 1 … k the targets; a target that is absent leaves its place to a random word.
     signal = np.concatenate([np.full((samples, 1), targets), np.tile(np.arange(targets), (samples, 1))], axis=1)
     is_signal = np.concatenate([np.ones((samples, 1), bool), present], axis=1)
-    is_signal = np.pad(is_signal, ((0, 0), (0, length - first_random)))
-    signal = np.pad(signal, ((0, 0), (0, length - first_random)))
-    tokens = signal.copy()
-    count, words = int((~is_signal).sum()), vocabulary - first_random
+    is_signal = np.pad(is_signal, ((0, 0), (0, length - targets - 1)))
+    signal = np.pad(signal, ((0, 0), (0, length - targets - 1)))
+    count, words = int((~is_signal).sum()), vocabulary - targets - 1
     if distinct_words and words < count:
-        raise ValueError(f"distinct_words needs a vocabulary of at least {first_random + count}, got {vocabulary}.")
-    words = _random_words(key_words, count, words, distinct_words)
-    tokens[~is_signal] = first_random + np.asarray(words)
-    tokens = np.take_along_axis(tokens, np.asarray(_orders(key_order, samples, length)), axis=1)
+        raise ValueError(f"distinct_words needs a vocabulary of at least {targets + 1 + count}, got {vocabulary}.")
+    drawn = _random_words(key_words, count, words, distinct_words)
+    tokens = _placed(signal, is_signal, targets + 1, drawn, _orders(key_order, samples, length))
     labels = np.where(groups == 0, 1.0, -1.0)
     dtype = jnp.zeros(()).dtype
     return Task(
@@ -146,6 +146,16 @@ def _random_words(key, count, words, distinct):
 def _orders(key, samples, length):
     """Each sample's order of its positions."""
     return jax.vmap(lambda k: jax.random.permutation(k, length))(jax.random.split(key, samples))
+
+
+def _placed(signal, is_signal, first, words, order):
+    """The samples' words, random ones from `first` on where there is no signal, in each sample's order."""
+    if _checks.is_traced((words, order)):
+        tokens = jnp.ravel(jnp.asarray(signal)).at[np.flatnonzero(~is_signal)].set(first + words)
+        return jnp.take_along_axis(tokens.reshape(signal.shape), order, axis=1)
+    tokens = signal.copy()
+    tokens[~is_signal] = first + np.asarray(words)
+    return np.take_along_axis(tokens, np.asarray(order), axis=1)
 
 
 def _embedding(embedding, vocabulary, dtype):
