@@ -26,6 +26,7 @@ _TRIAL = 4  # tried steps between two looks at a method that is being tried
 _STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
 _PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
 _WORTH = 400  # evaluations to come below which no trial pays
+_WORTH_FIRST = 1000  # the same for the first of a run, whose program is yet to be compiled
 _WORTH_SECOND = 2000  # the same, where nothing promises that it does
 _INTERVAL = 0.5  # stability interval of a stabilized method over the square of its stages, about
 _PROMISING = 0.7  # promised pace over the present one below which a stabilized method is worth a trial
@@ -117,14 +118,26 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
         if window.spent >= float(carry.choice.again[k])
         or (jnp.isfinite(carry.choice.again[k]) and window.pace > 2 * float(carry.choice.pace[k]))
     ]
-    to_come = window.pace * (methods.explicit.end.to_host() - window.now)
-    if not open_to or to_come < _WORTH:
+    if not open_to or _to_come(methods, carry, window) < _WORTH_FIRST:
         return _stay(methods, carry, window)
     radius, carry = _measured(methods.explicit, carry)
     if float(carry.previous_step) * radius <= _STIFF:
         return _stay(methods, carry, window)
     carry = _chosen(carry, per_radius=window.pace / radius)
     return _try(methods, carry, window, open_to[0])
+
+
+def _to_come(methods: Methods, carry: Carry, window: _Window) -> float:
+    """Evaluations that the explicit method has yet to take: at the window's pace, or as many for every e-fold of time.
+
+    Most flows slow down, and take about as many steps for every e-fold. One that stability holds back at a fixed λ does
+    not; there the second figure is too low at first, but grows with the time that passes.
+    """
+    start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
+    before = carry.choice.clock.to_host() - start
+    folds = math.log((window.now - start) / before) if before > 0 else math.inf
+    spent = window.spent - int(carry.choice.evaluations)
+    return min(window.pace * (end - window.now), spent / folds * math.log((end - start) / (window.now - start)))
 
 
 def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
