@@ -68,6 +68,30 @@ def test_deep_linear_network():
     assert found[0].values["overlap"] > 0.9  # it leaves along the lowest eigenvalue, -λ₂, twice there
 
 
+def test_degenerate_saddles_have_heights():
+    """Three layers of width one for each mode: the curvature vanishes at the saddles with the start, the index is 0."""
+    problem = flowsim.Problem.from_loss(lambda u: jnp.sum((u**3 - STRENGTHS) ** 2) / 2, 0.01 * jnp.ones(3))
+    result = flowsim.simulate(problem, t1=60.0, events=[flowsim.events.saddle()])
+    saddles = result.events["saddle"].crossings
+    cut = flowsim.events.phases(saddles, loss=10.5, end=60.0, final=result.final["loss"])
+    passed = [phase for phase in cut if phase.start > 1.0]
+    assert [phase.index for phase in passed] == [0, 0]
+    for phase, k in zip(passed, (1, 2), strict=True):
+        height = np.sum(STRENGTHS[k:] ** 2) / 2
+        assert phase.height == pytest.approx(height, rel=0.01)
+        assert abs(phase.height - height) <= 10 * phase.height_error < 0.1 * height
+
+
+def test_narrow_passages_begin_no_phase():
+    """A convex valley with a bend: the gradient's norm has a minimum on the way, far from any stationary point."""
+    valley = flowsim.Problem.from_loss(
+        lambda p: jnp.sqrt(1 + p["x"] ** 2) / 10 + 50 * (p["y"] - jnp.tanh(p["x"])) ** 2 / 2, {"x": 3.0, "y": 1.5}
+    )
+    result = flowsim.simulate(valley, t1=100.0, events=[flowsim.events.saddle()])
+    loss, final = float(result.trajectory.values["loss"][0]), result.final["loss"]
+    assert len(flowsim.events.phases(result.events["saddle"].crossings, loss=loss, end=100.0, final=final)) == 1
+
+
 def test_convergence_is_no_saddle():
     """A quadratic bowl, run down to rounding: the norm of its gradient only falls."""
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(jnp.array([1.0, 5.0]) * x**2) / 2, jnp.ones(2))
