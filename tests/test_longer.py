@@ -212,3 +212,40 @@ def test_records_print_in_a_few_lines():
     assert len(repr(certificate)) < 1500
     assert "<table>" in certificate._repr_html_()
     assert repr(result.events["falls"]).startswith("EventRecord(falls: ")
+
+
+LINEAR = """name: linear
+task: {kind: regression, samples: 8, features: 3, outputs: 2}
+model: {kind: deep_linear, hidden: [3]}
+flow: {kind: gradient, t1: 2.0}
+solver: dopri8
+save: {times: [0.5, 2.0]}
+certificate: false
+figures: []
+"""
+
+
+def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
+    """`flowsim run --resume DIR flow.t1=5.0`: the same numbers as one run to the later end, what was saved stays."""
+    from flowsim.cli.run import resumed
+    from flowsim.config import load_text
+    from flowsim.config.problems import ExperimentErrors
+    from flowsim.experiment.run import run_experiment
+
+    def ran(experiment, folder, **options):
+        return run_experiment(experiment, source_text=LINEAR, source_folder=tmp_path, folder=folder, **options)
+
+    folder = tmp_path / "short"
+    ran(load_text(LINEAR, origin="e.yaml"), folder)
+    before = flowsim.load(folder).dataset
+    request = resumed(folder, changes=["flow.t1=5.0", "save.times=[0.5, 2.0, 4.0]"])
+    longer = ran(request.experiment, folder, resume=True).run.result
+    whole = load_text(LINEAR, origin="e.yaml", overrides=["flow.t1=5.0", "save.times=[0.5, 2.0, 4.0]"])
+    once = ran(whole, tmp_path / "whole").run.result
+    same(longer.parameters, once.parameters)
+    assert longer.solver.steps == once.solver.steps
+    after = flowsim.load(folder).dataset
+    np.testing.assert_array_equal(after.time, [0.0, 0.5, 2.0, 4.0, 5.0])
+    np.testing.assert_array_equal(after.loss[: len(before.time)], before.loss)
+    with pytest.raises(ExperimentErrors, match="cannot be lengthened"):
+        resumed(folder, changes=["flow.t1=1.0"])

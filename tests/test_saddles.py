@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import flowsim
+from flowsim.gallery.zhang2025.zhang2025 import Zhang2025, matrix
 
 STRENGTHS = np.array([4.0, 2.0, 1.0])
 
@@ -80,6 +81,20 @@ def test_degenerate_saddles_have_heights():
         height = np.sum(STRENGTHS[k:] ** 2) / 2
         assert phase.height == pytest.approx(height, rel=0.01)
         assert abs(phase.height - height) <= 10 * phase.height_error < 0.1 * height
+
+
+def test_plateaus_of_linear_attention():
+    """In-context regression (Zhang et al. 2025) with rank-one heads: L_m for each of the first directions learned."""
+    paper, key = Zhang2025(kind="zhang2025"), jax.random.key(0)
+    start = paper.problem(key).parameters["random"]
+    problem = flowsim.Problem.from_loss(lambda heads: paper.risk(matrix(heads), key), start)
+    result = flowsim.simulate(problem, t1=1e4, rtol=1e-7, atol=1e-10, events=[flowsim.events.saddle()])
+    cut = flowsim.events.phases(result.events["saddle"].crossings, loss=1.0, end=1e4, final=result.final["loss"])
+    heights = paper.plateaus()
+    for phase, height in zip([phase for phase in cut if phase.start > 1], heights[1:-1], strict=True):
+        assert phase.height == pytest.approx(height, rel=0.01)
+        assert abs(phase.height - height) <= 2 * phase.height_error
+    assert result.final["loss"] == pytest.approx(heights[-1], rel=1e-6)
 
 
 def test_narrow_passages_begin_no_phase():
