@@ -83,6 +83,7 @@ def test_degenerate_saddles_have_heights():
         assert abs(phase.height - height) <= 10 * phase.height_error < 0.1 * height
 
 
+@pytest.mark.slow
 def test_plateaus_of_linear_attention():
     """In-context regression (Zhang et al. 2025) with rank-one heads: L_m for each of the first directions learned."""
     paper, key = Zhang2025(kind="zhang2025"), jax.random.key(0)
