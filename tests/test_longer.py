@@ -227,25 +227,26 @@ figures: []
 
 def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
     """`flowsim run --resume DIR flow.t1=5.0`: the same numbers as one run to the later end, what was saved stays."""
-    from flowsim.cli.run import resumed
     from flowsim.config import load_text
-    from flowsim.config.problems import ExperimentErrors
+    from flowsim.experiment.lengthen import lengthen
     from flowsim.experiment.run import run_experiment
+    from flowsim.store import StoreError
 
     def ran(experiment, folder, **options):
         return run_experiment(experiment, source_text=LINEAR, source_folder=tmp_path, folder=folder, **options)
 
-    folder = tmp_path / "short"
-    ran(load_text(LINEAR, origin="e.yaml"), folder)
+    def given(*overrides):
+        return load_text(LINEAR, origin="e.yaml", overrides=overrides)
+
+    folder, later = tmp_path / "short", ("flow.t1=5.0", "save.times=[0.5, 2.0, 4.0]")
+    ran(given(), folder)
     before = flowsim.load(folder).dataset
-    request = resumed(folder, changes=["flow.t1=5.0", "save.times=[0.5, 2.0, 4.0]"])
-    longer = ran(request.experiment, folder, resume=True).run.result
-    whole = load_text(LINEAR, origin="e.yaml", overrides=["flow.t1=5.0", "save.times=[0.5, 2.0, 4.0]"])
-    once = ran(whole, tmp_path / "whole").run.result
+    longer = ran(lengthen(given(*later), tmp_path, folder), folder, resume=True).run.result
+    once = ran(given(*later), tmp_path / "whole").run.result
     same(longer.parameters, once.parameters)
     assert longer.solver.steps == once.solver.steps
     after = flowsim.load(folder).dataset
     np.testing.assert_array_equal(after.time, [0.0, 0.5, 2.0, 4.0, 5.0])
     np.testing.assert_array_equal(after.loss[: len(before.time)], before.loss)
-    with pytest.raises(ExperimentErrors, match="cannot be lengthened"):
-        resumed(folder, changes=["flow.t1=1.0"])
+    with pytest.raises(StoreError, match="must be later"):
+        lengthen(given("flow.t1=1.0"), tmp_path, folder)

@@ -35,7 +35,7 @@ def phases(saddles: Iterable[Any], *, loss: float, end: float, final: float | No
     negative eigenvalues vanish with the start's scale. Other minima are narrow passages.
     """
     found = list(saddles)
-    after = [*(c.values["loss"] for c in found[1:]), math.inf if final is None else final]
+    after = [*(c.values["loss"] for c in found[1:]), math.inf if final is None else final][: len(found)]
     passed = [c for c, low in zip(found, after, strict=True) if _is_saddle(c.values, low)]
     starts = [0.0, *(c.time for c in passed)]
     ends = [*starts[1:], end]
