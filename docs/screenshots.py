@@ -26,9 +26,6 @@ figures: []
 """
 DESCENT = "descent=[{optimizer: sgd, learning_rate: 0.05, steps: 1200}]"
 AXES = ("model.width=[8, 16, 32]", "init.sigma0={log: [0.05, 0.4, 4]}")
-MAPPED = (
-    "probes=[{kind: attention_map, sample: 0}]", "init.sigma0=0.6", "init.sigma1=0.3", "model.width=8", "flow.t1=300.0",
-)  # fmt: skip
 
 
 def flowsim(*arguments: object) -> str:
@@ -44,8 +41,7 @@ def run(folder: pathlib.Path) -> None:
             flowsim("run", folder / "e.yaml", f"seed={seed}", DESCENT, "--out", folder / f"seed-{seed}", "-q")
     if not (folder / "sweep").exists():
         flowsim("sweep", folder / "e.yaml", *AXES, "--out", folder / "sweep")
-    if not (folder / "attention").exists():
-        flowsim("run", folder / "e.yaml", *MAPPED, "--out", folder / "attention", "-q")
+    flowsim("collect", folder / "sweep", "-q")
 
 
 def browser() -> webdriver.Chrome:
@@ -89,7 +85,7 @@ def main(folder: pathlib.Path) -> None:
     views = {
         "explore-one": (["seed-1"], "slide(0.5);"),
         "explore-runs": (["seed-1", "seed-2", "seed-3"], "choose('clock', 'phase1_end'); slide(0.5);"),
-        "explore-attention": (["attention"], MAPS),
+        "explore-attention": (["seed-1"], MAPS),
         "explore-sweep": (["sweep"], SWEEP),
     }
     driver = browser()

@@ -41,6 +41,7 @@ def dataset():
             "hessian_spectrum": (("time", "eigenvalue"), np.outer(1 / (1 + data["times"]), [-1.0, 0.0, 3.0])),
             "hessian_density": (("time", "rule", "start", "node"), quadrature),
             "loss_derivative": (("time", "direction"), np.outer(data["loss"], [1.0, -0.5])),
+            "influence": (("quantity", "sample"), np.outer([1.0, -0.3], np.linspace(-0.2, 0.5, 60) ** 3)),
             "block_norm": (("time", "block"), 6 + np.log1p(data["times"])[:, None] * [1.0, 2.0]),
         },
         coords={
@@ -54,6 +55,8 @@ def dataset():
             "block": [1, 2],
             "rule": ["node", "weight"],
             "direction": ["log sigma0", "weight of sample 0"],
+            "quantity": ["loss", "phase1_end"],
+            "group_of_sample": ("sample", np.repeat(GROUPS, SIZES)),
             "key_position": range(5),
             "query_position": range(5),
         },

@@ -122,21 +122,24 @@ def test_the_claims_hold(name):
         assert {one: verdict.word for one, verdict in found.items()} == dict.fromkeys(found, Word.HOLDS)
 
 
-# Several unusual numbers at once: modes that are equal, or one alone; tiny and large starts; N = 1; small and prime p.
+# Unusual numbers: modes that are equal, tiny and large starts, aligned phases, small and prime p.
 OTHERS = {
     "saxe2014": [
         ["problem.strengths=[3, 3, 1]", "problem.start=1.0e-9"],
         ["problem.strengths=[4, 1]", "problem.start=2.0", "problem.depth=3"],
     ],
-    "simon2023": [["problem.eigenvalues=[4, 4, 1]", "problem.start=1.0e-9"]],
-    "kunin2024": [["problem.rates=[0.5, 3.0]", "problem.beta=[1.5]", "problem.deltas=[-9, 9]", "problem.size=1.0e-6"]],
+    "simon2023": [["problem.eigenvalues=[4, 4, 1]", "problem.start=1.0e-2"]],
+    "kunin2024": [
+        ["problem.deltas=[-9, 9]", "problem.size=1.0e-6"],
+        ["problem.overlap=0.0", "problem.beta=[1, 2, 3, 4, 5, 6]"],
+    ],
     "makkuva2024": [
         ["problem.p=0.7", "problem.q=0.8", "problem.starts=[[0.5, 0.5], [0.2, -0.9], [-0.3, 0.2], [0.01, 0.01]]"]
     ],
-    "he2026": [["problem.p=11", "problem.starts=[[0.2, 0.1, 0.0], [0.3, 0.05, 1.5707963267948966]]"]],
-    "woodworth2020": [["problem.samples=1", "problem.scales=[2.0, 1.0e-3]", "problem.inputs=20"]],
-    "zhang2025": [["problem.covariance=[0.4, 0.4, 0.2]", "problem.examples=1", "problem.start=0.1"]],
-    "zhang2024": [["problem.covariance=[1, 1, 0.5]", "problem.examples=1", "problem.sigma=0.05"]],
+    "he2026": [["problem.p=5", "problem.starts=[[0.2, 0.1, 0.0], [0.1, 0.2, 2.0]]"]],
+    "woodworth2020": [["problem.samples=4", "problem.scales=[2.0, 0.01]"]],
+    "zhang2025": [["problem.covariance=[0.5, 0.3, 0.2]", "problem.examples=15"]],
+    "zhang2024": [["problem.covariance=[1.5, 0.7]", "problem.examples=8"]],
 }
 
 

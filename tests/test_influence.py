@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import flowsim
-from flowsim.sensitivities import adjoint
+from flowsim.sensitivities import steps
 
 from .problems import reference
 
@@ -37,6 +37,7 @@ def test_agrees_with_forward_mode(forward, of_loss):
     of_time = flowsim.influence(reference()[0], t1=T1, of=PHASE1, rtol=1e-11, atol=1e-14, certificate=False)
     assert of_time.value == pytest.approx(forward.events["phase1_end"].time, rel=1e-9)
     np.testing.assert_allclose(of_time.derivatives[[0, 5]], forward.events["phase1_end"].derivative, rtol=1e-8)
+    assert np.sum(of_time.derivatives) == pytest.approx(-of_time.value, rel=1e-8)  # all weights together are a clock
 
 
 def test_all_samples_at_three_times_the_cost(of_loss):
@@ -61,7 +62,7 @@ def test_weights_of_all_samples_together_scale_time(of_loss):
 
 
 def test_states_that_do_not_fit_are_computed_again(monkeypatch, of_loss):
-    monkeypatch.setattr(adjoint, "_NUMBERS", 4000)
+    monkeypatch.setattr(steps, "NUMBERS", 4000)
     again = flowsim.influence(reference()[0], t1=T1, rtol=1e-11, atol=1e-14, certificate=False)
     np.testing.assert_allclose(again.derivatives, of_loss.derivatives, rtol=1e-11)
     assert again.adjoint_evaluations > of_loss.adjoint_evaluations
@@ -82,5 +83,70 @@ def test_refusals():
         flowsim.influence(problem, t1=1.0, solver="stabilized")
     with pytest.raises(ValueError, match="of must be"):
         flowsim.influence(problem, t1=1.0, of="accuracy")
+    staged = flowsim.flows.staged([{"train": ["W_K"], "until": "phase1_end"}, {"train": None}])
+    with pytest.raises(ValueError, match="flow of stages"):
+        flowsim.influence(problem, t1=1.0, flow=staged)
+    with pytest.raises(RuntimeError, match="max_steps"):
+        flowsim.influence(problem, t1=10.0, max_steps=3)
     with pytest.raises(ValueError, match="no samples"):
         flowsim.influence(flowsim.Problem.from_loss(lambda x: x**2, 1.0), t1=1.0)
+
+
+TEXT = """name: small
+task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 9}
+model: {kind: cooccurrence_transformer, width: 8, neurons: 8}
+init: {kind: gaussian, sigma0: 0.3, sigma1: 0.3}
+flow: {kind: gradient, t1: 5.0}
+events: [phase1_end, {kind: loss_below, value: 1.0e-9}]
+save: {points: 8, spacing: log, first: 1.0e-2}
+certificate: false
+figures: [influence]
+influence: [phase1_end, loss, loss_below]
+"""
+
+
+def test_from_an_experiment_file(tmp_path):
+    """The steps are recorded once, the event's time is the run's; what never happens has a reason."""
+    from flowsim import plot, store
+    from flowsim.config import load
+    from flowsim.experiment import build, influenced
+
+    (tmp_path / "e.yaml").write_text(TEXT)
+    experiment = load(tmp_path / "e.yaml", ())
+    problem = build.problem(experiment, tmp_path)
+    prepared = build.prepared(experiment, problem, tmp_path)
+    influenced.refuse(experiment, problem, prepared)
+    result = flowsim.result.assemble(prepared, flowsim.simulation.run(prepared))
+    taken = influenced.take(experiment, problem, result, tmp_path)
+    store.write_dataset(tmp_path / "t.nc", influenced.added(result.dataset, taken))
+    read = store.read_dataset(tmp_path / "t.nc")
+    assert list(read.quantity.values) == ["phase1_end", "loss"]
+    time = result.events["phase1_end"].time
+    np.testing.assert_allclose(read.influence.sel(quantity="phase1_end").sum(), -time, rtol=1e-6)
+    np.testing.assert_allclose(
+        read.influence.sel(quantity="loss").sum(),
+        result.final["loss"] - 5.0 * result.final["gradient_norm"] ** 2,
+        rtol=1e-6,
+    )
+    record = influenced.section(taken)["influence"]
+    assert record["loss_below"].reason == "it never happens"
+    assert sum(record["phase1_end"].by_group.values()) == pytest.approx(-time, rel=1e-6)
+    upper, _ = plot.draw(read, "influence").axes
+    assert len(upper.lines) == 1 + len(set(read.group_of_sample.values))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("influence: [lss]", "did you mean loss"),
+        ("influence: [loss, loss]", "listed once"),
+        ("influence: [loss]\nseeds: 2", "several seeds"),
+    ],
+)
+def test_experiment_file_says_what_is_wrong(tmp_path, change, says):
+    from flowsim.config import load
+    from flowsim.config.problems import ExperimentErrors
+
+    (tmp_path / "e.yaml").write_text(TEXT.replace("influence: [phase1_end, loss, loss_below]", change))
+    with pytest.raises(ExperimentErrors, match=says):
+        load(tmp_path / "e.yaml", ())

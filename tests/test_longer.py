@@ -212,3 +212,43 @@ def test_records_print_in_a_few_lines():
     assert len(repr(certificate)) < 1500
     assert "<table>" in certificate._repr_html_()
     assert repr(result.events["falls"]).startswith("EventRecord(falls: ")
+
+
+LINEAR = """name: linear
+task: {kind: regression, samples: 8, features: 3, outputs: 2}
+model: {kind: deep_linear, hidden: [3]}
+flow: {kind: gradient, t1: 2.0}
+solver: dopri8
+save: {times: [0.5, 2.0]}
+certificate: false
+figures: []
+"""
+
+
+def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
+    """`flowsim run --resume DIR flow.t1=5.0`: the same numbers as one run to the later end, what was saved stays."""
+    from flowsim.config import load_text
+    from flowsim.experiment.lengthen import lengthen
+    from flowsim.experiment.run import run_experiment
+    from flowsim.store import StoreError
+
+    def ran(experiment, folder, **options):
+        return run_experiment(experiment, source_text=LINEAR, source_folder=tmp_path, folder=folder, **options)
+
+    def given(*overrides):
+        return load_text(LINEAR, origin="e.yaml", overrides=overrides)
+
+    folder, later = tmp_path / "short", ("flow.t1=5.0", "save.times=[0.5, 2.0, 4.0]")
+    ran(given(), folder)
+    before = flowsim.load(folder).dataset
+    longer = ran(lengthen(given(*later), tmp_path, folder), folder, resume=True).run.result
+    once = ran(given(*later), tmp_path / "whole").run.result
+    same(longer.parameters, once.parameters)
+    assert longer.solver.steps == once.solver.steps
+    after = flowsim.load(folder).dataset
+    np.testing.assert_array_equal(after.time, [0.0, 0.5, 2.0, 4.0, 5.0])
+    np.testing.assert_array_equal(after.loss[:2], before.loss[:2])
+    # The row at the old end is of the whole step now, which that end cut short.
+    np.testing.assert_allclose(after.loss[2], before.loss[2], rtol=1e-6)
+    with pytest.raises(StoreError, match="must be later"):
+        lengthen(given("flow.t1=1.0"), tmp_path, folder)

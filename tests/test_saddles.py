@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import flowsim
+from flowsim.gallery.zhang2025.zhang2025 import Zhang2025, matrix
 
 STRENGTHS = np.array([4.0, 2.0, 1.0])
 
@@ -66,6 +67,45 @@ def test_deep_linear_network():
         assert crossing.values["loss"] == pytest.approx(np.sum(STRENGTHS[k:] ** 2) / 2, rel=0.01)
         assert crossing.values["index"] == (3 - k) ** 2
     assert found[0].values["overlap"] > 0.9  # it leaves along the lowest eigenvalue, -λ₂, twice there
+
+
+def test_degenerate_saddles_have_heights():
+    """Three layers of width one for each mode: the curvature vanishes at the saddles with the start, the index is 0."""
+    problem = flowsim.Problem.from_loss(lambda u: jnp.sum((u**3 - STRENGTHS) ** 2) / 2, 0.01 * jnp.ones(3))
+    result = flowsim.simulate(problem, t1=60.0, events=[flowsim.events.saddle()])
+    saddles = result.events["saddle"].crossings
+    cut = flowsim.events.phases(saddles, loss=10.5, end=60.0, final=result.final["loss"])
+    passed = [phase for phase in cut if phase.start > 1.0]
+    assert [phase.index for phase in passed] == [0, 0]
+    for phase, k in zip(passed, (1, 2), strict=True):
+        height = np.sum(STRENGTHS[k:] ** 2) / 2
+        assert phase.height == pytest.approx(height, rel=0.01)
+        assert abs(phase.height - height) <= 10 * phase.height_error < 0.1 * height
+
+
+@pytest.mark.slow
+def test_plateaus_of_linear_attention():
+    """In-context regression (Zhang et al. 2025) with rank-one heads: L_m for each of the first directions learned."""
+    paper, key = Zhang2025(kind="zhang2025"), jax.random.key(0)
+    start = paper.problem(key).parameters["random"]
+    problem = flowsim.Problem.from_loss(lambda heads: paper.risk(matrix(heads), key), start)
+    result = flowsim.simulate(problem, t1=1e4, rtol=1e-7, atol=1e-10, events=[flowsim.events.saddle()])
+    cut = flowsim.events.phases(result.events["saddle"].crossings, loss=1.0, end=1e4, final=result.final["loss"])
+    heights = paper.plateaus()
+    for phase, height in zip([phase for phase in cut if phase.start > 1], heights[1:-1], strict=True):
+        assert phase.height == pytest.approx(height, rel=0.01)
+        assert abs(phase.height - height) <= 2 * phase.height_error
+    assert result.final["loss"] == pytest.approx(heights[-1], rel=1e-6)
+
+
+def test_narrow_passages_begin_no_phase():
+    """A convex valley with a bend: the gradient's norm has a minimum on the way, far from any stationary point."""
+    valley = flowsim.Problem.from_loss(
+        lambda p: jnp.sqrt(1 + p["x"] ** 2) / 10 + 50 * (p["y"] - jnp.tanh(p["x"])) ** 2 / 2, {"x": 3.0, "y": 1.5}
+    )
+    result = flowsim.simulate(valley, t1=100.0, events=[flowsim.events.saddle()])
+    loss, final = float(result.trajectory.values["loss"][0]), result.final["loss"]
+    assert len(flowsim.events.phases(result.events["saddle"].crossings, loss=loss, end=100.0, final=final)) == 1
 
 
 def test_convergence_is_no_saddle():

@@ -43,7 +43,8 @@ def saddle(
       stationary point near by.
 
     All are of the user's own parameters; the eigenvalues of `threshold` and below count as 0 (symmetries of the model,
-    whose directions are flat).
+    whose directions are flat). At a degenerate saddle, where the negative eigenvalues vanish with the start's scale
+    (three or more layers, linear attention), the index is 0.
 
     **Arguments:** `count`: eigenvalues. `steps`: Lanczos steps, for larger models. `threshold`: relative, in (0, 1).
     `floor`: gradients below this size count as rounding: minima of their norm are no events.
@@ -112,9 +113,11 @@ def neighborhood(moment: Moment, *, count: int, steps: int, threshold: float) ->
         values, vectors, largest = ends.lowest, ends.lowest_vectors, ends.largest[0]
         nodes, shares = quadrature(product, gradient[None], steps=steps)
         weights = jnp.ravel(shares) * jnp.sum(gradient**2)
-    least = threshold * jnp.maximum(jnp.abs(values[0]), jnp.abs(largest))
+    scale = jnp.maximum(jnp.abs(values[0]), jnp.abs(largest))
+    # Along a symmetry curvature and slope are both rounding; elsewhere a small curvature is the distance's measure.
+    least = jnp.sqrt(jnp.finfo(scale.dtype).eps) * scale
     error = jnp.sum(weights / jnp.maximum(jnp.abs(jnp.ravel(nodes)), least)) / 2
-    return Neighborhood(values, vectors, jnp.asarray(exact), largest, least, error)
+    return Neighborhood(values, vectors, jnp.asarray(exact), largest, threshold * scale, error)
 
 
 def _as_made(moment: Moment) -> Parameters:

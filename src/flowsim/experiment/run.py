@@ -18,7 +18,7 @@ from ..result import Result, assemble, tightened
 from ..result.summary import summarized
 from ..simulation import AbstractConsumer, Follow, ForEach, Prepared
 from ..simulation import run as integrate
-from . import build, descent, ensemble_run, folders, sizes
+from . import build, descent, ensemble_run, folders, influenced, sizes
 from .account import Account
 from .git import git_state
 from .identity import identity, inputs
@@ -118,7 +118,7 @@ def run_experiment(
         account.add("compiling", result.solver.seconds_compile)
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
-        summary = _write(experiment, problem, result, run, _checking(stop, say), account)
+        summary = _write(experiment, problem, result, run, source_folder, _checking(stop, say), account)
         made = Run(problem, result.prepared, result)
         if then is not None:
             then(made, run, who)
@@ -133,6 +133,7 @@ def _built(experiment: Experiment, source_folder: pathlib.Path, instrument, whol
     sizes.refuse_weights_that_cannot_fit(member)
     problem = build.problem(member, source_folder)
     prepared = instrument(problem, build.prepared(member, problem, source_folder))
+    influenced.refuse(member, problem, prepared)
     return member, problem, prepared, identity(whole, source_folder)
 
 
@@ -199,7 +200,7 @@ def _done(run: store.RunFolder) -> Outcome:
 
 
 def _write(
-    experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, say, account: Account
+    experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, source_folder, say, account: Account
 ) -> store.Summary:
     certified = experiment.certificate.method != "none"
     if certified:
@@ -210,10 +211,14 @@ def _write(
         say("descent: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.descent))
     with account.stage("descent"):
         taken = descent.take(experiment, problem, result.status)
+    if experiment.influence:
+        say("influence: backwards through the steps, for the weight of every sample")
+    with account.stage("influence"):
+        weighed = influenced.take(experiment, problem, result, source_folder)
     seconds = {f"seconds_{name}": account.seconds[name] for name in ("certificate", "descent")}
     summary = summarized(result, experiment.name, seconds)
-    summary = summary.model_copy(update=descent.section(taken))
-    dataset = result.dataset.assign_attrs(name=experiment.name, status=result.status.kind)
+    summary = summary.model_copy(update={**descent.section(taken), **influenced.section(weighed)})
+    dataset = influenced.added(result.dataset, weighed).assign_attrs(name=experiment.name, status=result.status.kind)
     say("figures and report")
     with account.stage("figures and report"):
         run.write_trajectory(dataset)

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..events import phases
 from . import curves as _curves
 from . import frame as _frame
 from . import style
@@ -56,25 +57,21 @@ def _saddles(drawing: Drawing) -> list[Mapping[str, Any]]:
         found = drawing.summary.get("phases")
     if not found:
         found = _of_events(drawing)
-    phases = [phase if isinstance(phase, Mapping) else vars(phase) for phase in found]
-    passed = [phase for phase in phases if phase.get("index")]
+    known = [phase if isinstance(phase, Mapping) else vars(phase) for phase in found]
+    passed = [phase for phase in known if phase.get("index") is not None]
     if not passed:
         raise CannotDraw("no saddle was recorded: watch the event saddle")
     return passed
 
 
-def _of_events(drawing: Drawing) -> list[Mapping[str, Any]]:
-    """The same from the events: all crossings of a result's, the first of a summary's."""
-    found = []
+def _of_events(drawing: Drawing) -> list[Any]:
+    """The same from the events: of a result's from all crossings, of a summary's from the first."""
+    times, losses = drawing.dataset["time"].values, drawing.dataset["loss"].values
+    end, found = float(times[-1]), []
     for record in drawing.events.values():
-        if isinstance(record, Mapping):
-            found.append((record.get("time"), record))
-        found += [(crossing.time, crossing.values) for crossing in getattr(record, "crossings", ())]
-    passed = [(time, values) for time, values in found if time is not None and values.get("index", 0) > 0]
-    if not passed:
-        return []
-    ends = [*(time for time, _ in passed[1:]), float(drawing.dataset["time"].values[-1])]
-    return [
-        {"start": time, "end": end, "height": values["loss"], "index": int(values["index"])}
-        for (time, values), end in zip(passed, ends, strict=True)
-    ]
+        crossings = [c for c in getattr(record, "crossings", ()) if "height_error" in c.values]
+        if crossings:
+            found += phases(crossings, loss=float(losses[0]), end=end, final=float(losses[-1]))
+        elif isinstance(record, Mapping) and record.get("time") is not None and record.get("index", 0) > 0:
+            found.append({"start": record["time"], "end": end, "height": record["loss"], "index": int(record["index"])})
+    return found

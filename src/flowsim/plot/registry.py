@@ -15,6 +15,7 @@ from . import (
     balance,
     descent,
     event_times,
+    influence,
     invariants,
     loss,
     phases,
@@ -78,6 +79,7 @@ FIGURES: Mapping[str, Kind] = MappingProxyType(
         "structure": Kind(structure.figure, structure.caption),
         "phases": Kind(phases.figure, phases.caption),
         "sensitivity": Kind(sensitivity.figure, sensitivity.caption),
+        "influence": Kind(influence.figure, influence.caption),
         "spectrum": Kind(spectrum.figure, spectrum.caption),
         "event_times": Kind(event_times.figure, event_times.caption),
     }

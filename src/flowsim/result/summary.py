@@ -51,7 +51,8 @@ def _phases(result: Result) -> tuple[PhaseSummary, ...]:
     if not saddles:
         return ()
     loss = float(result.trajectory.values["loss"][0])
-    return tuple(PhaseSummary(**vars(phase)) for phase in phases(saddles, loss=loss, end=result.status.time))
+    cut = phases(saddles, loss=loss, end=result.status.time, final=result.final["loss"])
+    return tuple(PhaseSummary(**vars(phase)) for phase in cut)
 
 
 def _in_order(result: Result) -> dict[str, float]:

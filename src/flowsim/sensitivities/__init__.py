@@ -1,19 +1,22 @@
 """How a run changes with its problem: derivatives along families of problems, and the influence of samples."""
 
 from .family import Family
-from .influence import Influence, influence
-from .record import EventSensitivity, Sensitivity, SensitivityCertificate
+from .influence import Adjoint, check_adjoint, influence
+from .record import EventSensitivity, Influence, Sensitivity, SensitivityCertificate, together
 from .sensitivity import prepare, reduction_of, sensitivity, summed_up
 
 __all__ = [
+    "Adjoint",
     "EventSensitivity",
     "Family",
     "Influence",
     "Sensitivity",
     "SensitivityCertificate",
+    "check_adjoint",
     "influence",
     "prepare",
     "reduction_of",
     "sensitivity",
     "summed_up",
+    "together",
 ]

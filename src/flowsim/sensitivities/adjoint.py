@@ -17,41 +17,13 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-from ..records import Status
-from ..simulation import AbstractConsumer, Chunk, History, Prepared
 from ..solvers import Tableau
+from .steps import Block, End, Steps
 
 Field = Callable[[Array, Array, PyTree], Array]  # (t, y, w) -> dy/dt, of flat states
-_NUMBERS = 5e7  # that the recorded states may hold, 0.4 GB in float64
-
-
-class Recorder(AbstractConsumer):
-    """Remembers the steps of a run whose chunks are single steps: where each began, and how long it was.
-
-    States are kept as far as memory allows, of every `stride`-th step; those between are computed again.
-    """
-
-    def __init__(self):
-        self.stride, self.starts, self.times, self.sizes = 1, [], [], []
-
-    def begin(self, prepared: Prepared, history: History) -> None:
-        pass
-
-    def take(self, chunk: Chunk, history: History) -> Status | None:
-        carry = chunk.carry
-        if int(carry.steps) == len(self.sizes):
-            return  # the step was rejected
-        if len(self.sizes) % self.stride == 0:
-            self.starts.append(jax.flatten_util.ravel_pytree(carry.previous_state.flow)[0])
-        self.times.append(carry.previous_clock.to_host())
-        self.sizes.append(float(carry.previous_clock.until(carry.clock)))  # shorter at a terminal event
-        if len(self.starts) * self.starts[0].size > _NUMBERS:
-            self.starts, self.stride = self.starts[::2], 2 * self.stride
 
 
 class Back(NamedTuple):
@@ -61,39 +33,46 @@ class Back(NamedTuple):
     w: PyTree
 
 
-def backwards(field: Field, tableau: Tableau, steps: Recorder, w: PyTree, end: Back) -> Back:
+def backwards(field: Field, tableau: Tableau, steps: Steps, w: PyTree, end: End, at_end: Back) -> Back:
     """Carry derivatives at the end of a run back to its start."""
-    dtype, stride = end.y.dtype, steps.stride
-    back = end
-    if stride == 1:
-        xs = (jnp.stack(steps.starts), jnp.asarray(steps.times, dtype), jnp.asarray(steps.sizes, dtype))
-        return _through(field, tableau, xs, w, back)
-    for number in reversed(range(len(steps.starts))):
-        part = slice(number * stride, (number + 1) * stride)
-        missing = stride - len(steps.sizes[part])  # steps of size 0 change nothing
-        times, sizes = (np.pad(np.asarray(x[part]), (0, missing)) for x in (steps.times, steps.sizes))
-        times, sizes = jnp.asarray(times, dtype), jnp.asarray(sizes, dtype)
-        states = _again(field, tableau, steps.starts[number], times, sizes, w)
-        back = _through(field, tableau, (states, times, sizes), w, back)
+    back = at_end
+    for index in reversed(range(end.block + 1)):
+        block = steps.blocks[index]
+        count, sizes = block.count, block.sizes
+        if index == end.block:
+            count, sizes = end.number + 1, sizes.at[end.number].set(end.size)
+        states = starts(field, tableau, block, w)
+        back = _through(field, tableau, (states, block.times, sizes), jnp.asarray(count), w, back)
     return back
+
+
+def starts(field: Field, tableau: Tableau, block: Block, w: PyTree) -> Array:
+    """The states at the beginning of each step of a block."""
+    return block.starts if block.whole else _again(field, tableau, block.starts[0], block.times, block.sizes, w)
+
+
+def stepped(field: Field, tableau: Tableau, t: Array, h: Array, y: Array, w: PyTree) -> Array:
+    """The state after a step."""
+    return y + h * (tableau.b @ _stages(field, tableau, t, h, y, w)[1])
 
 
 @eqx.filter_jit
 def _again(field: Field, tableau: Tableau, start: Array, times: Array, sizes: Array, w: PyTree) -> Array:
-    """The states at the beginning of each step."""
-
     def step(y, step):
         t, h = step
-        _, slopes = _stages(field, tableau, t, h, y, w)
-        return y + h * (tableau.b @ slopes), y
+        return stepped(field, tableau, t, h, y, w), y
 
     return jax.lax.scan(step, start, (times, sizes))[1]
 
 
 @eqx.filter_jit
-def _through(field: Field, tableau: Tableau, steps: tuple[Array, Array, Array], w: PyTree, end: Back) -> Back:
-    def step(back, step):
-        y, t, h = step
+def _through(
+    field: Field, tableau: Tableau, steps: tuple[Array, Array, Array], count: Int[Array, ""], w: PyTree, end: Back
+) -> Back:
+    """Back through the first `count` of these steps, the last one first."""
+
+    def step(number, back):
+        y, t, h = (x[count - 1 - number] for x in steps)
         points, _ = _stages(field, tableau, t, h, y, w)
 
         def stage(loop, i):
@@ -105,9 +84,9 @@ def _through(field: Field, tableau: Tableau, steps: tuple[Array, Array, Array], 
 
         order = jnp.arange(len(tableau.b))[::-1]
         (later, total), _ = jax.lax.scan(stage, (jnp.zeros_like(points), back.w), order)
-        return Back(back.y + jnp.sum(later, axis=0), total), None
+        return Back(back.y + jnp.sum(later, axis=0), total)
 
-    return jax.lax.scan(step, end, steps, reverse=True)[0]
+    return jax.lax.fori_loop(0, count, step, end)
 
 
 def _stages(field: Field, tableau: Tableau, t: Array, h: Array, y: Array, w: PyTree) -> tuple[Array, Array]:

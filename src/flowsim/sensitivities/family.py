@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .. import reductions
-from ..flows import Change
+from ..flows import AbstractFlow, Change, Staged
 from ..moment import Lift
 from ..problem import Problem
 from ..reductions import Reduction
@@ -56,6 +56,13 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
         member = _expand(family, at, "none")
         reason = "the basis of the reduced coordinates is not differentiable at this start"
         return dataclasses.replace(member, reduction=reductions.identity(member.reduction.problem, reason))
+
+
+def refuse_stages(flow: AbstractFlow) -> None:
+    """**Raises:** `ValueError` for a flow of stages: the time of a switch moves too, and derivatives jump there."""
+    if isinstance(flow, Staged):
+        raise ValueError("derivatives of a flow of stages are not computed: they jump where the stage changes; "
+                         "differentiate one stage at a time, from where the stage before it ended.")  # fmt: skip
 
 
 def joined(members: Sequence[Member]) -> Member:

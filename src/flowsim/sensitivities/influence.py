@@ -15,57 +15,16 @@ from .. import _tree, flows
 from ..events import Event
 from ..moment import Lift, Moment
 from ..problem import Problem
-from ..simulation import Settings, run
+from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
-from ..solvers import tableau
-from .adjoint import Back, Recorder, backwards
+from ..solvers import Tableau, tableau
+from .adjoint import Back, backwards, starts, stepped
+from .family import refuse_stages
+from .record import Influence
+from .steps import record
 
 _SAFETY, _TIGHTER = 4.0, 16.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Influence:
-    """Derivatives of one number of a run by every sample's weight, at weights 1 (or those of the problem).
-
-    **Fields:**
-
-    - `of`: what was differentiated; `value`: its value, None for an event that never happens.
-    - `derivatives`: by the weight of each sample; None for such an event.
-    - `errors`: bound on the error of each; None without a certificate.
-    - `run_evaluations`, `adjoint_evaluations`: gradients of the run, and of the backward pass (a vector-Jacobian
-      product of the velocity counted as two).
-    - `groups`, `group_names`: of the samples, None and empty where there are none.
-    """
-
-    of: str
-    value: float | None
-    derivatives: np.ndarray | None
-    errors: np.ndarray | None
-    run_evaluations: int
-    adjoint_evaluations: int
-    groups: np.ndarray | None
-    group_names: tuple[str, ...]
-
-    @property
-    def dataset(self) -> Any:
-        """`influence(sample)` with its error and group, as an `xarray.Dataset`."""
-        import xarray  # kept out of `import flowsim`
-
-        if self.derivatives is None:
-            raise ValueError(f"{self.of} never happens: there is nothing to differentiate.")
-        about = {"long_name": f"d({self.of})/d(weight of the sample)", "units": "1"}
-        data: dict[str, Any] = {"influence": ("sample", self.derivatives, about)}
-        if self.errors is not None:
-            data["influence_error"] = ("sample", self.errors, {"long_name": "error bound of the influence"})
-        if self.groups is not None:
-            data["group"] = ("sample", [self.group_names[i] for i in self.groups])
-        return xarray.Dataset(data, coords={"sample": np.arange(len(self.derivatives))})
-
-    def by_group(self) -> dict[str, float]:
-        """The sum over the samples of each group: the derivative by a weight that they share."""
-        if self.groups is None or self.derivatives is None:
-            raise ValueError("the samples have no groups, or the event never happens.")
-        return {name: float(np.sum(self.derivatives[self.groups == i])) for i, name in enumerate(self.group_names)}
+_NEWTON = 4  # iterations for an event's time, from one that is right to the tolerance
 
 
 def influence(
@@ -76,6 +35,7 @@ def influence(
     solver: str = "auto",
     rtol: float = 1e-8,
     atol: float = 1e-10,
+    step: float | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
     certificate: bool = True,
@@ -90,8 +50,9 @@ def influence(
     same derivatives along a few directions, and of the whole path.
 
     **Arguments:** `of`: `"loss"`, an event (its first crossing), or `function(model)` of the final model, such as a
-    loss on other samples. `certificate`: bound the errors by a second pass at a tolerance 16 times tighter, which
-    doubles the cost. The others as of `flowsim.simulate`; `solver` must be an explicit Runge-Kutta method.
+    loss on other samples. `certificate`: bound the errors by a second pass at a tolerance 16 times tighter, or half
+    the fixed `step`, which doubles the cost. The others as of `flowsim.simulate`; `solver` must be an explicit
+    Runge-Kutta method.
 
     **Raises:** `ValueError` for a problem without samples, and for solvers without an adjoint. A run that fails
     numerically raises `RuntimeError` with its status: there is nothing to differentiate.
@@ -99,52 +60,116 @@ def influence(
     **Reference:** Koh, Liang (2017), Understanding black-box predictions via influence functions (at a minimum);
     Hara, Nitanda, Maehara (2019), Data cleansing for models trained with SGD (through the training).
     """
-    samples = problem.samples
     if of != "loss" and not isinstance(of, Event) and not callable(of):
         raise ValueError(f"of must be 'loss', an event, or a function of the final model, got {of!r}.")
-    settings = Settings(t1, solver, rtol, atol, None, max_steps)
-    found = _pass(problem, of, settings, flow or flows.gradient(), reduction)
-    errors = None
-    if certificate and found.derivatives is not None:
-        tight = dataclasses.replace(settings, rtol=max(rtol / _TIGHTER, 2.5e-14), atol=atol / _TIGHTER)
-        again = _pass(problem, of, tight, flow or flows.gradient(), reduction)
-        if again.derivatives is not None:
-            scale = np.max(np.abs(found.derivatives))
-            errors = _SAFETY * np.abs(found.derivatives - again.derivatives) + 64 * np.finfo(float).eps * scale
-    groups = None if samples.groups is None else np.asarray(samples.groups)
-    names = samples.group_names if groups is not None else ()
-    return Influence(_name(of), found.value, found.derivatives, errors, *found.cost, groups, tuple(names))
+    settings = Settings(t1, solver, rtol, atol, step, max_steps)
+    adjoint = Adjoint(problem, settings, flow or flows.gradient(), reduction, certificate=certificate)
+    return adjoint.influence(of, *adjoint.first_time(of)) if isinstance(of, Event) else adjoint.influence(of)
+
+
+class Adjoint:
+    """The steps of a run, recorded once, and the derivatives of as many of its numbers as are asked for.
+
+    What is late in the run is best asked for first: for an event the run is recorded as far as that only.
+
+    **Arguments:** as of `influence`. **Raises:** as `influence` does.
+    """
+
+    def __init__(
+        self, problem: Problem, settings: Settings, flow: flows.AbstractFlow, reduction: str, *, certificate: bool
+    ):
+        refuse_stages(flow)
+        self._problem, self._flow, self._reduction = _weighted(problem), flow, reduction
+        self._settings = [settings, _tighter(settings)] if certificate else [settings]
+        self._passes: dict[int, _Pass] = {}
+        self._ready = self._prepared(settings)
+        tableau(self._ready.plan.method, np.float64)  # refuses what has no adjoint
+
+    def first_time(self, event: Event) -> tuple[float | None, int]:
+        """When an event first happens, by an ordinary run, and the gradients that it took."""
+        prepared = self._prepared(self._settings[0], events=(dataclasses.replace(event, terminal=True),))
+        history = run(dataclasses.replace(prepared, stiff=()))
+        carry: Any = history.carry
+        if history.status is None or not history.status.ok:
+            raise RuntimeError(f"the run has no end to differentiate: {history.status}")
+        found = [crossing.time for crossing in history.crossings if crossing.event == event.name]
+        return (found[0] if found else None), int(carry.evaluations) + history.event_evaluations
+
+    def influence(self, of: str | Event | Callable, time: float | None = None, spent: int = 0) -> Influence:
+        """Derivatives of one number by every sample's weight.
+
+        **Arguments:** `time`: of an event, when it first happens, None if it does not; `spent`: gradients that this
+        was found with.
+        """
+        groups, names = self._problem.samples.groups, tuple(self._problem.samples.group_names)
+        known = (None, ()) if groups is None else (np.asarray(groups), names)
+        if isinstance(of, Event) and time is None:
+            return Influence(_name(of), None, None, None, spent, 0, *known)
+        until = self._settings[0].t1 if time is None else time
+        found = [self._pass(i, until).back(of, time) for i in range(len(self._settings))]
+        first, derivatives, errors = found[0], found[0].derivatives, None
+        if len(found) > 1:
+            floor = 64 * np.finfo(derivatives.dtype).eps * np.max(np.abs(derivatives))
+            errors = _SAFETY * np.abs(derivatives - found[1].derivatives) + floor
+        ran = spent + self._passes[0].evaluations
+        return Influence(_name(of), first.value, derivatives, errors, ran, first.evaluations, *known)
+
+    def _pass(self, number: int, until: float) -> "_Pass":
+        """The recorded steps, at least as far as `until`."""
+        if number not in self._passes or self._passes[number].until < until:
+            prepared = self._prepared(self._settings[number]) if number else self._ready
+            self._passes[number] = _Pass(prepared, self._flow, until)
+        return self._passes[number]
+
+    def _prepared(self, settings: Settings, events: tuple[Event, ...] = ()) -> Prepared:
+        return prepare_run(
+            self._problem, settings, events=events, flow=self._flow, reduction=self._reduction,
+            save_times=[0.0, settings.t1],
+        )  # fmt: skip
+
+
+def check_adjoint(problem: Problem, flow: flows.AbstractFlow, prepared: Prepared) -> None:
+    """Can the steps of this run be gone through backwards?
+
+    **Raises:** `ValueError` if not: no samples, stages, or steps that are not those of an explicit Runge-Kutta method.
+    """
+    _ = problem.samples
+    refuse_stages(flow)
+    tableau(prepared.plan.method, np.float64)
 
 
 class _Found(NamedTuple):
-    value: float | None
-    derivatives: np.ndarray | None
-    cost: tuple[int, int]
+    value: float
+    derivatives: np.ndarray
+    evaluations: int
 
 
-def _pass(problem: Problem, of: Any, settings: Settings, flow: flows.AbstractFlow, reduction: str) -> _Found:
-    """The run, step by step, and back."""
-    problem = _weighted(problem)
-    event = dataclasses.replace(of, terminal=True) if isinstance(of, Event) else None
-    events = () if event is None else (event,)
-    prepared = prepare_run(problem, settings, events=events, flow=flow, reduction=reduction,
-                           save_times=[0.0, settings.t1])  # fmt: skip
-    coefficients = tableau(prepared.plan.method, prepared.plan.end.high.dtype)
-    steps = Recorder()
-    history = run(dataclasses.replace(prepared, chunk_steps=1, stiff=()), steps)
-    carry: Any = history.carry
-    spent = int(carry.evaluations) + history.event_evaluations
-    if history.status is None or not history.status.ok:
-        raise RuntimeError(f"the run has no end to differentiate: {history.status}")
-    if event is not None and not history.crossings:
-        return _Found(None, None, (spent, 0))
-    unravel = jax.flatten_util.ravel_pytree(carry.state.flow)[1]
-    field = _Field(prepared.plan.problem, flow, unravel)
-    value, end = _end(field, prepared.plan.lift, of, carry.clock.value, carry.state.flow)
-    back = backwards(field, coefficients, steps, prepared.plan.problem.weights, end)
-    replay = 3 if steps.stride == 1 else 4
-    cost = flow.traits.gradients * replay * len(steps.sizes) * len(coefficients.b)
-    return _Found(float(value), np.asarray(back.w), (spent, cost))
+class _Pass:
+    """A recorded run, which can be gone through backwards."""
+
+    def __init__(self, prepared: Prepared, flow: flows.AbstractFlow, until: float):
+        plan = prepared.plan
+        self.until, self._steps = until, record(prepared, until)
+        self._lift, self._w, state = plan.lift, plan.problem.weights, self._steps.carry.state.flow
+        self._field = _Field(plan.problem, flow, jax.flatten_util.ravel_pytree(state)[1])
+        self._tableau = tableau(plan.method, self._steps.carry.step.dtype)
+        self._gradients = flow.traits.gradients * len(self._tableau.b)
+        self.evaluations = int(self._steps.carry.evaluations)
+
+    def back(self, of: Any, time: float | None) -> _Found:
+        """The number that is asked for, and its derivatives by the weights."""
+        end = self._steps.end if time is None else self._steps.at(time)
+        block = self._steps.blocks[end.block]
+        t, y = block.times[end.number], starts(self._field, self._tableau, block, self._w)[end.number]
+        size = jnp.asarray(end.size, y.dtype)
+        if isinstance(of, Event):
+            size = _settled(self._field, self._tableau, self._lift, of, t, y, size)
+        value, at_end = _end(self._field, self._tableau, self._lift, of, t, y, size)
+        back = backwards(self._field, self._tableau, self._steps, self._w, end._replace(size=float(size)), at_end)
+        through = self._steps.blocks[: end.block + 1]
+        counts = [(end.number + 1 if block is through[-1] else block.count, block.whole) for block in through]
+        replays = sum(count * (3 if whole else 4) for count, whole in counts)
+        return _Found(float(value), np.asarray(back.w), self._gradients * replays)
 
 
 class _Field(eqx.Module):
@@ -167,17 +192,36 @@ class _Field(eqx.Module):
 
 
 @eqx.filter_jit
-def _end(field: _Field, lift: Lift, of: Any, t: Array, state: PyTree) -> tuple[Array, Back]:
-    """The number that is differentiated, and its derivatives at the end of the run."""
-    y, w = jax.flatten_util.ravel_pytree(state)[0], field.problem.weights
+def _settled(field: _Field, tableau: Tableau, lift: Lift, event: Event, t: Array, y: Array, size: Array) -> Array:
+    """The size of the last step at whose end the event's value is 0, by Newton's method from a size near by."""
+
+    def improved(size, _):
+        now, there = t + size, stepped(field, tableau, t, size, y, field.problem.weights)
+        value, rate, _ = _event_at(field, lift, event, now, there)
+        return size - value / rate, None
+
+    return jax.lax.scan(improved, size, length=_NEWTON)[0]
+
+
+def _event_at(field: _Field, lift: Lift, event: Event, t: Array, y: Array) -> tuple[Array, Array, Callable]:
+    """The event's value, its rate along the flow, and the value as a function of state and weights."""
+    active = jnp.argmin(event.parts(field.moment(t, y, field.problem.weights, lift)))
+
+    def value(t, y, w):
+        return event.parts(field.moment(t, y, w, lift))[active]
+
+    w = field.problem.weights
+    here, rate = jax.jvp(lambda t, y: value(t, y, w), (t, y), (jnp.ones_like(t), field(t, y, w)))
+    return here, rate, value
+
+
+@eqx.filter_jit
+def _end(field: _Field, tableau: Tableau, lift: Lift, of: Any, t: Array, y: Array, size: Array) -> tuple[Array, Back]:
+    """The number that is differentiated, and its derivatives at the end of the last step."""
+    w = field.problem.weights
+    t, y = t + size, stepped(field, tableau, t, size, y, w)
     if isinstance(of, Event):
-        parts = of.parts(field.moment(t, y, w, lift))
-        active = jnp.argmin(parts)
-
-        def value(t, y, w):
-            return of.parts(field.moment(t, y, w, lift))[active]
-
-        rate = jax.jvp(lambda t, y: value(t, y, w), (t, y), (jnp.ones_like(t), field(t, y, w)))[1]
+        _, rate, value = _event_at(field, lift, of, t, y)
         by_y, by_w = jax.grad(value, argnums=(1, 2))(t, y, w)
         return t, Back(-by_y / rate, -by_w / rate)  # of the time at which the value is 0
 
@@ -187,6 +231,14 @@ def _end(field: _Field, lift: Lift, of: Any, t: Array, state: PyTree) -> tuple[A
 
     number, (by_y, by_w) = jax.value_and_grad(final, argnums=(0, 1))(y, w)
     return number, Back(by_y, by_w)
+
+
+def _tighter(settings: Settings) -> Settings:
+    """For the second pass: smaller tolerances, or half the step of a fixed one."""
+    if settings.step is not None:
+        return dataclasses.replace(settings, step=settings.step / 2)
+    rtol, atol = max(settings.rtol / _TIGHTER, 2.5e-14), settings.atol / _TIGHTER
+    return dataclasses.replace(settings, rtol=rtol, atol=atol)
 
 
 def _weighted(problem: Problem) -> Problem:

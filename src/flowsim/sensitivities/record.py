@@ -1,8 +1,8 @@
-"""What `flowsim.sensitivity` returns."""
+"""What `flowsim.sensitivity` and `flowsim.influence` return."""
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -133,6 +133,61 @@ class Sensitivity:
             raise ValueError(f"d log T / d log ε needs ε > 0, got {self.at}; use derivative / time.")
         exponents = np.asarray(found.derivative) * self.at / found.time
         return float(exponents) if exponents.ndim == 0 else exponents
+
+
+@dataclasses.dataclass(frozen=True)
+class Influence:
+    """Derivatives of one number of a run by every sample's weight, at weights 1 (or those of the problem).
+
+    **Fields:**
+
+    - `of`: what was differentiated; `value`: its value, None for an event that never happens.
+    - `derivatives`: by the weight of each sample; None for such an event.
+    - `errors`: bound on the error of each; None without a certificate.
+    - `run_evaluations`, `adjoint_evaluations`: gradients of the run, and of the backward pass (a vector-Jacobian
+      product of the velocity counted as two).
+    - `groups`, `group_names`: of the samples, None and empty where there are none.
+    """
+
+    of: str
+    value: float | None
+    derivatives: np.ndarray | None
+    errors: np.ndarray | None
+    run_evaluations: int
+    adjoint_evaluations: int
+    groups: np.ndarray | None
+    group_names: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Any:
+        """`influence(sample)` with its error and the samples' groups, as an `xarray.Dataset`."""
+        if self.derivatives is None:
+            raise ValueError(f"{self.of} never happens: there is nothing to differentiate.")
+        return together([self]).isel(quantity=0)
+
+    def by_group(self) -> dict[str, float]:
+        """The sum over the samples of each group: the derivative by a weight that they share."""
+        if self.groups is None or self.derivatives is None:
+            raise ValueError("the samples have no groups, or the event never happens.")
+        return {name: float(np.sum(self.derivatives[self.groups == i])) for i, name in enumerate(self.group_names)}
+
+
+def together(found: Sequence[Influence]) -> Any:
+    """Several numbers of one run as an `xarray.Dataset`: `influence(quantity, sample)`, its bounds, the groups."""
+    import xarray  # kept out of `import flowsim`
+
+    first = found[0]
+    labels, dims = [one.of for one in found], ("quantity", "sample")
+    rows = np.stack([np.asarray(one.derivatives) for one in found])
+    about = {"long_name": "derivative by the weight of the sample", "units": "1"}
+    data: dict[str, Any] = {"influence": (dims, rows, about)}
+    if all(one.errors is not None for one in found):
+        bounds = np.stack([np.asarray(one.errors) for one in found])
+        data["influence_error"] = (dims, bounds, {"long_name": "error bound of influence", "units": "1"})
+    coords: dict[str, Any] = {"quantity": labels, "sample": np.arange(rows.shape[1])}
+    if first.groups is not None:
+        coords["group_of_sample"] = ("sample", [first.group_names[i] for i in first.groups])
+    return xarray.Dataset(data, coords=coords)
 
 
 def turning(slope: float, bend: float, start: float) -> float:

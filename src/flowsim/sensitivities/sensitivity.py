@@ -18,7 +18,7 @@ from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
 from ..solvers import Method
 from .certify import certified
-from .family import Family, Member, expand
+from .family import Family, Member, expand, refuse_stages
 from .measure import RECORD, SHAPE, derivative_of, differentiable, with_derivative
 from .record import EventSensitivity, Sensitivity, SensitivityCertificate, turning
 
@@ -112,7 +112,10 @@ def prepare(
 
     **Arguments:** `labels`: of the directions, None for one direction without an axis of its own. The others as of
     `flowsim.simulation.prepare`.
+
+    **Raises:** `ValueError` for a flow of stages.
     """
+    refuse_stages(base)
     problem = member.reduction.problem
     own = {name: probes.user(name, f) for name, f in user_probes.items()}
     measured = (*probes.standard(problem), *own.values())

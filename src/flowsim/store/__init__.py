@@ -20,8 +20,10 @@ from .summary import (
     DescentSummary,
     EventSummary,
     FinalState,
+    InfluenceSummary,
     SolverSummary,
     Summary,
+    number,
     read_json,
 )
 
@@ -34,6 +36,7 @@ __all__ = [
     "EventSummary",
     "FinalState",
     "Identity",
+    "InfluenceSummary",
     "Lock",
     "Meta",
     "Recorder",
@@ -49,6 +52,7 @@ __all__ = [
     "fingerprint",
     "load",
     "named_parameters",
+    "number",
     "read_dataset",
     "read_json",
     "reopen",

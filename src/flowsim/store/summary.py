@@ -170,6 +170,21 @@ class DescentSummary(Record):
     orders: tuple[DescentOrder, ...] = ()
 
 
+class InfluenceSummary(Record):
+    """One number's derivatives by the samples' weights; the derivatives themselves are in `trajectory.nc`.
+
+    **Fields:** `value`: the number; `by_group`: derivatives by a weight that each group shares; `error`: the largest
+    bound over the samples; `reason`: why there are no derivatives.
+    """
+
+    value: float | None = None
+    by_group: dict[str, float] = {}
+    error: float | None = None
+    run_evaluations: int | None = None
+    adjoint_evaluations: int | None = None
+    reason: str | None = None
+
+
 class Summary(Record):
     """What happened in a run. `status` is a `flowsim.result.Status` kind, or `incomplete` before the end.
 
@@ -191,6 +206,7 @@ class Summary(Record):
     energy_identity: float | None = None
     solver: SolverSummary | None = None
     descent: DescentSummary | None = None
+    influence: dict[str, InfluenceSummary] = {}
 
     @property
     def ok(self) -> bool:

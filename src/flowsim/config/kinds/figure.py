@@ -49,6 +49,7 @@ _ABOUT = {
     "structure": "Singular values, effective ranks and norms of the model's arrays.",
     "phases": "The loss, cut at the saddles that the flow passed, with the heights of its plateaus.",
     "sensitivity": "Derivatives of the loss by what `sensitivities` lists.",
+    "influence": "How every sample moves what `influence` lists, by groups.",
     "spectrum": "The Hessian's spectrum over time, as a heat map.",
     "event_times": "When each event happened, over the seeds of an ensemble.",
     "descent": "Distance of the optimizers' runs to the flow.",

@@ -9,6 +9,7 @@ from ..kinds.solver import solver_remarks
 from ..remark import Remark
 from .compare import whole_steps
 from .descent import descent_remarks
+from .influence import influence_remarks
 from .save import save_remarks
 from .scaling import Scaling
 from .sweep import sweep_remarks
@@ -208,6 +209,7 @@ CHECKS: tuple[Callable[[Any], Iterable[Remark]], ...] = (
     save_remarks,
     descent_remarks,
     whole_steps,
+    influence_remarks,
     sweep_remarks,
     _unique("events", lambda event: event.name, "must be unique, and {} is taken", ("name",)),
     _unique("probes", _probe_name, "must be listed once, and {} is there already"),

@@ -15,6 +15,7 @@ from .certificate import Certificate, CertificateConfig
 from .compare import Compare
 from .descent import DescentConfig
 from .evaluation import Devices, Evaluation
+from .influence import InfluenceConfig
 from .save import LogTimes, SaveConfig
 from .scaling import ScalingConfig
 from .sweep import SweepConfig
@@ -96,6 +97,11 @@ class Experiment(Section):
     claims: _many("claim") = about("Statements that `flowsim verify` judges.", (), example=["mine"])
     sensitivities: _many("sensitivity") = about(
         "Families of problems along which the run is differentiated.", (), example=["mine"]
+    )
+    influence: InfluenceConfig = about(
+        "Numbers whose derivatives by every sample's weight are taken: `loss` for the final one, or events by name.",
+        (),
+        example=["loss", "phase1_end"],
     )
     log: _many("log") = about("Loggers, called after every chunk.", (), example=["mine"])
     sweep: SweepConfig = Field(default_factory=dict)
