@@ -2,6 +2,7 @@
 
 from .event import Direction, Event, all_of, crossing, of_probe
 from .exclude import COARSE_POINTS, may_cross, undecided
+from .kinks import kinks
 from .phases import Phase, phases
 from .regions import leaves_phase1_region, leaves_phase2_region
 from .saddle import saddle
@@ -28,6 +29,7 @@ __all__ = [
     "attention_moves",
     "common_word_turns",
     "crossing",
+    "kinks",
     "gradient_below",
     "leaves_phase1_region",
     "leaves_phase2_region",
