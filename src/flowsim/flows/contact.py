@@ -55,9 +55,11 @@ class _Seen(NamedTuple):
 def _look(problem: Problem, state: InMode, places: int) -> _Seen:
     z, push = jax.linearize(lambda p: kinks(problem, p, state.gates), state.parameters)
     mu, c = shares(problem, state, places)
-    sliding = state.roles == SLIDING
+    sliding = state.slid
     gates = jnp.where(sliding, mu / jnp.where(c == 0, 1.0, c), state.gates)
-    velocity = multipliers(problem, state.parameters, state.gates, sliding, force(problem, state.parameters, state.gates))
+    velocity = multipliers(
+        problem, state.parameters, state.gates, sliding, force(problem, state.parameters, state.gates)
+    )
     return _Seen(z, margins(problem, state, places), gates, push(velocity[1]))
 
 
@@ -99,7 +101,9 @@ class _Meeting:
         middle[met] = 0.5  # with these gates a later layer's kinks know of an earlier one's
         self._flat, self._unravel = ravel_pytree(state.parameters)
         gradients = self._gradients(met, middle)
-        self._rounding = self._eps * (np.abs(gradients) @ np.abs(np.asarray(self._flat)) + t * np.abs(self.incoming[met]))
+        self._rounding = self._eps * (
+            np.abs(gradients) @ np.abs(np.asarray(self._flat)) + t * np.abs(self.incoming[met])
+        )
         same = (np.abs(self.z[met]) <= _SAME * self._rounding) | (self.roles[met] != WATCHED) | (met == fired)
         self.met, self._gradient, self._rounding = met[same], gradients[same], self._rounding[same]
 
@@ -136,7 +140,9 @@ class _Meeting:
         counts = (old.crossed + flipped * (self._fired is not None), old.slides + begun, old.undecided + self.undecided)
         gates = np.where(self.roles == SLIDING, 0.0, self.gates)
         dtype = old.gates.dtype
-        return InMode(self._projected(gates), *(jnp.asarray(x, dtype) for x in (gates, self.roles, self.slack, *counts)))
+        return InMode(
+            self._projected(gates), *(jnp.asarray(x, dtype) for x in (gates, self.roles, self.slack, *counts))
+        )
 
     def _projected(self, gates: np.ndarray) -> Any:
         """The parameters with z = 0 where it is slid along: they were off by what the integration left."""

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from .. import _tree
 from .._types import Parameters, Scalar
@@ -35,10 +35,21 @@ class InMode(eqx.Module):
     slides: Scalar
     undecided: Scalar
 
+    # Dense output, and what stands for rounding, give the numbers of a mode to rounding only.
+    @property
+    def watched(self) -> Bool[Array, "kinks"]:
+        """Which kinks are watched."""
+        return jnp.round(self.roles) == WATCHED
+
+    @property
+    def slid(self) -> Bool[Array, "kinks"]:
+        """Along which kinks, independent of each other, the flow slides."""
+        return jnp.round(self.roles) == SLIDING
+
     @property
     def sliding(self) -> Int[Array, ""]:
         """How many kinks are slid along."""
-        return jnp.sum(self.roles != WATCHED)
+        return jnp.sum(~self.watched)
 
 
 def kinks(problem: Problem, parameters: Parameters, gates: Float[Array, "kinks"]) -> Float[Array, "kinks"]:
@@ -65,9 +76,7 @@ def multipliers(
         return transposed(jnp.where(sliding, mu, 0.0))[0]
 
     right = along(pull)
-    mu, _ = jax.scipy.sparse.linalg.cg(
-        lambda mu: along(across(mu)), right, tol=_SOLVED, maxiter=right.size + _MORE
-    )
+    mu, _ = jax.scipy.sparse.linalg.cg(lambda mu: along(across(mu)), right, tol=_SOLVED, maxiter=right.size + _MORE)
     return mu, _tree.subtract(pull, across(mu))
 
 
@@ -76,7 +85,7 @@ def shares(problem: Problem, state: InMode, places: int) -> tuple[Float[Array, "
 
     c of a layer depends on the λ of later layers, so it is exact after as many passes as there are layers.
     """
-    sliding = state.roles == SLIDING
+    sliding = state.slid
     pull = force(problem, state.parameters, state.gates)
     mu, _ = multipliers(problem, state.parameters, state.gates, sliding, pull)
     gates = state.gates
@@ -118,8 +127,8 @@ def margins(problem: Problem, state: InMode, places: int) -> Float[Array, "margi
 
     **Arguments:** `places`: in how many places of the risk's program kinks are formed.
     """
-    z, sliding = kinks(problem, state.parameters, state.gates), state.roles == SLIDING
-    sides = jnp.where(state.roles == WATCHED, (2 * state.gates - 1) * z + state.slack, 1.0)
+    z, sliding = kinks(problem, state.parameters, state.gates), state.slid
+    sides = jnp.where(state.watched, (2 * state.gates - 1) * z + state.slack, 1.0)
 
     def slides():
         mu, c = shares(problem, state, places)

@@ -14,7 +14,7 @@ from ..problem import Problem
 from ..problem.gates import count_kinks
 from .contact import next_mode, settled
 from .flow import AbstractSwitched, Traits
-from .modes import SLIDING, InMode, force, kinks, margins, multipliers
+from .modes import InMode, force, kinks, margins, multipliers
 
 
 class Sliding(AbstractSwitched):
@@ -50,10 +50,12 @@ class Sliding(AbstractSwitched):
         return InMode(parameters, gates, nothing, nothing, zero, zero, zero)
 
     def velocity(self, problem: Problem, t: Scalar, state: PyTree) -> tuple[PyTree, Scalar]:
-        pull, sliding = force(problem, state.parameters, state.gates), state.roles == SLIDING
-        velocity = jax.lax.cond(
-            jnp.any(sliding), lambda: multipliers(problem, state.parameters, state.gates, sliding, pull)[1], lambda: pull
-        )
+        pull, sliding = force(problem, state.parameters, state.gates), state.slid
+
+        def slide():
+            return multipliers(problem, state.parameters, state.gates, sliding, pull)[1]
+
+        velocity = jax.lax.cond(jnp.any(sliding), slide, lambda: pull)
         rest = jax.tree.map(jnp.zeros_like, state)
         return eqx.tree_at(self.parameters, rest, velocity), _tree.dot(velocity, pull)
 

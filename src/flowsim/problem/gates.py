@@ -22,13 +22,15 @@ _JUMP = {"max": 1.0, "min": -1.0, "abs": 2.0}
 _ABOVE, _BELOW = ("gt", "ge"), ("lt", "le")
 # A function with a derivative of its own is looked into only where it is made of these: `logaddexp` is smooth although
 # it is computed from a maximum.
-_PIECEWISE_LINEAR = frozenset(
-    "max min abs select_n add sub mul neg jit pjit broadcast_in_dim convert_element_type reshape squeeze transpose "
-    "copy slice".split()
-) | {*_ABOVE, *_BELOW}
+_PIECEWISE_LINEAR = {
+    *("max", "min", "abs", "select_n", "add", "sub", "mul", "neg", "jit", "pjit", "convert_element_type", "copy"),
+    *("broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", *_ABOVE, *_BELOW),
+}
 _PROGRAM = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters under which an operation holds the program that it calls
-_CALLS = frozenset("jit pjit closed_call core_call checkpoint remat remat2 custom_jvp_call custom_vjp_call "
-                   "custom_vjp_call_jaxpr".split())  # fmt: skip
+_CALLS = {
+    *("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"),
+    *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
+}
 
 _LOOPS = frozenset({"scan", "while", "cond"})
 
@@ -126,7 +128,9 @@ class _Value(NamedTuple):
 
     @property
     def zero(self) -> bool:
-        return not self.moves and isinstance(self.array, np.ndarray | np.generic | float | int) and not np.any(self.array)
+        return (
+            not self.moves and isinstance(self.array, np.ndarray | np.generic | float | int) and not np.any(self.array)
+        )
 
 
 class _Walk:
@@ -139,6 +143,7 @@ class _Walk:
         self.hidden = False
         self._gates, self._shifts, self._met = gates, shifts, 0
         self.kinks: list[Array] = []
+        self._done: dict[Any, tuple[list[_Value], list[Any]]] = {}
         self.jumps: list[float] = []
 
     def program(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[_Value]) -> list[_Value]:
@@ -164,10 +169,18 @@ class _Walk:
             return self.program(*inner, args)
         if moves and name in _LOOPS:
             self.hidden |= any(_primitives(body) & set(_JUMP) for body in _bodies(equation))
-        outs = _bind(equation, [arg.array for arg in args])
+        outs = self._once(equation, args)
         if len(outs) != 1:
             return [_Value(out, moves) for out in outs]
         return [_noted(equation, _Value(outs[0], moves), args)]
+
+    def _once(self, equation: Any, args: list[_Value]) -> list[Any]:
+        """An operation's results; those of before if it was done before, so that x[2] is always the same array."""
+        given = tuple(id(arg.array) if arg.moves or np.size(arg.array) > 1 else str(arg.array) for arg in args)
+        key = (equation.primitive, str(equation.params) if len(equation.params) < 4 else id(equation), given)
+        if key not in self._done:
+            self._done[key] = (args, _bind(equation, [arg.array for arg in args]))  # kept, so that no id comes again
+        return self._done[key][1]
 
     def _extremum(self, name: str, args: list[_Value]) -> Array:
         if name == "abs":
@@ -211,7 +224,12 @@ def _noted(equation: Any, out: _Value, args: list[_Value]) -> _Value:
         return out._replace(of=of, factor=-factor)
     if name == "mul":
         for one, other in (args, args[::-1]):
-            if one.moves and not other.moves and np.ndim(other.array) == 0 and isinstance(other.array, float | np.ndarray):
+            if (
+                one.moves
+                and not other.moves
+                and np.ndim(other.array) == 0
+                and isinstance(other.array, float | np.ndarray)
+            ):
                 of, factor = one.multiple
                 return out._replace(of=of, factor=factor * float(other.array))
     if name == "broadcast_in_dim" and args[0].zero:

@@ -200,7 +200,9 @@ def _next_stage(plan: Plan, carry: Carry, crossings, there) -> Carry:
     signs = carry.previous_signs
     for crossing in crossings:
         number = [event.name for event in plan.events].index(crossing.event)
-        signs = signs.at[number].set(-crossing.direction if crossing is last and plan.flow.renews else crossing.direction)
+        signs = signs.at[number].set(
+            -crossing.direction if crossing is last and plan.flow.renews else crossing.direction
+        )
     flow = plan.flow.following(plan.problem, there.clock.value, there.state.flow)
     fresh = restart(plan, carry, there.clock, eqx.tree_at(lambda s: s.flow, there.state, flow), signs)
     return eqx.tree_at(lambda c: c.evaluations, fresh, fresh.evaluations + spent)

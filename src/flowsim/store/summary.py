@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from .._files import RefusedError, refuse_irregular, write_json
 from ..certificate import Certificate as _Certificate
 from ..events import phases
-from ..records import EventRecord
+from ..records import EventRecord, Kinks
 from ..result import Result
 
 NAME, SCHEMA_VERSION = "summary.json", 1
@@ -120,6 +120,7 @@ class SolverSummary(Record):
     seconds_certificate: float | None = None
     seconds_descent: float | None = None
     switches: tuple[SwitchSummary, ...] = ()
+    kinks: Kinks | None = None
 
 
 class EventShift(Record):
@@ -240,6 +241,8 @@ class Summary(Record):
         certificate = result.known
         switches = tuple(SwitchSummary(**dataclasses.asdict(switch)) for switch in result.solver.switches)
         solver = {**vars(result.solver), **(seconds or {}), "switches": switches}
+        if solver["kinks"] is None:
+            del solver["kinks"]
         cut = _phases(result)
         return cls(
             schema_version=SCHEMA_VERSION,

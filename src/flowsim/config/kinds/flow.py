@@ -137,6 +137,9 @@ class GradientFlow(FlowKind):
     reduction: Literal["auto", "none", "readout", "rotation", "vocabulary", "gram"] = about(
         "The exact smaller system that is solved, by name (docs: mathematics).", "auto"
     )
+    kinks: Literal["auto", "none"] = about(
+        "Follow the kinks of ReLU and the like, up to some hundred of them; `none`: as if the loss were smooth.", "auto"
+    )
 
 
 @kind("flow", "modified_gradient")
