@@ -90,6 +90,9 @@ def count_kinks(function: Callable[[PyTree], Scalar], parameters: PyTree) -> Cou
     def look(parameters):
         nonlocal found
         closed, leaves = _traced(function, parameters)
+        if not _primitives(closed.jaxpr) & {*_JUMP, "select_n"}:
+            found = Count(0, 0, False)
+            return
         walk = _Walk(_AnyGates(_tree.dtype(parameters)), None)
         walk.program(closed.jaxpr, closed.consts, [_Value(x, True) for x in leaves])
         found = Count(sum(int(np.prod(jnp.shape(z))) for z in walk.kinks), len(walk.kinks), walk.hidden)
