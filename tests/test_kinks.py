@@ -223,7 +223,7 @@ def test_a_longer_run_is_the_same_run():
 def test_a_neuron_at_the_origin():
     """All kinks of a neuron are met at once. Where every sample pushes it down it stays; where one draws it, it leaves
     along that sample, as its smooth limit does."""
-    x, y = np.array([[1.0, 0.0], [-0.5, 0.8], [-0.5, -0.8]]), np.array([-1.0, -1.0, -1.0])
+    x, y = np.array([[1.0, 0.0], [-0.4, 0.8], [-0.5, -0.7]]), np.array([-1.0, -1.0, -1.0])
     stays = run(of(x, y, np.zeros((1, 2)), np.ones(1)), 2.0, certificate=False)
     np.testing.assert_allclose(flat(stays.parameters), [0.0, 0.0, 1.0], atol=1e-14)
     leaves = run(of(x, -y, np.zeros((1, 2)), np.ones(1)), 2.0, certificate=False)

@@ -227,36 +227,34 @@ class _Meeting:
 
     def _fast(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The side or the gate that each kink of a group comes to in the fast equation."""
-        y, unit = self._arrival(group)
-        scale = 0.0
+        y, speed = self._arrival(group)
+        gates = expit(y)
+        if speed == 0:  # the group does not move, whatever its gates
+            return gates, np.flatnonzero((gates > _REST) & (gates < 1 - _REST))
+        tolerances: Any = {"rtol": 1e-8, "atol": 1e-8}
         for span in _LATER:
+            end = span * (10 * _FAR + np.max(np.abs(y))) / speed
             run = scipy.integrate.solve_ivp(
-                lambda _, y: self._rate(group, expit(y)), (0.0, span * unit), y, method="LSODA", rtol=1e-8, atol=1e-8
+                lambda _, y: self._rate(group, expit(y)), (0.0, end), y, method="LSODA", **tolerances
             )
             y = run.y[:, -1]
             gates, rate = expit(y), self._rate(group, expit(y))
-            scale = max(scale, float(np.max(np.abs(rate))), float(np.max(np.abs(self.incoming[group]))))
-            off, on = gates <= _REST, gates >= 1 - _REST
-            rests = np.abs(rate) <= _REST * scale
-            if np.all((off & (rate <= _REST * scale)) | (on & (rate >= -_REST * scale)) | rests):
-                free = ~(off | on)
-                return np.where(off, 0.0, np.where(on, 1.0, gates)), np.flatnonzero(free)
+            off, on, little = gates <= _REST, gates >= 1 - _REST, _REST * speed
+            if np.all((off & (rate <= little)) | (on & (rate >= -little)) | (np.abs(rate) <= little)):
+                return np.where(off, 0.0, np.where(on, 1.0, gates)), np.flatnonzero(~(off | on))
         self.undecided += 1
         return np.round(gates), np.zeros(0, int)
 
     def _arrival(self, group: np.ndarray) -> tuple[np.ndarray, float]:
-        """Where the fast equation begins, and its unit of time: far out on the way that the kinks came."""
-        y = logit(np.clip(self.before[group], 1e-12, 1 - 1e-12))
-        watched = self.roles[group] == WATCHED
+        """Where the fast equation begins, far out on the way that the kinks came, and the largest rate there is."""
+        before, came = self.before[group], self.incoming[group]
+        ends = [np.zeros(len(group)), np.ones(len(group)), before]
+        speed = float(np.max(np.abs([self._rate(group, gates) for gates in ends])))
         if self._fired is None:
-            y = np.zeros(len(group))
-            speed = max(float(np.max(np.abs(self._rate(group, expit(y))))), np.finfo(float).tiny)
-            return y, 10 * _FAR / speed
-        rate, side = self.incoming[group], 2 * self.before[group] - 1
-        comes = watched & (rate * side < 0)
-        speeds = np.abs(rate[comes])
-        y = np.where(watched, side * _FAR, y)
-        if not len(speeds):
-            return y, 10 * _FAR / max(float(np.max(np.abs(self._rate(group, expit(y))))), np.finfo(float).tiny)
-        back = _FAR / np.min(speeds)
-        return np.where(comes, -rate * back, y), 10 * back
+            return np.zeros(len(group)), speed
+        watched, side = self.roles[group] == WATCHED, 2 * before - 1
+        y = np.where(watched, side * _FAR, logit(np.clip(before, 1e-12, 1 - 1e-12)))
+        comes = watched & (came * side < 0)
+        if np.any(comes):
+            y = np.where(comes, -came * _FAR / np.min(np.abs(came[comes])), y)
+        return y, speed

@@ -132,6 +132,8 @@ def margins(problem: Problem, state: InMode, places: int) -> Float[Array, "margi
 
     def slides():
         mu, c = shares(problem, state, places)
+        side = jnp.where(c < 0, -1.0, 1.0)  # below 0 for a slide that any perturbation ends, as from a symmetric start
+        mu, c = side * mu, side * c
         return jnp.where(sliding, mu, 1.0), jnp.where(sliding, c - mu, 1.0)
 
     ones = jnp.ones_like(sides)
