@@ -51,6 +51,9 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
             )
         if any(not crossing.refined or not crossing.resolved for crossing in record.crossings):
             found.append(f"event {name}: a step was not resolved by the scan; a crossing may be missing")
+    kinks = result.solver.kinks
+    if kinks is not None and kinks.undecided:
+        found.append(f"at {kinks.undecided} of the kinks that were met no side was consistent: the nearest was taken")
     settings = prepared.settings
     sizes = [float(jnp.sqrt(jnp.mean(x**2))) for x in jax.tree.leaves(prepared.plan.problem.parameters)]
     small = min((size for size in sizes if size > 0), default=np.inf)
