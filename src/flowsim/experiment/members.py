@@ -60,7 +60,7 @@ def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
 
 def _solver(record: dict[str, Any]) -> SolverRecord:
     switches = tuple(Switch(**switch) for switch in record["switches"])
-    kinks = None if record["kinks"] is None else Kinks(**record["kinks"])
+    kinks = Kinks(**record["kinks"]) if record.get("kinks") else None
     return SolverRecord(**{**record, "switches": switches, "kinks": kinks})
 
 
