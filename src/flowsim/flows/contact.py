@@ -257,4 +257,8 @@ class _Meeting:
         comes = watched & (came * side < 0)
         if np.any(comes):
             y = np.where(comes, -came * _FAR / np.min(np.abs(came[comes])), y)
+        # y is β z: where the kinks are more than the directions in which they move, not every y can be.
+        gradient = self._gradient[np.searchsorted(self.met, group)]
+        if np.linalg.matrix_rank(gradient) < len(group):
+            y = gradient @ np.linalg.lstsq(gradient, y, rcond=_INDEPENDENT)[0]
         return y, speed
