@@ -126,13 +126,36 @@ class Switch:
 
 
 @dataclasses.dataclass(frozen=True)
+class Kinks:
+    """What a flow met that follows the kinks of its risk.
+
+    **Fields:** `total`: kinks of the risk; `crossed`: how often one was passed; `slides`: how often the flow began to
+    slide along one; `sliding`: along how many it slides at the end; `undecided`: how often no side was consistent, or
+    more kinks met than there are directions to leave them in, as where a neuron's weights vanish.
+    """
+
+    total: int
+    crossed: int
+    slides: int
+    sliding: int
+    undecided: int
+
+    @property
+    def text(self) -> str:
+        """In a line."""
+        end = f", {self.sliding} of them to the end" if self.sliding else ""
+        return f"{self.total} kinks, passed {self.crossed} times; {self.slides} slides along them{end}"
+
+
+@dataclasses.dataclass(frozen=True)
 class SolverRecord:
     """What the integration cost. Seconds of compilation and of running are apart.
 
     `vector_field_evaluations` counts gradients, with a Hessian-vector product as two; of an implicit solver its stages
     alone, as it does not tell what its equations took. `event_evaluations` counts gradients spent on solving for event
     times, which are not part of the path. `kind` is the solver that began; `switches` are those that took over from it
-    where the flow turned stiff, or ceased to be.
+    where the flow turned stiff, or ceased to be. `kinks` is of a flow that follows them,
+    else None.
     """
 
     kind: str
@@ -147,6 +170,7 @@ class SolverRecord:
     seconds_compile: float
     seconds_run: float
     switches: tuple[Switch, ...] = ()
+    kinks: Kinks | None = None
 
 
 @dataclasses.dataclass(frozen=True)

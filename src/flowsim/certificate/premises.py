@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..records import Crossing, Status
+from ..records import Crossing, Kinks, Status
 from ..simulation import Carry, History, Prepared, Settings
 from .record import Uncertified
 
@@ -46,7 +46,17 @@ def broken(status: Status, second: Status | None, finite: bool, kinks: int, firs
             f"the velocity jumps on the path (the steps met {kinks} kinks or more, such as a ReLU's, first at t = "
             f"{first_kink:.4g}): error estimates assume that it is smooth, so no error bound"
         )
+    found += undecided(result.solver.kinks)
     return tuple(found)
+
+
+def undecided(kinks: Kinks | None) -> Iterator[str]:
+    """Kinks that were met where the flow's next piece is not decided by the kinks' sides."""
+    if kinks is not None and kinks.undecided:
+        yield (
+            f"{kinks.undecided} times several kinks met at which no side was consistent, or more than there are "
+            "directions to leave them in: which way the exact flow goes is not known, so no error bound"
+        )
 
 
 def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tuple[str, ...]:

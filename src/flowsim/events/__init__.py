@@ -2,6 +2,7 @@
 
 from .event import Direction, Event, all_of, crossing, of_probe
 from .exclude import COARSE_POINTS, may_cross, undecided
+from .kinks import kinks
 from .phases import Phase, phases
 from .regions import leaves_phase1_region, leaves_phase2_region
 from .roots import POINTS, sign_changes
@@ -31,6 +32,7 @@ __all__ = [
     "common_word_turns",
     "crossing",
     "gradient_below",
+    "kinks",
     "leaves_phase1_region",
     "leaves_phase2_region",
     "loss_below",

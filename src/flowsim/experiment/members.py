@@ -7,7 +7,7 @@ import numpy as np
 
 from ..certificate import Certificate
 from ..ensemble import Member, MemberStore
-from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
+from ..records import Crossing, EventRecord, Kinks, SolverRecord, Status, Switch, Trajectory, Variable
 from ..store import Identity, RunFolder
 
 
@@ -59,7 +59,9 @@ def unpacked(seed: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
 
 
 def _solver(record: dict[str, Any]) -> SolverRecord:
-    return SolverRecord(**{**record, "switches": tuple(Switch(**switch) for switch in record["switches"])})
+    switches = tuple(Switch(**switch) for switch in record["switches"])
+    kinks = Kinks(**record["kinks"]) if record.get("kinks") else None
+    return SolverRecord(**{**record, "switches": switches, "kinks": kinks})
 
 
 def event_of(record: dict[str, Any]) -> EventRecord:

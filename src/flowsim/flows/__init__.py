@@ -2,15 +2,18 @@
 
 from .adaptive import Adaptive, Sign, adam, memory, rmsprop, sign
 from .adjusted import Adjusted, clipped, frozen, normalised, projected, time_scales, weight_decay
-from .flow import AbstractFlow, Traits
+from .flow import AbstractFlow, AbstractSwitched, Traits
 from .gradient import Gradient, gradient
 from .modified import ModifiedGradient, modified_gradient
 from .momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
+from .sliding import KINKS, Sliding
 from .staged import Stage, Staged, staged
 from .variational import Change, Variational, WithTangents
 
 __all__ = [
+    "KINKS",
     "AbstractFlow",
+    "AbstractSwitched",
     "Adaptive",
     "Adjusted",
     "Change",
@@ -18,6 +21,7 @@ __all__ = [
     "ModifiedGradient",
     "Momentum",
     "Sign",
+    "Sliding",
     "Stage",
     "Staged",
     "Traits",

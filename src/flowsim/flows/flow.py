@@ -61,6 +61,24 @@ class AbstractFlow(eqx.Module):
         """The quantity that the flow dissipates."""
 
 
+class AbstractSwitched(AbstractFlow):
+    """A flow in pieces: its state says in which, and the piece ends at an event, where the loop starts afresh.
+
+    **Fields:** `renews`: is the event about the piece, and so positive at the start of the next one? Otherwise it keeps
+    the sign that it changed to.
+    """
+
+    renews: eqx.AbstractClassVar[bool]
+
+    @abc.abstractmethod
+    def ending(self, state: PyTree) -> str | None:
+        """The event that ends the piece that a state is in, None for the last piece."""
+
+    @abc.abstractmethod
+    def following(self, problem: Problem, t: Scalar, state: PyTree) -> PyTree:
+        """The same moment in the next piece. On the host."""
+
+
 def descent_rate(problem: Problem, parameters: Parameters, velocity: Parameters) -> Scalar:
     """-d risk/dt where the parameters move with this velocity: the dissipation of a flow whose energy is the risk."""
     force, _ = problem.velocity(parameters)

@@ -1,17 +1,20 @@
 """The gradient flow (Equation 2 of the paper, Appendix B)."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import equinox as eqx
 from jaxtyping import PyTree
 
+from .. import _checks
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, Traits
 
 
 class Gradient(AbstractFlow):
-    """dθ/dt = -∇risk(θ), for all parameters together. The state is θ; the energy is the risk."""
+    """dθ/dt = -∇risk(θ), for all parameters together. The state is θ; the energy is the risk. See `gradient`."""
 
+    kinks: Literal["none", "follow"] = eqx.field(static=True, default="none")
     traits: ClassVar[Traits] = Traits(equivariant=True, symmetric=True, real_spectrum=True, conserves=True)
 
     def init(self, problem: Problem) -> PyTree:
@@ -27,6 +30,11 @@ class Gradient(AbstractFlow):
         return problem.risk(state)
 
 
-def gradient() -> Gradient:
-    """The exact gradient flow, flowsim's default."""
-    return Gradient()
+def gradient(kinks: Literal["none", "follow"] = "none") -> Gradient:
+    """The exact gradient flow, flowsim's default.
+
+    **Arguments:** `kinks`: with `follow` the flow of a risk with kinks (ReLU, |x|, a maximum), up to some hundred of
+    them, is Clarke's subgradient flow, `Sliding`; with `none` it is integrated as if it were smooth, and kinks that it
+    meets are diagnosed.
+    """
+    return Gradient(_checks.choice("kinks", kinks, ("none", "follow")))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jaxtyping import PyTree
 
 from .._types import Parameters, Scalar
 from ..problem import Problem
-from .flow import AbstractFlow, Traits, descent_rate
+from .flow import AbstractFlow, AbstractSwitched, Traits, descent_rate
 from .gradient import Gradient
 from .leaves import by_leaf, weights
 
@@ -33,9 +34,10 @@ class InStage(eqx.Module):
     stage: Scalar
 
 
-class Staged(AbstractFlow):
+class Staged(AbstractSwitched):
     """`base`, with arrays that move or rest by the stage. The energy is the risk. See `staged`."""
 
+    renews: ClassVar[bool] = False
     base: AbstractFlow
     stages: tuple[Stage, ...] = eqx.field(static=True)
 
@@ -67,7 +69,7 @@ class Staged(AbstractFlow):
         """The event that ends the stage that a state is in."""
         return self.stages[round(float(state.stage))].until
 
-    def following(self, state: PyTree) -> PyTree:
+    def following(self, problem: Problem, t: Scalar, state: PyTree) -> PyTree:
         """The same state in the next stage."""
         return eqx.tree_at(lambda s: s.stage, state, state.stage + 1)
 

@@ -84,9 +84,9 @@ class DeepLinear(AbstractModel):
 class MLP(AbstractModel):
     """F(x) = W_N φ(… φ(W_1 x + b_1) …) + b_N.
 
-    **Arguments:** `sizes`: as of `DeepLinear`. `activation`: φ, a name in `ACTIVATIONS`; the kinks of `relu` and
-    `leaky_relu` leave the flow without an error bound, and may stop it. `bias`: with biases, which start at 0. `key`:
-    for the weights, U(±1/√fan_in).
+    **Arguments:** `sizes`: as of `DeepLinear`. `activation`: φ, a name in `ACTIVATIONS`; up to 500 kinks
+    (neurons × samples) of `relu` and `leaky_relu` are followed, more leave the flow without an error bound and may stop
+    it. `bias`: with biases, which start at 0. `key`: for the weights, U(±1/√fan_in).
     """
 
     layers: tuple[Float[Array, "_ _"], ...]

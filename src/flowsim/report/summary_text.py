@@ -90,6 +90,8 @@ def _solver(record: SolverSummary) -> str:
         parts.append(f"{record.steps} steps, {number(record.rejected)} rejected")
     if record.vector_field_evaluations is not None:
         parts.append(f"{record.vector_field_evaluations} gradients")
+    if record.kinks is not None:
+        parts.append(record.kinks.text)
     if record.reduction:
         parts.append(f"reduction {record.reduction}")
     if record.seconds_run is not None:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from .._jit import fast_compile
-from ..records import Crossing, EventRecord, SolverRecord, Variable
+from ..flows import Sliding
+from ..records import Crossing, EventRecord, Kinks, SolverRecord, Variable
 from ..simulation import Carry, History, Plan, Prepared
 
 
@@ -61,7 +62,15 @@ def cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
         seconds_compile=history.seconds_compile,
         seconds_run=history.seconds_run,
         switches=tuple(history.switches),
+        kinks=_kinks(prepared.plan, carry),
     )
+
+
+def _kinks(plan: Plan, carry: Carry) -> Kinks | None:
+    if not isinstance(plan.flow, Sliding):
+        return None
+    state = carry.state.flow
+    return Kinks(*map(int, (state.gates.size, state.crossed, state.slides, state.sliding, state.undecided)))
 
 
 def energy_identity(plan: Plan, carry: Carry) -> float:

@@ -32,6 +32,8 @@ def lines(
     method = " then ".join([solver.kind, *(switch.kind for switch in solver.switches[:3])])
     counts = f"{solver.steps} steps, {solver.rejected} rejected, {solver.vector_field_evaluations} gradients"
     yield "solver", f"{method} (rtol {solver.rtol:.1e}), {counts}, reduction {solver.reduction}"
+    if solver.kinks is not None:
+        yield "kinks", solver.kinks.text
     yield "saved", f"{len(trajectory.time)} times of {len(trajectory.values)} variables"
     error = "not computed yet" if certificate is None else f"relative error ≤ {certificate.relative_error:.1e}"
     yield "certificate", error

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._jit import fast_compile
 from .._types import Scalar
-from ..flows import Staged
+from ..flows import AbstractSwitched
 from ..records import Crossing, Status
 from .advance import restart
 from .blow_up import blow_up
@@ -167,7 +167,7 @@ def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarr
 def _settle(plan: Plan, carry: Carry, times, rows, found):
     """Take note of crossings; at a terminal one, or one that ends a stage of the flow, go back to its moment."""
     terminal = {event.name for event in plan.events if event.terminal}
-    ending = plan.flow.ending(carry.previous_state.flow) if isinstance(plan.flow, Staged) else None
+    ending = plan.flow.ending(carry.previous_state.flow) if isinstance(plan.flow, AbstractSwitched) else None
     crossings = []
     for number, (crossing, there) in enumerate(found):
         crossings.append(crossing)
@@ -192,15 +192,19 @@ def _settle(plan: Plan, carry: Carry, times, rows, found):
 
 
 def _next_stage(plan: Plan, carry: Carry, crossings, there) -> Carry:
-    """The loop just past the crossing that ended a stage, in the next stage."""
-    assert isinstance(plan.flow, Staged)
-    there, spent = beyond(plan, carry, crossings[-1], there)
+    """The loop just past the crossing that ended a piece of the flow, in the next one."""
+    assert isinstance(plan.flow, AbstractSwitched)
+    last, spent = crossings[-1], 0
+    if not plan.flow.renews:
+        there, spent = beyond(plan, carry, last, there)
     signs = carry.previous_signs
     for crossing in crossings:
         number = [event.name for event in plan.events].index(crossing.event)
-        signs = signs.at[number].set(crossing.direction)
-    state = eqx.tree_at(lambda s: s.flow, there.state, plan.flow.following(there.state.flow))
-    fresh = restart(plan, carry, there.clock, state, signs)
+        signs = signs.at[number].set(
+            -crossing.direction if crossing is last and plan.flow.renews else crossing.direction
+        )
+    flow = plan.flow.following(plan.problem, there.clock.value, there.state.flow)
+    fresh = restart(plan, carry, there.clock, eqx.tree_at(lambda s: s.flow, there.state, flow), signs)
     return eqx.tree_at(lambda c: c.evaluations, fresh, fresh.evaluations + spent)
 
 

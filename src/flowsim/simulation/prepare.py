@@ -19,6 +19,7 @@ from ..solvers import Method
 from .arguments import as_events, as_flow, as_probes, as_problem, check_measured, check_start
 from .carry import Clock, Plan
 from .history import History
+from .kinks import with_kinks
 from .march import March
 from .stiff import Methods
 
@@ -129,6 +130,7 @@ def prepare(
     reduction = reduction if initial is None else "none"
     smaller = _reduced(problem, reduction, flow, settings)
     settings = _within_memory(settings, smaller.problem) if method is None else settings
+    flow, watched, initial = with_kinks(smaller.problem, flow, watched, initial)
     times = _save_times(save_times, settings)
     chosen = probes.standard(smaller.problem) + as_probes(user_probes)
     _check_stages(flow, [event.name for event in watched])

@@ -15,7 +15,7 @@ def _measure(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, A
     return {name: measure(now) for name, measure in plan.events[number].records.items()}
 
 
-def recorded(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, float | list]:
+def recorded(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, float | int | list]:
     """The records of event `number` at a state, as numbers and lists that JSON can hold."""
     if not plan.events[number].records:
         return {}

@@ -10,6 +10,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict
 
 from .._files import RefusedError, refuse_irregular, write_json
+from ..records import Kinks
 
 NAME, SCHEMA_VERSION = "summary.json", 1
 COMPLETE = ("done", "event")
@@ -115,6 +116,7 @@ class SolverSummary(Record):
     seconds_certificate: float | None = None
     seconds_descent: float | None = None
     switches: tuple[SwitchSummary, ...] = ()
+    kinks: Kinks | None = None
 
 
 class EventShift(Record):

@@ -137,6 +137,11 @@ class GradientFlow(FlowKind):
     reduction: Literal["auto", "none", "readout", "rotation", "vocabulary", "gram"] = about(
         "The exact smaller system that is solved, by name (docs: mathematics).", "auto"
     )
+    kinks: Literal["none", "follow"] = about(
+        "`follow` the kinks of ReLU and the like, up to some hundred of them (docs: kinks); `none`: as if the loss "
+        "were smooth, which gives no error bound where a kink is met.",
+        "none",
+    )
 
 
 @kind("flow", "modified_gradient")

@@ -49,7 +49,9 @@ class MlpModel(Kind):
     traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
 
     hidden: Hidden = about("Sizes between the input and the output.", example=[16])
-    activation: Activation = about("Of every hidden layer; with relu there is no error bound.", "gelu")
+    activation: Activation = about(
+        "Of every hidden layer; relu has an error bound only with `flow.kinks: follow`.", "gelu"
+    )
     bias: bool = about("Every layer has a bias.", True)
 
     def parameter_names(self) -> list[str]:
