@@ -23,7 +23,8 @@ def broken_premises(prepared: Prepared, result: Uncertified, verification: Histo
     # Both must have met one: long steps towards a saddle's end can look like one to a single method.
     kinks = min(int(result.carry.roughness.kinks), int(cast(Carry, verification.carry).roughness.kinks))
     first = float(result.carry.roughness.first)
-    return broken(result.status, cast(Status, verification.status), finite, kinks, first)
+    found = broken(result.status, cast(Status, verification.status), finite, kinks, first)
+    return (*found, *undecided(result.solver.kinks))
 
 
 def broken(status: Status, second: Status | None, finite: bool, kinks: int, first_kink: float) -> tuple[str, ...]:
@@ -46,7 +47,6 @@ def broken(status: Status, second: Status | None, finite: bool, kinks: int, firs
             f"the velocity jumps on the path (the steps met {kinks} kinks or more, such as a ReLU's, first at t = "
             f"{first_kink:.4g}): error estimates assume that it is smooth, so no error bound"
         )
-    found += undecided(result.solver.kinks)
     return tuple(found)
 
 
