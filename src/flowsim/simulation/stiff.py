@@ -128,16 +128,24 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
 
 
 def _to_come(methods: Methods, carry: Carry, window: _Window) -> float:
-    """Evaluations that the explicit method has yet to take: at the window's pace, or as many for every e-fold of time.
+    """Evaluations that the explicit method has yet to take."""
+    start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
+    before, since = carry.choice.clock.to_host() - start, window.now - start
+    return float(to_come(window.spent - int(carry.choice.evaluations), before, since, end - window.now))
+
+
+def to_come(spent, before, since, left):
+    """Evaluations to come: at the pace of a window, or as many for every e-fold of time, the fewer of the two.
 
     Most flows slow down, and take about as many steps for every e-fold. One that stability holds back at a fixed λ does
     not; there the second figure is too low at first, but grows with the time that passes.
+
+    **Arguments:** `spent`: evaluations of the window; `before`, `since`: times from the run's start to the window's
+    start and to its end; `left`: time from there to the run's end.
     """
-    start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
-    before = carry.choice.clock.to_host() - start
-    folds = math.log((window.now - start) / before) if before > 0 else math.inf
-    spent = window.spent - int(carry.choice.evaluations)
-    return min(window.pace * (end - window.now), spent / folds * math.log((end - start) / (window.now - start)))
+    passed = jnp.maximum(since - before, jnp.finfo(jnp.result_type(since)).tiny)
+    folds = jnp.where(before > 0, jnp.log(since / jnp.where(before > 0, before, 1)), jnp.inf)
+    return jnp.minimum(spent / passed * left, spent / folds * jnp.log((since + left) / since))
 
 
 def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
@@ -263,9 +271,9 @@ curvature = fast_compile(radius)
 
 def worth_a_look(plan: Plan, carry: Carry) -> Bool[Array, ""]:
     """Could another method than the explicit one still pay? For use inside compiled functions, as what follows."""
-    spent = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype)
-    passed = jnp.maximum(carry.choice.clock.until(carry.clock), jnp.finfo(carry.step.dtype).tiny)
-    return (carry.code == Code.RUNNING) & (spent / passed * carry.clock.until(plan.end) >= _WORTH)
+    spent, (begun, _) = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype), plan.start()
+    times = begun.until(carry.choice.clock), begun.until(carry.clock), carry.clock.until(plan.end)
+    return (carry.code == Code.RUNNING) & (to_come(spent, *times) >= _WORTH_FIRST)
 
 
 def held_back(plan: Plan, carry: Carry, wanted: Bool[Array, ""]) -> tuple[Bool[Array, ""], Carry]:
