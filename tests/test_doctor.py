@@ -103,7 +103,8 @@ def test_clusters(monkeypatch):
 def test_tf32_on_a_gpu(monkeypatch):
     gpu = SimpleNamespace(platform="gpu", id=0, device_kind="test")
     monkeypatch.setattr(jax, "devices", lambda: [gpu])
-    assert device.matrix_precision().state == "warning"
+    with jax.default_matmul_precision("default"):
+        assert device.matrix_precision().state == "warning"
     with jax.default_matmul_precision("highest"):
         assert device.matrix_precision().state == "ok"
 

@@ -51,9 +51,9 @@ def command(function: Callable[..., None] | None = None, *, plugins: bool = Fals
 
     @functools.wraps(function)
     def called(**given: Any) -> None:
-        output = Output(**{name: given.pop(name) for name in _SPEECH})
+        output = Output(**{name: given.pop(name, False) for name in _SPEECH})
         with output.ending():
-            load_plugins((given.pop("plugin") if plugins else None) or [])
+            load_plugins((given.pop("plugin", None) if plugins else None) or [])
             function(output, **given)
 
     own = list(inspect.signature(function).parameters.values())[1:]  # after `output`
