@@ -127,7 +127,7 @@ def solve(stacked: Stacked, look: Look, guesses: Guesses, k: Int[Array, ""]) -> 
     valid = (k < guesses.number) & ~guesses.hard
     own = jax.tree.map(lambda x: x[:, k], (guesses.event, guesses.time, guesses.low, guesses.high, guesses.slope))
     event, time, low, high, slope = own
-    size, width = jnp.maximum(jnp.abs(look.clock.value), look.size), high - low
+    size, width = jnp.maximum(jnp.abs(look.clock.high + look.clock.low), look.size), high - low
     resolution = jnp.maximum(4 * jnp.finfo(size.dtype).eps * size, jnp.finfo(size.dtype).tiny)
     nothing, none = jnp.zeros_like(time), jnp.zeros_like(guesses.number)
     place = _Place(time, slope, nothing + jnp.inf, nothing, look.state, ~valid, jnp.zeros_like(valid), none)

@@ -152,8 +152,8 @@ class _Batch:
             return lanes
         carry, rough, end = lanes.carry, lanes.carry.roughness, self._prepared.plan.end.to_host()
         kinks, tries, low, now, mark = self._read((
-            rough.kinks, carry.steps + carry.rejected, rough.low_tries - rough.mark_low, carry.clock.value,
-            rough.mark_time,
+            rough.kinks, carry.steps + carry.rejected, rough.low_tries - rough.mark_low,
+            carry.clock.high + carry.clock.low, rough.mark_time,
         ))  # fmt: skip
         slow = (kinks > 0) & too_slow(tries, low, now, mark, end, self._prepared.settings.max_steps - tries)
         return looked_out(lanes, slow) if np.any(slow) else lanes
