@@ -50,11 +50,11 @@ def command(function: Callable[..., None] | None = None, *, plugins: bool = Fals
     common = {**({"plugin": Plugins} if plugins else {}), **_SPEECH}
 
     @functools.wraps(function)
-    def called(**given: Any) -> None:
+    def called(*positional: Any, **given: Any) -> None:
         output = Output(**{name: given.pop(name, False) for name in _SPEECH})
         with output.ending():
             load_plugins((given.pop("plugin", None) if plugins else None) or [])
-            function(output, **given)
+            function(output, *positional, **given)
 
     own = list(inspect.signature(function).parameters.values())[1:]  # after `output`
     added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None if name == "plugin" else False,
