@@ -159,7 +159,8 @@ def test_members_made_by_one_traced_call_equal_their_own_runs():
         assert not result.members.alone
         for start, member in zip(starts(5), result.members, strict=True):
             alone = flowsim.simulate(grown(start), **GROWTH, events=events)
-            assert member.status == alone.status
+            assert member.status.kind == alone.status.kind
+            assert member.status.time == pytest.approx(alone.status.time, rel=1e-13)
             assert member.solver.steps == alone.solver.steps
             assert member.solver.vector_field_evaluations == alone.solver.vector_field_evaluations
             np.testing.assert_allclose(member.events["half"].times, alone.events["half"].times, rtol=1e-13)

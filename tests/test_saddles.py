@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import flowsim
-from flowsim.gallery.zhang2025.zhang2025 import Zhang2025, matrix
+from flowsim import gallery
 
 STRENGTHS = np.array([4.0, 2.0, 1.0])
 
@@ -86,9 +86,10 @@ def test_degenerate_saddles_have_heights():
 @pytest.mark.slow
 def test_plateaus_of_linear_attention():
     """In-context regression (Zhang et al. 2025) with rank-one heads: L_m for each of the first directions learned."""
-    paper, key = Zhang2025(kind="zhang2025"), jax.random.key(0)
+    module, key = gallery.module("zhang2025"), jax.random.key(0)
+    paper = module.Zhang2025(kind="zhang2025")
     start = paper.problem(key).parameters["random"]
-    problem = flowsim.Problem.from_loss(lambda heads: paper.risk(matrix(heads), key), start)
+    problem = flowsim.Problem.from_loss(lambda heads: paper.risk(module.matrix(heads), key), start)
     result = flowsim.simulate(problem, t1=1e4, rtol=1e-7, atol=1e-10, events=[flowsim.events.saddle()])
     cut = flowsim.events.phases(result.events["saddle"].crossings, loss=1.0, end=1e4, final=result.final["loss"])
     heights = paper.plateaus()
