@@ -202,7 +202,8 @@ def test_the_slide_of_one_neuron():
     assert result.solver.steps + result.solver.rejected < 100
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow  # the small form is one neuron's slide, above
+@pytest.mark.parametrize("seed", [1, 2])
 def test_networks_are_the_limit_of_rounded_ones(seed):
     """The full table is `benchmarks/kinks.py`."""
     parts = network(seed)
