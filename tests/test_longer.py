@@ -251,4 +251,4 @@ def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
     # The row at the old end is of the whole step now, which that end cut short.
     np.testing.assert_allclose(after.loss[2], before.loss[2], rtol=1e-6)
     with pytest.raises(StoreError, match="must be later"):
-        lengthen(given("flow.t1=1.0"), tmp_path, folder)
+        lengthen(given("flow.t1=1.0", "save.times=[0.5]"), tmp_path, folder)
