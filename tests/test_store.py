@@ -137,7 +137,7 @@ def test_another_experiment_is_refused_with_the_difference(tmp_path, changed, sh
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     folder = stopped(tmp_path / "run")
-    monkeypatch.setattr("flowsim.experiment.identity.__version__", "99.0")
+    monkeypatch.setattr("flowsim.store.machine.__version__", "99.0")
     with pytest.raises(StoreError, match=r"versions\.flowsim.*99\.0"):
         killing.run(folder, resume=True, source=SOURCE)
 

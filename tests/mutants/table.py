@@ -50,7 +50,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("simulation/stiff.py", "_STIFF = 2.0", "_STIFF = 200.0",
      "auto.py::test_a_stiff_flow_changes_hands_and_is_cheaper"),
     # Events.
-    ("simulation/refine.py", '(wanted == "up") == (direction > 0)', '(wanted == "up") != (direction > 0)',
+    ("simulation/refine.py", '(direction > 0) == (wanted == "up")', '(direction > 0) != (wanted == "up")',
      "events.py::test_directions"),
     ("simulation/refine.py", "if value(middle) > 0 else", "if value(middle) < 0 else",
      "events.py::test_functions_that_jump_are_timed"),
@@ -97,7 +97,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("certificate/bounds.py", "size=_NEIGHBORS, axis=0", "size=1, axis=0", "dense_output.py::test_a_band_answers"),
     ("certificate/certify.py", "rtol = max(rtol / factor,", "rtol = max(rtol * factor,",
      "certificate.py::test_two_kinds_of_evidence[solver]"),
-    ("certificate/premises.py", "if not status.ok:", "if status.ok:", "premises.py::test_smooth_activations"),
+    ("certificate/premises.py", "and not second.ok:", "and second.ok:", "premises.py::test_smooth_activations"),
     # Problem, losses, flows, reductions, descent.
     ("losses.py", "return (prediction - label) ** 2 / 2", "return (prediction - label) ** 2", f"{_ORACLE} deep_linear"),
     ("problem/problem.py", "jnp.where(right, -jnp.inf, predictions)", "jnp.where(right, predictions, predictions)",
