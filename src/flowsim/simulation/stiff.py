@@ -271,9 +271,9 @@ curvature = fast_compile(radius)
 
 def worth_a_look(plan: Plan, carry: Carry) -> Bool[Array, ""]:
     """Could another method than the explicit one still pay? For use inside compiled functions, as what follows."""
-    spent, (begun, _) = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype), plan.start()
-    times = begun.until(carry.choice.clock), begun.until(carry.clock), carry.clock.until(plan.end)
-    return (carry.code == Code.RUNNING) & (to_come(spent, *times) >= _WORTH_FIRST)
+    spent = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype)
+    passed = jnp.maximum(carry.choice.clock.until(carry.clock), jnp.finfo(carry.step.dtype).tiny)
+    return (carry.code == Code.RUNNING) & (spent / passed * carry.clock.until(plan.end) >= _WORTH)
 
 
 def held_back(plan: Plan, carry: Carry, wanted: Bool[Array, ""]) -> tuple[Bool[Array, ""], Carry]:
