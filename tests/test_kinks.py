@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
-from scipy.special import expit
+from benchmarks.kinks import rounded
 
 import flowsim
 from flowsim.problem.gates import count_kinks, pieces
@@ -68,40 +68,6 @@ def network(seed, neurons=3, samples=5, features=2):
 
 def of(x, y, w, a, activation=jax.nn.relu):
     return P(Network(jnp.asarray(x), jnp.asarray(y), activation), {"W": jnp.asarray(w), "a": jnp.asarray(a)})
-
-
-def rounded(x, y, w, a, t1, beta):
-    """The end of the flow with softplus(beta z)/beta in place of ReLU, by SciPy's Radau."""
-    samples, (neurons, features) = len(x), w.shape
-
-    def parts(state):
-        w, a = state[:w_size].reshape(neurons, features), state[w_size:]
-        z = x @ w.T
-        h, gate = np.logaddexp(0, beta * z) / beta, expit(beta * z)
-        return a, h, gate, (h @ a - y) / samples
-
-    w_size = neurons * features
-
-    def velocity(_, state):
-        a, h, gate, r = parts(state)
-        return -np.concatenate([((r[:, None] * gate * a).T @ x).ravel(), h.T @ r])
-
-    def jacobian(_, state):
-        a, h, gate, r = parts(state)
-        slopes = np.concatenate([((gate * a)[:, :, None] * x[:, None, :]).reshape(samples, -1), h], axis=1)
-        hessian = slopes.T @ slopes / samples
-        bend = r[:, None] * a * beta * gate * (1 - gate)
-        for j in range(neurons):
-            own, out = slice(j * features, (j + 1) * features), w_size + j
-            hessian[own, own] += (x * bend[:, j : j + 1]).T @ x
-            cross = x.T @ (r * gate[:, j])
-            hessian[own, out] += cross
-            hessian[out, own] += cross
-        return -hessian
-
-    start, options = np.concatenate([w.ravel(), a]), {"method": "Radau", "jac": jacobian, "rtol": 1e-9, "atol": 1e-12}
-    end = scipy.integrate.solve_ivp(velocity, (0, t1), start, **options).y[:, -1]
-    return {"W": end[:w_size], "a": end[w_size:]}
 
 
 def test_a_function_with_given_gates():
@@ -210,7 +176,7 @@ def test_networks_are_the_limit_of_rounded_ones(seed):
     result = run(of(*parts), 30.0, rtol=1e-6, atol=1e-8)
     assert result.status.kind == "done"
     assert result.certificate.withheld == ()
-    near, nearer = (flat(rounded(*parts, 30.0, beta)) for beta in (1e6, 1e7))
+    near, nearer = (rounded(*parts, beta) for beta in (1e6, 1e7))
     start, end = np.concatenate([parts[2].ravel(), parts[3]]), flat(result.parameters)
     bound = result.certificate.relative_error * np.linalg.norm(end - start)
     assert np.linalg.norm(end - nearer) <= bound + np.linalg.norm(near - nearer)

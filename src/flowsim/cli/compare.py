@@ -1,15 +1,13 @@
 """`flowsim compare`: work against precision of several solvers on an experiment's problem."""
 
-import datetime
 import pathlib
-import secrets
 from typing import Annotated
 
 import typer
 
 from .command import ExperimentFile, Overrides, Resume, command
 from .output import Output
-from .run import asked_for, refuse_used
+from .run import asked_for, ending, new_folder, refuse_used
 
 
 def register(app: typer.Typer) -> None:
@@ -41,31 +39,16 @@ def compare(
       flowsim compare --resume runs/figure1/compare-2026-01-31T12-00-00Z-1a2b
     """
     request = asked_for(output, "compare", experiment, overrides, out, resume, False)
-    folder = _new_folder(request.experiment.name) if out is None and resume is None else request.folder
+    folder = new_folder(request.experiment, "compare-") if out is None and resume is None else request.folder
     if resume is None:
         refuse_used(folder, output)
-    from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
-    from ..experiment.comparison import run_comparison
-    from ..experiment.signals import Interrupted
+    from ..experiment.comparison import run_comparison  # loads JAX and the whole simulator
 
-    try:
-        found = run_comparison(
-            request.experiment,
-            source_text=request.source_text,
-            source_folder=request.source_folder,
-            folder=folder,
-            resume=request.resume,
-            say=output.detail,
-        )
-    except Interrupted as stop:
-        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
-    except (ArrayErrors, ValueError) as error:
-        output.refuse(str(error))
+    with ending(output):
+        try:
+            found = run_comparison(**request.sources(), folder=folder, resume=request.resume, say=output.detail)
+        except ValueError as error:
+            output.refuse(str(error))
     output.data(found.table())
     output.say(f"table, dataset and figure: {folder}")
     output.document({"status": "done", "folder": str(folder), "t1": found.t1, **found.document()})
-
-
-def _new_folder(name: str) -> pathlib.Path:
-    started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    return pathlib.Path("runs") / name / f"compare-{started}-{secrets.token_hex(2)}"

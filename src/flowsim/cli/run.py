@@ -5,8 +5,9 @@ import datetime
 import pathlib
 import secrets
 import time as clock
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +31,24 @@ class Request:
     source_folder: pathlib.Path
     folder: pathlib.Path
     resume: bool = False
+
+    def sources(self) -> dict[str, Any]:
+        """The experiment and where it comes from, by the names of the functions that run one."""
+        return {"experiment": self.experiment, "source_text": self.source_text, "source_folder": self.source_folder}
+
+
+@contextmanager
+def ending(output: Output) -> Iterator[None]:
+    """A run that a signal ended, or arrays that cannot be read, as message and exit code."""
+    from ..config.array_files import ArrayErrors  # these load JAX
+    from ..experiment.signals import Interrupted
+
+    try:
+        yield
+    except Interrupted as stop:
+        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
+    except ArrayErrors as error:
+        output.refuse(f"{error}.")
 
 
 def register(app: typer.Typer) -> None:
@@ -91,12 +110,13 @@ def requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None
     """What an experiment file with its overrides asks for."""
     text = read_text(path)
     experiment = load_text(text, origin=str(path), folder=path.parent, overrides=overrides)
-    return Request(experiment, text, path.parent, _new_folder(experiment) if out is None else out)
+    return Request(experiment, text, path.parent, new_folder(experiment) if out is None else out)
 
 
-def _new_folder(experiment: Experiment) -> pathlib.Path:
+def new_folder(experiment: Experiment, prefix: str = "") -> pathlib.Path:
+    """A run folder of its own, `runs/NAME/ID`."""
     started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    return pathlib.Path("runs") / experiment.name / f"{started}-{secrets.token_hex(2)}"
+    return pathlib.Path("runs") / experiment.name / f"{prefix}{started}-{secrets.token_hex(2)}"
 
 
 def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] = ()) -> Request:
@@ -159,27 +179,19 @@ def execute(request: Request, output: Output, force: bool) -> None:
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)
-    from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
-    from ..experiment.run import Interrupted, run_experiment
+    from ..experiment.run import run_experiment  # loads JAX and the whole simulator
 
     loaded = clock.monotonic() - STARTED
-    try:
-        with progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
-            outcome = run_experiment(
-                request.experiment,
-                source_text=request.source_text,
-                source_folder=request.source_folder,
-                folder=folder,
-                resume=request.resume,
-                force=force,
-                progress=shown.update,
-                members=shown.members,
-                say=shown.say,
-            )
-    except Interrupted as stop:
-        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
-    except ArrayErrors as error:
-        output.refuse(f"{error}.")
+    with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
+        outcome = run_experiment(
+            **request.sources(),
+            folder=folder,
+            resume=request.resume,
+            force=force,
+            progress=shown.update,
+            members=shown.members,
+            say=shown.say,
+        )
     from ..report import summary_text  # loads Matplotlib, which a run has loaded by now
 
     account = {"loading": loaded, **outcome.seconds, "total": clock.monotonic() - STARTED} if outcome.seconds else None

@@ -10,7 +10,7 @@ import typer
 from .command import ExperimentFile, Force, Out, Overrides, Resume, command
 from .output import NUMERICAL, Output
 from .progress import progress, telling
-from .run import Request, asked_for, refuse_used
+from .run import Request, asked_for, ending, refuse_used
 
 
 def register(app: typer.Typer) -> None:
@@ -45,26 +45,17 @@ def verify(
 
 def execute(request: Request, output: Output, force: bool) -> None:
     """Run, judge, and print the verdicts."""
-    from ..config.array_files import ArrayErrors  # these load JAX and the whole simulator
-    from ..experiment.run import Interrupted
-    from ..experiment.verify import verify_experiment
+    from ..experiment.verify import verify_experiment  # loads JAX and the whole simulator
 
-    try:
-        with progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
-            verified = verify_experiment(
-                request.experiment,
-                source_text=request.source_text,
-                source_folder=request.source_folder,
-                folder=request.folder,
-                resume=request.resume,
-                force=force,
-                progress=shown.update,
-                say=shown.say,
-            )
-    except Interrupted as stop:
-        output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
-    except ArrayErrors as error:
-        output.refuse(f"{error}.")
+    with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
+        verified = verify_experiment(
+            **request.sources(),
+            folder=request.folder,
+            resume=request.resume,
+            force=force,
+            progress=shown.update,
+            say=shown.say,
+        )
     output.data(_table(verified.claims["claims"]))
     output.say(f"report: {verified.folder / 'report.html'}")
     output.document({**verified.claims, "folder": str(verified.folder)})

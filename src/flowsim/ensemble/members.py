@@ -38,6 +38,21 @@ class Member:
 class AbstractMembers(Sequence[Member]):
     """Members in the order of their seeds, and what is asked of all of them."""
 
+    @overload
+    def __getitem__(self, index: int) -> Member: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Member]: ...
+    def __getitem__(self, index: int | slice) -> Member | Sequence[Member]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.at(index % len(self))
+
+    @abc.abstractmethod
+    def at(self, number: int) -> Member:
+        """The member at a place, 0 ≤ `number` < their number."""
+
     @property
     @abc.abstractmethod
     def seeds(self) -> tuple[int, ...]: ...
@@ -80,12 +95,8 @@ class Listed(AbstractMembers):
     def __init__(self, members: Sequence[Member]):
         self._members = tuple(members)
 
-    @overload
-    def __getitem__(self, index: int) -> Member: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Member]: ...
-    def __getitem__(self, index: int | slice) -> Member | Sequence[Member]:
-        return self._members[index]
+    def at(self, number: int) -> Member:
+        return self._members[number]
 
     def __len__(self) -> int:
         return len(self._members)
@@ -131,16 +142,7 @@ class Joined(AbstractMembers):
     def __init__(self, parts: Sequence[AbstractMembers]):
         self._parts, self._ends = parts, np.cumsum([len(part) for part in parts])
 
-    @overload
-    def __getitem__(self, index: int) -> Member: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Member]: ...
-    def __getitem__(self, index: int | slice) -> Member | Sequence[Member]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        number = index % len(self)
+    def at(self, number: int) -> Member:
         part = int(np.searchsorted(self._ends, number, side="right"))
         return self._parts[part][number - int(self._ends[part]) + len(self._parts[part])]
 

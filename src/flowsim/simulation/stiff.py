@@ -128,24 +128,16 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
 
 
 def _to_come(methods: Methods, carry: Carry, window: _Window) -> float:
-    """Evaluations that the explicit method has yet to take."""
-    start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
-    before, since = carry.choice.clock.to_host() - start, window.now - start
-    return float(to_come(window.spent - int(carry.choice.evaluations), before, since, end - window.now))
-
-
-def to_come(spent, before, since, left):
-    """Evaluations to come: at the pace of a window, or as many for every e-fold of time, the fewer of the two.
+    """Evaluations that the explicit method has yet to take: at the window's pace, or as many for every e-fold of time.
 
     Most flows slow down, and take about as many steps for every e-fold. One that stability holds back at a fixed λ does
     not; there the second figure is too low at first, but grows with the time that passes.
-
-    **Arguments:** `spent`: evaluations of the window; `before`, `since`: times from the run's start to the window's
-    start and to its end; `left`: time from there to the run's end.
     """
-    passed = jnp.maximum(since - before, jnp.finfo(jnp.result_type(since)).tiny)
-    folds = jnp.where(before > 0, jnp.log(since / jnp.where(before > 0, before, 1)), jnp.inf)
-    return jnp.minimum(spent / passed * left, spent / folds * jnp.log((since + left) / since))
+    start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
+    before, since, left = carry.choice.clock.to_host() - start, window.now - start, end - window.now
+    folds = math.log(since / before) if before > 0 else math.inf
+    spent = window.spent - int(carry.choice.evaluations)
+    return min(window.pace * left, spent / folds * math.log((since + left) / since))
 
 
 def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
