@@ -119,10 +119,10 @@ def test_the_place_of_a_wrong_byte():
     ids=lambda text: text[:6].encode("unicode_escape").decode(),
 )  # fmt: skip
 def test_floods_and_deep_nesting_end_quickly(text):
-    start = time.perf_counter()
+    start = time.process_time()  # the wall's clock would measure the tests beside this one, too
     with contextlib.suppress(ExperimentErrors):
         parse(decode(text.encode(), "e.yaml"), "e.yaml")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 4
 
 
 def test_the_limits_are_where_they_are_said_to_be():

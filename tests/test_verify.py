@@ -1,5 +1,6 @@
 """`flowsim verify`: exit codes, streams, claims.json, the report's section, and `scaling` in an experiment."""
 
+import html
 import json
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_json_holds_every_claim(verified):
 def test_folder_is_a_run_folder_with_a_report(verified):
     _, folder = verified
     page = (folder / "report.html").read_text(encoding="utf8")
-    assert "The paper&#x27;s claims" in page
+    assert "The paper's claims" in html.unescape(page)
     assert "Theorem 3.1.1" in page
     drawn = {path.name for path in (folder / "figures" / "claims").glob("*.png")}
     assert {"theorem_3_1_1.png", "lemma_4_5.png", "t1_law.png"} <= drawn
