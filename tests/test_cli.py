@@ -128,7 +128,7 @@ def test_the_light_commands_import_nothing_heavy(file, arguments):
 
 
 def test_the_light_commands_answer_at_once(file):
-    """Three and a half times what it takes to import the libraries that parse the command line and the file, at the most."""
+    """At most three and a half times the import of the libraries that parse the command line and the file."""
 
     def seconds(*command) -> float:
         """Of computing: the wall's would be those of the other tests, too, that run at the same time."""
