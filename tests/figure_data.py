@@ -50,7 +50,7 @@ def dataset():
             "word": [0, 1, 2],
             "key_word": [0, 1, 2],
             "query_word": [0, 1, 2],
-            "statistic": list(plot.alignment.STATISTICS),
+            "statistic": list(plot.figures.alignment.STATISTICS),
             "head": ["1.1", "1.2"],
             "block": [1, 2],
             "rule": ["node", "weight"],

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
 from flowsim import plot
+from flowsim.config import registered
 
 from .figure_data import GROUPS, discrete
 
@@ -22,6 +23,10 @@ def line_with(axes, values):
 
 def texts(figure):
     return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_an_experiment_may_name_every_figure():
+    assert set(registered("figure")) >= set(plot.FIGURES)
 
 
 @pytest.mark.parametrize("time_axis", ["log", "linear"])
@@ -102,7 +107,7 @@ def test_ratios_of_the_lemmas():
     sums = xarray.DataArray(
         [[7.0, 5.0, 4.0, 1.0], [5.0, 5.0, 0.0, 1.0]], dims=("time", "group"), coords={"group": GROUPS}
     )
-    gap, ratio = plot.balance.ratios(sums)
+    gap, ratio = plot.figures.balance.ratios(sums)
     assert gap.values[0] == (5 - 4) / 4
     assert ratio.values[0] == (5 + 4 + 1 - 7) / (7 - 5)
     assert np.isnan(gap.values[1])
@@ -111,7 +116,7 @@ def test_ratios_of_the_lemmas():
 
 def test_ratio_axis_is_clipped_at_poles_and_says_so(dataset, events):
     _, panel = plot.FIGURES["balance"](dataset, events).axes
-    gap, ratio = plot.balance.ratios(dataset["gradient_sum"])
+    gap, ratio = plot.figures.balance.ratios(dataset["gradient_sum"])
     late = dataset["time"].values > events["phase1_end"]["time"]
     low, high = panel.get_ylim()
     seen = np.concatenate([gap.values[late], ratio.values[late]])
@@ -127,7 +132,7 @@ def test_ratio_axis_is_clipped_at_poles_and_says_so(dataset, events):
     assert "clipped" in panel.get_ylabel()
     assert panel.get_ylim()[1] <= 6
     assert "cut off" in plot.FIGURES["balance"].caption(plot.Drawing(pole, events))
-    _, jump = plot.balance.ratios(pole["gradient_sum"])
+    _, jump = plot.figures.balance.ratios(pole["gradient_sum"])
     curve = next(line.get_ydata() for line in panel.lines if np.nanmax(np.abs(line.get_ydata())) > 1e6)
     assert jump.values[10] * jump.values[11] < 0
     assert np.isnan(curve[10])  # row 11 without t = 0: no stroke from one infinity to the other
@@ -207,4 +212,4 @@ def test_structure_names_heads_below_and_blocks_in_their_panel(dataset, events):
         line_with(blocks, dataset["block_norm"].values[1:, i])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["head 1.1", "head 1.2"]
     assert [text.get_text() for text in blocks.get_legend().get_texts()] == ["block 1", "block 2"]
-    assert "first head of the second layer" in plot.structure.caption(plot.Drawing(dataset, events))
+    assert "first head of the second layer" in plot.figures.structure.caption(plot.Drawing(dataset, events))

@@ -90,7 +90,7 @@ def _descent(experiment: Experiment, problem: Problem, say: Callable[[str], None
         progress=say,
     )
     runs = [drift.dataset() for drift in (*found.to_flow, *found.to_modified)]
-    return found, "descent_order", plot.descent.figure(plot.Drawing(xarray.Dataset(), overlays=runs))
+    return found, "descent_order", plot.FIGURES["descent"](plot.Drawing(xarray.Dataset(), overlays=runs))
 
 
 def _solvers(experiment: Experiment, problem: Problem, say: Callable[[str], None], kept: pieces.Pieces):

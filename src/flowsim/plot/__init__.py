@@ -6,21 +6,7 @@
 be drawn by its own name. A figure is a function of one `Drawing`; `write_figures` draws several into a folder.
 """
 
-from . import (
-    alignment,
-    attention,
-    attention_maps,
-    balance,
-    claims,
-    descent,
-    event_times,
-    invariants,
-    loss,
-    structure,
-    style,
-    values,
-    work_precision,
-)
+from . import claims, figures, style, values, work_precision
 from .claims import draw_claims
 from .drawing import Drawing, FigureStyle
 from .files import FigureRecord, write_figures
@@ -38,20 +24,12 @@ __all__ = [
     "FigureRecord",
     "FigureStyle",
     "Kind",
-    "alignment",
-    "attention",
-    "attention_maps",
-    "balance",
     "claims",
-    "descent",
     "descents",
     "draw",
     "draw_claims",
-    "event_times",
-    "invariants",
-    "loss",
+    "figures",
     "rendered",
-    "structure",
     "style",
     "values",
     "work_precision",

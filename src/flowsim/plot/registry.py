@@ -1,6 +1,8 @@
 """The figures by name."""
 
 import dataclasses
+import importlib
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -8,21 +10,7 @@ from typing import Any
 import xarray
 from matplotlib.figure import Figure
 
-from . import (
-    alignment,
-    attention,
-    attention_maps,
-    balance,
-    descent,
-    event_times,
-    influence,
-    invariants,
-    loss,
-    phases,
-    sensitivity,
-    spectrum,
-    structure,
-)  # fmt: skip
+from . import figures
 from .drawing import Drawing
 from .types import Events
 
@@ -67,20 +55,11 @@ class Kind:
         return dataclasses.replace(drawing, style=dataclasses.replace(drawing.style, **self.options))
 
 
+def _of_module(name: str) -> Kind:
+    module = importlib.import_module(f"{figures.__name__}.{name}")
+    return Kind(module.figure, getattr(module, "caption", _no_caption), getattr(module, "animation", None))
+
+
 FIGURES: Mapping[str, Kind] = MappingProxyType(
-    {
-        "loss": Kind(loss.figure, loss.caption),
-        "attention": Kind(attention.figure, attention.caption),
-        "attention_maps": Kind(attention_maps.figure, attention_maps.caption, attention_maps.animation),
-        "alignment": Kind(alignment.figure, alignment.caption),
-        "balance": Kind(balance.figure, balance.caption),
-        "invariants": Kind(invariants.figure, invariants.caption),
-        "descent": Kind(descent.figure, descent.caption),
-        "structure": Kind(structure.figure, structure.caption),
-        "phases": Kind(phases.figure, phases.caption),
-        "sensitivity": Kind(sensitivity.figure, sensitivity.caption),
-        "influence": Kind(influence.figure, influence.caption),
-        "spectrum": Kind(spectrum.figure, spectrum.caption),
-        "event_times": Kind(event_times.figure, event_times.caption),
-    }
+    {found.name: _of_module(found.name) for found in pkgutil.iter_modules(figures.__path__)}
 )

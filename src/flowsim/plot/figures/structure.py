@@ -3,11 +3,11 @@
 import xarray
 from matplotlib.figure import Figure
 
-from . import curves as _curves
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import CannotDraw, require
+from .. import curves as _curves
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import CannotDraw, require
 
 _PANELS = {  # variable -> axis, what a line is, label, sentence
     "attention_entropy": ("head", "head", "attention entropy (nat)", "Entropy of each head's attention over the keys"),

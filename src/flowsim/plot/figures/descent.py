@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import CannotDraw
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import CannotDraw
 
 _COLORS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE)
 _LARGEST = 1e2  # of a relative distance: beyond it descent has nothing to do with the flow

@@ -6,10 +6,10 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import CannotDraw, require
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import CannotDraw, require
 
 _ROWS = 240  # of the heat map
 _WIDTH = 0.012  # of the smoothing kernel, of the map's height

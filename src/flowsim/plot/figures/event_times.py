@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ..records import EventTimes
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import CannotDraw
+from ...records import EventTimes
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import CannotDraw
 
 PREFIX = "event_"
 _MOST = 6  # panels

@@ -7,11 +7,11 @@ import xarray
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import curves as _curves
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import CannotDraw, require
+from .. import curves as _curves
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import CannotDraw, require
 
 PREFIX = "invariant_"
 _LARGEST = 1e3  # drifts are relative to size: beyond this there is nothing to read

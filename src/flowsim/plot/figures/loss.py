@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import xarray
 from matplotlib.figure import Figure
 
-from . import curves as _curves
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import require
+from .. import curves as _curves
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import require
 
 NEEDS = ("loss",)
 _CROWD = 2  # runs of descent beyond which a line for each group of each run could not be told apart

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import require
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import require
 
 _NAME = "attention_map"
 _MOST = 8  # heads

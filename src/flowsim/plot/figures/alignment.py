@@ -4,11 +4,11 @@ import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import curves as _curves
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import require
+from .. import curves as _curves
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import require
 
 NEEDS = ("mlp_alignment",)
 STATISTICS = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import curves as _curves
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import require, require_groups
+from .. import curves as _curves
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import require, require_groups
 
 NEEDS = ("gradient_sum",)
 _NAMES = ("both", "first", "second", "neither")

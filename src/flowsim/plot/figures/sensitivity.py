@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import require
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import require
 
 
 def figure(drawing: Drawing) -> Figure:

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import curves as _curves
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import require
+from .. import curves as _curves
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import require
 
 NEEDS = ("attention_score",)
 _PAIRS = [(key, query) for key in range(3) for query in range(3)]

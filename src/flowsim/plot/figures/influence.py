@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from . import frame as _frame
-from . import style
-from .drawing import Drawing
-from .need import CannotDraw
+from .. import frame as _frame
+from .. import style
+from ..drawing import Drawing
+from ..need import CannotDraw
 
 _MOST = 4  # quantities that a page shows
 _EDGE = 0.12  # of a group's column, left free on both sides
