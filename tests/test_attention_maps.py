@@ -121,7 +121,8 @@ def test_maps_at_rest_and_of_both_signs():
 
 def test_film_moves_and_is_the_same_each_time():
     data = moving(np.linspace(0, 1, 5)[:, None, None, None] * np.ones((5, 1, 2, 2)))
-    first, second = (plot.figures.attention_maps.animation(plot.Drawing(data, {"phase1_end": {"time": 1.0}})) for _ in range(2))
+    drawing = plot.Drawing(data, {"phase1_end": {"time": 1.0}})
+    first, second = (plot.figures.attention_maps.animation(drawing) for _ in range(2))
     assert first == second
     film = Image.open(io.BytesIO(first))
     assert "loop" in film.info
