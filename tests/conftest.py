@@ -45,9 +45,20 @@ jax.config.update("jax_enable_x64", True)
 
 
 def pytest_collection_modifyitems(items):
+    seen = set()
     for item in items:
+        if _is_long(item, seen):
+            item.add_marker("slow")
         if item.module.__name__.split(".")[-1] in _QUICK and item.get_closest_marker("slow") is None:
             item.add_marker("quick")
+
+
+def _is_long(item, seen):
+    """Does a test use a fixture that takes long, or is it one of many parameters behind the first?"""
+    name = (item.module.__name__, item.originalname)
+    further = name in seen and item.get_closest_marker("thorough") is not None
+    seen.add(name)
+    return further or bool(set(getattr(item.module, "LONG_FIXTURES", ())) & set(item.fixturenames))
 
 
 def pytest_unconfigure():

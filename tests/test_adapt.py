@@ -144,6 +144,7 @@ def test_nothing_is_dropped_in_silence(model, tensors, tmp_path):
 PAGES = pathlib.Path(__file__).parent.parent / "docs"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["nnx", "linen", "state dict"])
 def test_examples_of_the_page_run(index):
     pytest.importorskip("flax")

@@ -43,6 +43,7 @@ def maps_of(problem, sample=None):
     return result.dataset["attention_map"], result.model
 
 
+@pytest.mark.slow
 def test_map_is_the_models_attention():
     maps, model = maps_of(two_layers(), 3)
     assert maps.dims == ("time", "head", "key_position", "query_position")

@@ -29,6 +29,7 @@ def run_of(problem, rtol=1e-6, solver="auto"):
     return prepare(problem, Settings(T1, solver, rtol, rtol * 1e-2), save_times=np.linspace(0, T1, 11))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rtol", "kind"), [(1e-4, "exponential"), (1e-7, "exponential")])
 def test_a_stiff_flow_changes_hands_and_is_cheaper(rtol, kind):
     options = {"t1": T1, "rtol": rtol, "atol": rtol * 1e-2, "save_times": [0.0, T1]}
@@ -46,6 +47,7 @@ def test_a_stiff_flow_changes_hands_and_is_cheaper(rtol, kind):
     assert "and stabilized" in certificate.method
 
 
+@pytest.mark.slow
 def test_a_flow_that_is_not_stiff_stays():
     """Accuracy sizes the steps of a logistic loss: nothing is gained, and nothing changes hands."""
     keys = jax.random.split(jax.random.key(0), 3)
@@ -66,6 +68,7 @@ def test_only_auto_changes_hands_and_only_on_gradient_flows():
     assert not heavy.stiff
 
 
+@pytest.mark.slow
 def test_events_and_saved_rows_do_not_notice():
     """One moment between two changes of hands is found once, and every row is there."""
     event = flowsim.events.crossing("falls", lambda t, p: p[0] - 0.5)
@@ -217,6 +220,7 @@ def evaluations(problem, solver, t1, rtol):
     return result.solver.vector_field_evaluations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "t1", "rtol", "named"),
     [(valley, 1e6, 1e-6, "exponential"), (stiff_five_times, 40.0, 1e-4, "exponential"), (stiff, T1, 1e-7, "dopri8")],
@@ -226,6 +230,7 @@ def test_it_costs_at_most_half_as_much_again_as_the_named_solver(problem, t1, rt
     assert mine <= 1.5 * other
 
 
+@pytest.mark.slow
 def test_a_spectrum_too_wide_for_a_stabilized_method_is_integrated_and_verified():
     """λ ratio 10⁸: a stabilized method would take ten million evaluations, for the flow and for its certificate."""
     t1 = 10.0
@@ -245,6 +250,7 @@ class Quadratic(eqx.Module):
         return jnp.sum(self.rates * p**2) / 2
 
 
+@pytest.mark.slow
 def test_a_batch_hands_over_as_its_members_alone_do():
     """Each costs at most half as much again as by itself, and ends where it does."""
 
@@ -261,6 +267,7 @@ def test_a_batch_hands_over_as_its_members_alone_do():
         np.testing.assert_allclose(found.trajectory.values["loss"], alone.trajectory.values["loss"], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_wrapped_flow_hands_over():
     """Decay as a part of the flow costs what it costs as a part of the loss."""
     rate, options = 0.5, {"t1": T1, "rtol": 1e-6, "atol": 1e-8, "save_times": [T1]}

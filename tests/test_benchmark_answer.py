@@ -2,11 +2,13 @@
 
 import jax
 import numpy as np
+import pytest
 from benchmarks import answer
 
 import flowsim
 
 
+@pytest.mark.slow
 def test_the_contestants_agree():
     keys = jax.random.split(jax.random.key(0), 3)
     task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=8, key=keys[0])

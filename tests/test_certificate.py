@@ -14,6 +14,7 @@ from flowsim.certificate import find_products
 from .problems import distance, reference
 
 
+@pytest.mark.slow
 def test_random_problems():
     """The small version of `benchmarks/certificates.py`, which does 200."""
     rows = np.array([judge(seed) for seed in SMALL])
@@ -27,6 +28,7 @@ def test_random_problems():
 SMALL = [11, 14, 23, 27, 30, 34, 35, 37, 38, 42]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["solver", "gram"])
 def test_two_kinds_of_evidence(method):
     problem, arrays = reference()
@@ -39,6 +41,7 @@ def test_two_kinds_of_evidence(method):
     assert ("Gram" in result.certificate.method) == (method == "gram")
 
 
+@pytest.mark.slow
 def test_probe_errors_cover_the_reference():
     problem, arrays = reference()
     result = flowsim.simulate(problem, t1=50.0, rtol=1e-7, atol=1e-9, save_times=arrays["times"], certificate=True)
@@ -50,6 +53,7 @@ def test_probe_errors_cover_the_reference():
         assert f"{name}_error" in result.dataset
 
 
+@pytest.mark.slow
 def test_honest_at_the_rounding_floor():
     problem, arrays = reference()
     result = flowsim.simulate(problem, t1=50.0, rtol=2.5e-14, atol=1e-16, certificate=True)
@@ -57,6 +61,7 @@ def test_honest_at_the_rounding_floor():
     assert result.certificate.relative_error >= result.certificate.rounding_floor > 0
 
 
+@pytest.mark.slow
 def test_products_of_a_users_model_are_found():
     """A deep linear network: each pair of neighbors enters as a product; nothing else does."""
     rng = np.random.default_rng(0)
@@ -85,6 +90,7 @@ def test_a_nonlinearity_between_two_matrices_breaks_the_product():
     assert find_products(problem) == ()
 
 
+@pytest.mark.slow
 def test_gradient_descent_drifts_at_first_order():
     """The flow conserves W_K W_Kᵀ - W_Q W_Qᵀ; descent does not, in proportion to its learning rate."""
     problem, _ = reference()
@@ -101,6 +107,7 @@ def test_gradient_descent_drifts_at_first_order():
     assert flow.trajectory.values["invariant_mlp_value"][-1] < 1e-9
 
 
+@pytest.mark.slow
 def test_event_times_lie_within_their_bounds():
     """Small form of `benchmarks/event_bounds.py`: modes that leave a saddle, at a looser tolerance, where it is worst.
 

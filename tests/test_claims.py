@@ -13,6 +13,8 @@ import pytest
 import flowsim
 from flowsim.claims import Evidence, Finding, Measured, Word, agrees, conserved, judge, near
 
+LONG_FIXTURES = ("evidence",)  # what uses them is slow
+
 
 def word(finding):
     return judge(finding.conditions)
@@ -157,6 +159,7 @@ def test_findings_together(evidence):
     assert (yes & open_).conditions == ()
 
 
+@pytest.mark.slow
 def test_evidence_needs_a_certificate():
     problem = flowsim.Problem.from_loss(lambda x: 0.5 * x**2, 1.0)
     with pytest.raises(ValueError, match="certificate=True"):
@@ -198,6 +201,7 @@ PAGE = pathlib.Path(__file__).parent.parent / "docs" / "your-own-claim.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf8"), re.S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "lines"), [(0, 15), (1, 25)])
 def test_the_documented_claims_run_and_are_short(block, lines, capsys):
     text = BLOCKS[block]
@@ -215,6 +219,7 @@ def run(*arguments, cwd):
     return done
 
 
+@pytest.mark.slow
 def test_new_theory_runs_as_it_is_over_seeds_and_sizes(tmp_path):
     assert run("new", "theory", "--out", "mine", cwd=tmp_path).returncode == 0
     assert run("new", "theory", "--out", "mine", cwd=tmp_path).returncode == 2
@@ -238,6 +243,7 @@ def test_new_theory_runs_as_it_is_over_seeds_and_sizes(tmp_path):
     assert found["first rate"]["measured"]["exponent"] == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 def test_without_claims_an_experiment_must_be_the_papers(tmp_path):
     run("new", "theory", "--out", "mine", cwd=tmp_path)
     done = run("verify", "mine/experiment.yaml", "--plugin", "mine/theory.py", "claims=[]", cwd=tmp_path)

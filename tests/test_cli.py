@@ -51,6 +51,7 @@ WRONG = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_file_ends_with_2_and_its_place(file, what):
     text, says = WRONG[what]
@@ -82,6 +83,7 @@ def test_json_is_one_document_whatever_happens(file):
     assert len(json.loads(flowsim("solvers", "--json").stdout)["solvers"]) == len(SOLVERS)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -108,6 +110,7 @@ def test_debug_shows_the_traceback(file):
     assert "wdith" in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments",
     [("--help",), ("--version",), ("new",), ("solvers",), ("check", "e.yaml"), ("run", "--help")],
@@ -147,12 +150,14 @@ def test_the_light_commands_answer_at_once(file):
         assert min(seconds(*light, *arguments) for _ in range(2)) < 3.5 * libraries
 
 
+@pytest.mark.slow
 def test_help_has_examples():
     assert "flowsim new figure1 > figure1.yaml" in flowsim("--help").stdout
     for command in ("run", "check", "new", "report"):
         assert f"flowsim {command} " in flowsim(command, "--help").stdout
 
 
+@pytest.mark.slow
 def test_new_prints_an_experiment_that_passes_check(tmp_path):
     (tmp_path / "n.yaml").write_text(flowsim("new").stdout)
     assert flowsim("check", tmp_path / "n.yaml").returncode == 0
@@ -238,6 +243,7 @@ def test_a_run_folder_is_never_overwritten_without_being_told_so(finished):
     assert (folder / "out" / "summary.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
     done = flowsim("run", file, "--dry-run", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ def experiment(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_one_json_document_and_the_files(experiment):
     folder = experiment.parent / "out"
     done = flowsim("compare", experiment, "--out", folder, "--json")
@@ -39,6 +40,7 @@ def test_one_json_document_and_the_files(experiment):
     assert again.returncode == 2
 
 
+@pytest.mark.slow
 def test_descents_order(experiment):
     folder = experiment.parent / "order"
     done = flowsim("compare", experiment, "compare.descent={learning_rates: [0.2, 0.1]}", "--out", folder, "--json")

@@ -10,6 +10,8 @@ import pytest
 import flowsim
 from flowsim import compare
 
+LONG_FIXTURES = ("comparison",)  # what uses them is slow
+
 RATES = np.array([1.0, 2.0, 5.0])
 
 
@@ -57,6 +59,7 @@ def test_dataset_and_table(comparison):
     assert comparison.cheapest("tsit5", 0.0) is None
 
 
+@pytest.mark.slow
 def test_a_failed_solver_is_listed_with_its_status():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(1e3 * x**2) / 2, jnp.ones(1))
     found = compare.work_precision(problem, solvers=["bosh3"], tolerances=[1e-4], t1=1.0, repeats=1, max_steps=20)

@@ -79,6 +79,7 @@ def test_descent_has_one_noun_and_reads_the_old_one():
     )
 
 
+@pytest.mark.slow
 def test_adamw_is_optaxs(tmp_path):
     """Decoupled weight decay alone differs from Adam's steps: two runs end apart by about η λ steps."""
     import jax
@@ -101,6 +102,7 @@ def test_adamw_is_optaxs(tmp_path):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_an_event_on_a_probe_and_a_start_from_a_run(tmp_path):
     """The norm of W_V crosses where its probe says; another run starts where that one ended."""
     events = "events=[{kind: crossing, name: grown, probe: {kind: norm, of: W_V}, value: 1.7}]"

@@ -107,6 +107,7 @@ def test_the_place_of_a_wrong_byte():
     assert (place.line, place.column) == (2, 4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "text",
     [

@@ -29,6 +29,7 @@ def rows(times, **options):
     return np.max(np.abs(result.trajectory.values["x"] - exact), axis=1), result
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("solver", ["dop853", "dopri8", "tsit5", "stabilized4"])
 def test_rows_inside_the_first_step(solver):
     """Save times that lie close together inside one step, no events: each row is read there."""
@@ -48,6 +49,7 @@ DENSE = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("solver", "steps", "order"), DENSE)
 def test_order_of_the_dense_output(solver, steps, order):
     times = np.linspace(0.0, 4.0, 97)

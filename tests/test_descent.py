@@ -58,6 +58,7 @@ def test_rows_stand_at_their_own_steps():
     np.testing.assert_allclose(found.values["loss"], np.sum(states @ HESSIAN * states, axis=1) / 2, rtol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["gradient", "modified"])
 def test_distances_and_tube_are_those_of_the_closed_form(kind):
     """Every number against a computation that looks at all steps with the matrix exponential."""
@@ -83,6 +84,7 @@ def late():
     return flowsim.Problem.from_loss(lambda x: -x[0] + 0.3 * jnp.cosh(x[0] - 3), jnp.zeros(1))
 
 
+@pytest.mark.slow
 def test_leaving_the_tube_late_is_found_at_its_step():
     """Against steps and a flow that are computed apart, where the distance rises and falls."""
     eta, steps, problem = 0.02, 500, late()
@@ -154,6 +156,7 @@ def test_orders_on_a_quadratic():
     assert len(found.table().splitlines()) == 2 + 8 + len(found.fits)
 
 
+@pytest.mark.slow
 def test_orders_on_the_transformer():
     """Issue 7: 1 ± 0.05 against the flow and 2 ± 0.1 against the modified flow."""
     problem, _ = reference()
@@ -165,6 +168,7 @@ def test_orders_on_the_transformer():
     assert all(m.final_distance < 0.3 * f.final_distance for f, m in zip(found.to_flow, found.to_modified, strict=True))
 
 
+@pytest.mark.slow
 def test_the_reduction_changes_no_distance():
     """Descent in the flow's reduced coordinates is descent: orthonormal coordinates of a subspace that holds it."""
     full, small = (
@@ -176,6 +180,7 @@ def test_the_reduction_changes_no_distance():
     np.testing.assert_allclose(small.distance, full.distance, rtol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["readout", "rotation", "vocabulary"])
 def test_reductions_are_exact_for_the_modified_flow(name):
     """Gradients stay in the subspace, so the Hessian's images of them do: away from the start the reduced velocity,
@@ -214,6 +219,7 @@ def test_the_modified_flow_dissipates_its_own_risk():
     np.testing.assert_allclose(rate, sum(np.sum(np.asarray(g) ** 2) for g in jax.tree.leaves(slope)), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_beyond_the_edge_descent_diverges_and_says_so():
     top = np.linalg.eigvalsh(HESSIAN)[-1]
     eta = 2.2 / top
@@ -231,6 +237,7 @@ def test_beyond_the_edge_descent_diverges_and_says_so():
     assert fits[0].reason.startswith("1 of 2 learning rates stayed below the edge of stability")
 
 
+@pytest.mark.slow
 def test_orders_are_those_of_stable_learning_rates():
     """One of them is past 2/λ: its distance is an oscillation's. Two give no interval, and no order is said."""
     edge = 2 / np.linalg.eigvalsh(HESSIAN)[-1]

@@ -39,6 +39,7 @@ def test_a_time_at_a_node_is_the_node():
     np.testing.assert_allclose(weights[2:], np.eye(NODES), atol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("solver", "eta"),  # more times in a step than nodes; the last: fewer
     [("auto", 0.002), ("dop853", 0.002), ("tsit5", 0.002), ("stabilized4", 0.002), ("auto", 0.4)],
@@ -60,6 +61,7 @@ def test_distances_are_to_the_flow_that_simulate_saves(solver, eta):
     assert found.distance.shape == (steps + 1,)
 
 
+@pytest.mark.slow
 def test_a_step_that_a_stage_cuts_is_read_as_far_as_it_went():
     """x decays alone until it is 1/2, then y does: both exponentials, and the kink at ln 2 is inside a step."""
     start = {"x": jnp.ones(1), "y": jnp.ones(1)}

@@ -22,6 +22,7 @@ discrete:
 """
 
 
+@pytest.mark.slow
 def test_a_run_says_how_far_descent_is(tmp_path):
     experiment = load_text(TEXT, origin="d.yaml")
     folder = tmp_path / "run"

@@ -35,6 +35,7 @@ def on(devices, *command, **options):
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=seen, **options)
 
 
+@pytest.mark.slow
 def test_eight_devices_are_one():
     """Steps, decisions, events and the certificate of a mesh of 4 × 2, and what each device holds."""
     done = on(8, "-m", "tests.sharded", cwd=ROOT)
@@ -53,6 +54,7 @@ def test_eight_devices_are_one():
     assert eight["held"] == [[3, 4], [3], []]  # at the run's end, too
 
 
+@pytest.mark.slow
 def test_an_experiment_on_two_devices(tmp_path):
     (tmp_path / "e.yaml").write_text(EXPERIMENT)
     done = on(2, "-m", "flowsim", "run", "e.yaml", "devices.samples=2", "--out", "two", cwd=tmp_path)

@@ -38,6 +38,8 @@ import json, sys, traceback, warnings
 
 import jax
 
+LONG_FIXTURES = ("quick",)  # what uses them is slow
+
 warnings.simplefilter("error")
 failures = {}
 for page, code in json.load(sys.stdin).items():

@@ -18,6 +18,8 @@ from flowsim.experiment.members import packed, unpacked
 from flowsim.experiment.run import run_experiment
 from flowsim.store import StoreError
 
+LONG_FIXTURES = ("many", "batched", "finished")  # what uses them is slow
+
 SEEDS = (3, 1, 4, 15)
 RUN = {"t1": 30.0, "solver": "tsit5"}  # compiles in half the time of the default
 
@@ -109,6 +111,7 @@ def test_members_of_a_batch_have_the_certificates_of_their_own_runs(batched, man
     )
 
 
+@pytest.mark.slow
 def test_a_batch_waits_at_terminal_events():
     stop = flowsim.events.phase1_end(terminal=True)
     result = ensemble.simulate(make, SEEDS, **RUN, events=[stop], backend="vmap")
@@ -172,6 +175,7 @@ def test_members_made_by_one_traced_call_equal_their_own_runs():
     assert set(result.dataset) == {"loss", "event_half"}
 
 
+@pytest.mark.slow
 def test_the_host_does_not_work_through_the_members():
     """How often it waits for the device, and how often a problem is made, does not grow with their number."""
     made = []
@@ -190,6 +194,7 @@ def test_the_host_does_not_work_through_the_members():
     assert trips[256] <= trips[16] + 3  # one more step of a member that waited for a look costs two or three
 
 
+@pytest.mark.slow
 def test_members_that_need_more_care_are_run_by_themselves():
     """One start blows up, and an event that jumps has no polynomial."""
 
@@ -277,6 +282,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
     def kill(done, _number):
         if done == 2:
@@ -305,6 +311,7 @@ def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
         assert json.dumps(second.record()[part]) == json.dumps(first.record()[part])  # in the same order too
 
 
+@pytest.mark.slow
 def test_a_batch_that_ended_is_not_run_again():
     class Kept(ensemble.MemberStore):
         def __init__(self):

@@ -21,6 +21,7 @@ def run(*events, t1=10.0, **options):
     return flowsim.simulate(decay(), t1=t1, events=events, **options)
 
 
+@pytest.mark.slow
 def test_random_problems_with_known_answers():
     """The small version of `benchmarks/events.py`, which does 500."""
     for seed in range(12):
@@ -42,6 +43,7 @@ def test_double_crossing_inside_one_step_is_found():
     assert [c.direction for c in result.events["graze"].crossings] == [-1, 1]
 
 
+@pytest.mark.slow
 def test_fast_oscillation_is_resolved_or_said_not_to_be():
     """700 crossings, most of them dozens to a step."""
     result = run(crossing("fast", lambda t, p: jnp.sin(70 * np.pi * t + 0.3)), solver="dopri8", step=1.0)
@@ -94,6 +96,7 @@ def test_terminal_event_stops_at_its_time():
     np.testing.assert_allclose(result.final["loss"], 0.125, rtol=1e-10)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("level", [2.0, 0.3, 7.7])
 def test_a_save_time_at_a_terminal_event_gets_one_row(level):
     """Also where the two differ by rounding."""
@@ -127,6 +130,7 @@ def test_compound_conditions():
         all_of("no", crossing("down", lambda t, p: t, direction="down"))
 
 
+@pytest.mark.slow
 def test_standard_events_mean_what_they_say():
     problem, _ = reference()
     e = flowsim.events
@@ -160,6 +164,7 @@ def test_two_or_three_steps_of_the_solver_time_a_crossing():
     assert result.solver.event_evaluations <= 2 * 4 * step
 
 
+@pytest.mark.slow
 def test_functions_that_jump_are_timed():
     """An accuracy, a sign, a floor: never smooth, and the same over whole steps."""
     _, times = quiet(
@@ -171,6 +176,7 @@ def test_functions_that_jump_are_timed():
         np.testing.assert_allclose(times[name], [-np.log(level)], rtol=1e-8, err_msg=name)
 
 
+@pytest.mark.slow
 def test_what_is_no_crossing_fires_nothing():
     """A triple root is one crossing; a touch, a pole and noise are none."""
     result, times = quiet(
@@ -193,6 +199,7 @@ def test_what_converges_to_zero_does_not_cross_it_for_ever():
     assert result.solver.event_evaluations < 100
 
 
+@pytest.mark.slow
 def test_float32_costs_what_float64_costs():
     spent = []
     for dtype in (jnp.float32, jnp.float64):

@@ -66,6 +66,7 @@ def test_lanczos_finds_outliers_in_few_products():
     np.testing.assert_allclose(np.max(np.abs(found.values)), 1e5, rtol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("h", [0.1, 10.0, 1e4])
 def test_a_linear_flow_is_exact_at_any_step(h):
     matrix, start = hessian([0.0, 0.01, 0.5, 3.0, 40.0, 900.0])
@@ -89,6 +90,7 @@ def test_work_is_bounded_at_any_stiffness():
     np.testing.assert_allclose(result.parameters[0], np.exp(-0.1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_steps_stop_growing_before_a_space_is_too_small():
     """A linear flow shows no error, so that nothing but the number of products holds the steps back."""
     problem = flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.logspace(-3, 3, 400) * p**2) / 2, jnp.ones(400))
@@ -99,6 +101,7 @@ def test_steps_stop_growing_before_a_space_is_too_small():
     np.testing.assert_allclose(result.parameters, exact, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_diffrax_drives_it():
     """Adaptive steps, SaveAt, dense output, events, vmap and jit, on a stiff linear flow with a known solution."""
     matrix, start = hessian([0.1, 0.5, 1.0, 20.0, 300.0, 1000.0])
@@ -123,6 +126,7 @@ def test_diffrax_drives_it():
     np.testing.assert_allclose(many, np.outer([1, 2, -1], expm(-matrix) @ start), atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [1, 3])
 def test_integrals_ride_along(size):
     """An entry that no entry depends on makes the Jacobian asymmetric; with weight 0 it does no harm.
@@ -141,6 +145,7 @@ def test_integrals_ride_along(size):
     np.testing.assert_allclose(y1["sum"], 2 + integral.sum(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_energy_identity_falls_with_the_tolerance():
     problem = flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.asarray([0.7, 3.0]) * p**4) / 4, jnp.asarray([1.0, -2.0]))
     errors = [
@@ -151,6 +156,7 @@ def test_energy_identity_falls_with_the_tolerance():
     assert errors[1] < errors[0] / 30
 
 
+@pytest.mark.slow
 def test_rows_and_events_inside_a_transient():
     """Rows and events within steps far longer than the fastest time scale are those of the flow."""
     rates, start = np.array([1.0, 1e4]), np.array([1.0, 1.0])
@@ -193,6 +199,7 @@ def squared_problem(seed=0):
     return flowsim.Problem(flowsim.init.kaiming_uniform()(model, key=keys[2]), task, loss=flowsim.losses.squared)
 
 
+@pytest.mark.slow
 def test_far_fewer_evaluations_than_a_classical_method_at_its_best():
     """At an error of 10⁻³; midpoint has the longest stability interval for an evaluation of Diffrax's methods."""
     problem, options = squared_problem(seed=1), {"t1": 30.0, "save_times": [0.0, 30.0]}
@@ -209,6 +216,7 @@ def distance(x, y):
     return float(jnp.linalg.norm(ravel_pytree(x)[0] - ravel_pytree(y)[0]))
 
 
+@pytest.mark.slow
 def test_float32_takes_exact_products():
     problem = jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, squared_problem())
     options = {"t1": 3.0, "rtol": 1e-5, "atol": 1e-7, "save_times": [0.0, 3.0], "certificate": True}
@@ -219,6 +227,7 @@ def test_float32_takes_exact_products():
     assert result.certificate.relative_error < 1e-2
 
 
+@pytest.mark.slow
 def test_a_fixed_step_out_of_reach_says_so():
     problem = flowsim.Problem.from_loss(lambda p: jnp.sum(jnp.logspace(-2, 8, 300) * p**2) / 2, jnp.ones(300))
     result = flowsim.simulate(problem, t1=1.0, solver="exponential", step=1.0, save_times=[0.0, 1.0])
@@ -226,6 +235,7 @@ def test_a_fixed_step_out_of_reach_says_so():
     assert "solver.step" in result.status.remedy
 
 
+@pytest.mark.slow
 def test_auto_stays_with_it_while_the_flow_is_stiff():
     """Once what is stiff has decayed, the Krylov space is of slow directions alone: that must not pass for slowness."""
     problem = flowsim.Problem.from_loss(
@@ -235,6 +245,7 @@ def test_auto_stays_with_it_while_the_flow_is_stiff():
     assert [switch.kind for switch in result.solver.switches] == ["exponential"]
 
 
+@pytest.mark.slow
 def test_evaluations_of_events_are_the_calls_that_were_made():
     calls = []
 

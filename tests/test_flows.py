@@ -75,6 +75,7 @@ def test_nesterov_is_bessels_function():
     assert result.energy_identity < 1e-7
 
 
+@pytest.mark.slow
 def test_descent_with_momentum_nears_heavy_ball():
     """From rest the distance is of order √η; with the kick that matches the first step, of order η."""
     problem, t1, friction = bent(), 3.0, 0.8
@@ -108,6 +109,7 @@ def test_nesterovs_steps_near_their_flow():
     assert abs(slope([(t1 / c) ** 2 for c in counts], errors) - 0.5) < 0.1, errors
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["adam", "rmsprop", "adamw"])
 def test_adaptive_steps_near_their_flow(kind):
     """The averages keep their time scale while η falls; the distance is of order η."""
@@ -205,6 +207,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWS)
 def test_certificate_events_and_energy(name):
     """A flow is integrated like the gradient flow: certified, with exact events, and its energy adds up."""
@@ -224,6 +227,7 @@ def _half(t, p):
     return p["x"][0] - 0.8
 
 
+@pytest.mark.slow
 def test_momentum_runs_in_reduced_coordinates():
     problem, _ = reference()
     options = {"t1": 3.0, "flow": flows.momentum(friction=0.3), "rtol": 1e-10, "atol": 1e-12}

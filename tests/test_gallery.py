@@ -82,6 +82,7 @@ def test_command(tmp_path):
     assert (misspelt.returncode, "strengths" in misspelt.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_verify_from_the_command_line_with_other_numbers(tmp_path):
     done = flowsim(
         "gallery", "verify", "saxe2014", "problem.strengths=[3, 1.5]", "problem.start=1.0e-5", "flow.t1=15.0",
@@ -101,6 +102,7 @@ def test_verify_from_the_command_line_with_other_numbers(tmp_path):
     assert used.returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(QUICK))
 def test_broken_models_break_the_claims(name):
     if name == "yang2024":

@@ -26,6 +26,7 @@ def lines(*arguments):
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table if line.startswith("|")][2:], heavy
 
 
+@pytest.mark.slow
 def test_two_rows_without_the_terminals_packages():
     rows, heavy = lines("--only", "trajectories", "agreement")
     assert heavy == "[]"

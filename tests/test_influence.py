@@ -9,6 +9,8 @@ from flowsim.sensitivities import steps
 
 from .problems import reference
 
+LONG_FIXTURES = ("forward",)  # what uses them is slow
+
 T1 = 3.0
 PHASE1 = flowsim.events.phase1_end()
 
@@ -46,6 +48,7 @@ def test_all_samples_at_three_times_the_cost(of_loss):
     assert len(of_loss.derivatives) == reference()[0].task.samples
 
 
+@pytest.mark.slow
 def test_errors_cover_a_loose_run(of_loss):
     loose = flowsim.influence(reference()[0], t1=T1, rtol=1e-4, atol=1e-6)
     assert np.all(np.abs(loose.derivatives - of_loss.derivatives) <= loose.errors)
@@ -61,6 +64,7 @@ def test_weights_of_all_samples_together_scale_time(of_loss):
     assert of_loss.dataset.influence.dims == ("sample",)
 
 
+@pytest.mark.slow
 def test_states_that_do_not_fit_are_computed_again(monkeypatch, of_loss):
     monkeypatch.setattr(steps, "NUMBERS", 4000)
     again = flowsim.influence(reference()[0], t1=T1, rtol=1e-11, atol=1e-14, certificate=False)
@@ -68,6 +72,7 @@ def test_states_that_do_not_fit_are_computed_again(monkeypatch, of_loss):
     assert again.adjoint_evaluations > of_loss.adjoint_evaluations
 
 
+@pytest.mark.slow
 def test_function_of_the_model_and_event_that_never_happens():
     problem, _ = reference()
     norm = flowsim.influence(problem, t1=0.5, of=lambda model: jnp.sum(model.W_K**2), certificate=False)
@@ -105,6 +110,7 @@ influence: [phase1_end, loss, loss_below]
 """
 
 
+@pytest.mark.slow
 def test_from_an_experiment_file(tmp_path):
     """The steps are recorded once, the event's time is the run's; what never happens has a reason."""
     from flowsim import plot, store

@@ -78,6 +78,7 @@ def kill_often(root, kills, environment, seed, longest):
     assert last.returncode == 0
 
 
+@pytest.mark.slow
 def test_killed_at_25_random_moments(tmp_path, environment):
     reference, seconds = uninterrupted(tmp_path, environment)
     roots = [tmp_path / "a", tmp_path / "b"]
@@ -93,6 +94,7 @@ def test_killed_at_25_random_moments(tmp_path, environment):
             assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_after_the_chunk_and_says_how_to_go_on(tmp_path, environment, number):
     file, folder = tmp_path / "e.yaml", tmp_path / "run"

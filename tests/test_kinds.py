@@ -22,6 +22,7 @@ def key(seed=0):
     return jax.random.key(seed)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_next_token_follows_its_transitions(order):
     """Counted transitions are those of the table, whatever the order."""
@@ -190,6 +191,7 @@ def test_what_does_not_go_together(override, place, message):
     assert message in found[place], found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_layer", "next_token", "momentum", "attention_only_then_all", "deep_linear"])
 def test_experiments_are_sound_and_build(name):
     from flowsim.config import load
@@ -204,6 +206,7 @@ def test_experiments_are_sound_and_build(name):
     assert rate.shape == ()
 
 
+@pytest.mark.slow
 def test_deep_linear_experiment_runs(tmp_path):
     """A file of the new kinds through the whole command: certificate, figures, report, modes in the dataset."""
     from flowsim.config import load

@@ -70,6 +70,7 @@ def of(x, y, w, a, activation=jax.nn.relu):
     return P(Network(jnp.asarray(x), jnp.asarray(y), activation), {"W": jnp.asarray(w), "a": jnp.asarray(a)})
 
 
+@pytest.mark.slow
 def test_a_function_with_given_gates():
     def risk(x):
         smooth = jnp.logaddexp(x[0], 0.0) + jax.nn.gelu(x[1])
@@ -100,6 +101,7 @@ def test_kinks_inside_a_loop_are_not_followed():
     assert not count_kinks(lambda x: jax.nn.logsumexp(x), jnp.ones(3)).hidden
 
 
+@pytest.mark.slow
 def test_an_absolute_value_is_reached_and_stayed_at():
     result = run(P(lambda p: jnp.abs(p["x"] - 0.3), {"x": 1.0}), 3.0, save_times=[0.0, 0.5, 1.0, 3.0])
     np.testing.assert_allclose(result.dataset["loss"], [0.7, 0.2, 0.0, 0.0], atol=1e-15)
@@ -111,6 +113,7 @@ def test_an_absolute_value_is_reached_and_stayed_at():
     assert "1 kinks, passed 0 times; 1 slides" in repr(result)
 
 
+@pytest.mark.slow
 def test_kinks_that_are_passed():
     problem = P(lambda p: p["x"] + jax.nn.relu(p["x"] - 0.3) + jax.nn.relu(p["x"] + 1), {"x": 1.0})
     result = run(problem, 5.0)
@@ -120,6 +123,7 @@ def test_kinks_that_are_passed():
     assert (result.solver.kinks.crossed, result.solver.kinks.slides) == (2, 0)
 
 
+@pytest.mark.slow
 def test_a_slide_is_left():
     """From a start on the kink."""
     result = run(P(sticks, {"x": 0.0, "y": 0.0}), 3.0, rtol=1e-7, atol=1e-9)
@@ -137,6 +141,7 @@ def test_the_order_holds_across_kinks():
     assert np.polyfit(np.log(sizes), np.log(errors), 1)[0] == pytest.approx(2.0, abs=0.2)
 
 
+@pytest.mark.slow
 def test_the_slide_of_one_neuron():
     """It took 260 000 evaluations to t = 4.3 of 30. Both samples are active until w is orthogonal to the second; from
     there on w = s (0.8, -0.6) with s' = -0.4 a r, a' = -0.4 s r, r = 0.8 a s - 1."""
@@ -183,6 +188,7 @@ def test_networks_are_the_limit_of_rounded_ones(seed):
     assert result.solver.kinks.undecided == 0
 
 
+@pytest.mark.slow
 def test_what_is_not_decided_has_no_bound():
     """A neuron's weights vanish under more samples than it has inputs: when it leaves is not known."""
     result = run(of(*network(0)), 30.0, rtol=1e-6, atol=1e-8)
@@ -191,6 +197,7 @@ def test_what_is_not_decided_has_no_bound():
     assert math.isinf(result.certificate.relative_error)
 
 
+@pytest.mark.slow
 def test_a_longer_run_is_the_same_run():
     problem = P(sticks, {"x": 0.0, "y": 0.0})
     short = run(problem, 1.0, certificate=False)

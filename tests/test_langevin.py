@@ -17,6 +17,7 @@ def quadratic(curvature, start=1.0):
     )
 
 
+@pytest.mark.slow
 def test_law_is_that_of_ornstein_and_uhlenbeck():
     """x' = -λx + noise: mean e^(-λt), variance (1 - e^(-2λt))/(βλ), at every time and in the end."""
     rate, beta = 2.0, 5.0
@@ -42,6 +43,7 @@ def double_well():
     return flowsim.Problem.from_loss(_well, jnp.linspace(-1.5, 1.5, 50))  # one function: one compiled program
 
 
+@pytest.mark.slow
 def test_strong_order():
     """Distance to a fine path of the same noise falls as step^(3/2)."""
     steps = np.array([1 / 8, 1 / 16, 1 / 32])
@@ -61,6 +63,7 @@ def test_strong_order():
     assert half == pytest.approx(float(jnp.linalg.norm(ends[1] - ends[2]) / travelled), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_noise_is_fixed_by_the_key_and_vanishes_when_cold():
     options = {"t1": 1.0, "step": 1 / 64, "save_times": []}
     one, again, other = (
@@ -74,6 +77,7 @@ def test_noise_is_fixed_by_the_key_and_vanishes_when_cold():
     np.testing.assert_allclose(cold, exact, atol=2e-4)  # the method is of order 2 without noise
 
 
+@pytest.mark.slow
 def test_a_path_that_blows_up_says_so():
     path = flowsim.langevin(
         quadratic(1e8), t1=100.0, inverse_temperature=1.0, step=1.0, key=jax.random.key(0), save_times=[1.0, 90.0]
@@ -84,6 +88,7 @@ def test_a_path_that_blows_up_says_so():
     assert np.all(np.isfinite(path.dataset["loss"]))
 
 
+@pytest.mark.slow
 def test_the_papers_model_keeps_its_probes():
     task = flowsim.tasks.cooccurrence(samples=6, length=4, vocabulary=6, key=jax.random.key(0))
     model = flowsim.models.CooccurrenceTransformer(vocabulary=6, width=4, neurons=4, key=jax.random.key(1))

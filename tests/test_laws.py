@@ -85,6 +85,7 @@ def test_saved_times_do_not_change_the_steps():
     assert np.all(np.diff(many.trajectory.values["loss"]) < 0)
 
 
+@pytest.mark.slow
 def test_events_do_not_change_the_steps():
     problem, _ = reference()
     plain = flowsim.simulate(problem, t1=5.0)

@@ -69,6 +69,7 @@ FENCES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("package", FENCES)
 def test_fences(package):
     users = {

@@ -59,6 +59,7 @@ def test_tensorboard(tmp_path):
     assert list((tmp_path / "board").glob("events*"))
 
 
+@pytest.mark.slow
 def test_from_an_experiment_file(tmp_path):
     text = """name: small
 task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 9}

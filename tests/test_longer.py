@@ -67,6 +67,7 @@ def test_an_extended_run_takes_one_step_again():
     assert long.dataset.time[-1] == 5.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flow", [None, flows.momentum(friction=0.5), flows.adam(first=1.0, second=1.0)])
 def test_a_run_that_starts_at_anothers_end(flow):
     """Half and half is the whole, with what the flow remembers, and on its clock."""
@@ -79,6 +80,7 @@ def test_a_run_that_starts_at_anothers_end(flow):
     assert rest.energy_identity < 1e-6
 
 
+@pytest.mark.slow
 def test_momentum_is_lifted_from_a_reduction():
     flow = flows.momentum(friction=0.5)
     half = flowsim.simulate(words(), t1=1.0, flow=flow, **TOL)
@@ -110,6 +112,7 @@ def test_refusals():
         flowsim.simulate(problem(), t0=3.0, t1=2.0)
 
 
+@pytest.mark.slow
 def test_the_error_that_is_asked_for():
     loose = flowsim.simulate(problem(), t1=5.0, rtol=1e-5, atol=1e-7)
     assert loose.certificate.relative_error > 1e-9
@@ -168,6 +171,7 @@ def test_one_loop():
     assert [path.relative_to(root).as_posix() for path in stepping] == ["simulation/run.py"]
 
 
+@pytest.mark.slow
 def test_bands_do_not_depend_on_the_order_of_reading():
     result = flowsim.simulate(problem(), t1=2.0, events=[falls(0.75)], **TOL)
     assert "loss_error" not in result.dataset
@@ -225,6 +229,7 @@ figures: []
 """
 
 
+@pytest.mark.slow
 def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
     """`flowsim run --resume DIR flow.t1=5.0`: the same numbers as one run to the later end, what was saved stays."""
     from flowsim.config import load_text

@@ -61,6 +61,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OPTIONS)
 def test_gradient_of_every_option(name):
     """Each option makes a model whose velocity is minus the slope of finite differences."""
@@ -77,6 +78,7 @@ def test_gradient_of_every_option(name):
     np.testing.assert_allclose(-inner, slope, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("heads", [1, 2])
 def test_invariants_of_every_head_and_layer_are_found(heads):
     """Key with query and value with output, for each head of each layer, without being named; they are kept, too."""

@@ -38,6 +38,7 @@ def _growth(x):
     return jnp.sum(x**3 / 3 - x**2 / 2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("info", BUILT, ids=lambda info: info.kind)
 def test_order_of_convergence(info):
     problem, exact = logistic_growth()
@@ -51,6 +52,7 @@ def test_order_of_convergence(info):
     assert abs(order - info.order) < 0.2, errors
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "info", [i for i in BUILT if i.adaptive and not i.implicit and i.order > 2], ids=lambda i: i.kind
 )

@@ -21,6 +21,7 @@ def problem(samples=20, **more):
     return flowsim.Problem(model, language(samples), loss="cross_entropy", **more)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at_once", [1, 7, 20])
 def test_parts_give_the_same_risk_gradient_and_margins(at_once):
     whole, split = problem(samples_at_once="all"), problem(samples_at_once=at_once)
@@ -74,6 +75,7 @@ def test_what_all_samples_share_is_not_counted():
     assert sizes[0] == sizes[1]
 
 
+@pytest.mark.slow
 def test_reductions_keep_the_parts():
     task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=9, key=jax.random.key(0))
     model = flowsim.models.CooccurrenceTransformer(vocabulary=9, width=16, neurons=8, key=jax.random.key(1))

@@ -17,6 +17,7 @@ flow: {{kind: gradient, t1: 1.0}}
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("task", "model"),
     [

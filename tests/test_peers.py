@@ -10,6 +10,8 @@ import pytest
 from benchmarks import peer_kinds, peers
 from benchmarks.peer_cases import Case, Setting
 
+LONG_FIXTURES = ("entries",)  # what uses them is slow
+
 # Diffrax's Dopri5 and Dopri8 differ from its Tsit5 by a table of coefficients, and compile as long.
 NAMES = ("Diffrax Tsit5", "jax.experimental.ode.odeint", "SciPy DOP853", "SciPy RK45", "torchdiffeq", "PyTorch")
 BAR = 1e-7

@@ -29,6 +29,7 @@ def test_an_experiment_may_name_every_figure():
     assert set(registered("figure")) >= set(plot.FIGURES)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("time_axis", ["log", "linear"])
 @pytest.mark.parametrize("name", list(plot.FIGURES))
 def test_figure_is_drawn_whole(dataset, events, name, time_axis):

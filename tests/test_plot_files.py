@@ -14,6 +14,7 @@ from flowsim._files import StoreError, write_bytes
 from .figure_data import discrete
 
 
+@pytest.mark.slow
 def test_draw_writes_files_and_records(dataset, events, tmp_path):
     before = dict(matplotlib.rcParams)
     runs = [discrete(dataset)]
@@ -29,6 +30,7 @@ def test_draw_writes_files_and_records(dataset, events, tmp_path):
     assert len(list((tmp_path / "figures").iterdir())) == 2 * len(records) + 1  # one moves; no temporary file is left
 
 
+@pytest.mark.slow
 def test_same_data_same_bytes_in_threads(dataset, events, tmp_path):
     def bytes_of(folder):
         records = plot.write_figures(["balance"], plot.Drawing(dataset, events), tmp_path / folder)
@@ -80,6 +82,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_plotting_leaves_pyplot_alone():
     code = "import sys, flowsim.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -61,6 +61,7 @@ def written(folder, name, text):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::flowsim.config.sections.OldSpelling")
 def test_the_old_spelling_is_still_read(tmp_path):
     path = written(tmp_path, "own.yaml", EXPERIMENT)

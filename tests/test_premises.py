@@ -30,6 +30,7 @@ def said(result, words):
     return any(words in warning for warning in result.certificate.withheld)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["auto", "tsit5"])
 def test_sliding_along_a_kink_is_stopped_and_said(solver):
     """It took 260 000 evaluations to t = 4.3 of 30, and the certificate said 7e-8."""
@@ -53,6 +54,7 @@ def test_a_kink_that_is_passed_withholds_the_bound():
     assert said(result, "kink")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.gelu])
 def test_smooth_activations_have_a_bound(activation):
     result = run(network(activation), 30.0, rtol=1e-6, atol=1e-8)
@@ -61,6 +63,7 @@ def test_smooth_activations_have_a_bound(activation):
     assert result.certificate.relative_error < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("solver", "rtol"), [("auto", 1e-8), ("tsit5", 1e-6)])
 def test_blow_up_is_told_with_its_time(solver, rtol):
     """θ' = θ² from 1 is 1/(1 - t); x' = ‖x‖² x from a norm of √1.25 is infinite at 1/(2 · 1.25)."""

@@ -66,6 +66,7 @@ def test_induction_needs_pairs(words):
         probes.induction_score(words)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reduction", ["vocabulary", "readout", "none"])
 def test_fresh_samples_see_the_users_model(reduction):
     """Also where the training samples lack words that the fresh ones hold."""

@@ -82,6 +82,7 @@ def test_saving_replaces_only_what_it_is_told_to(whole, tmp_path):
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_kept_goes_on_where_it_was_interrupted(whole, tmp_path):
     folder = tmp_path / "kept"
     part = run(folder=folder, progress=stopping(2))

@@ -36,6 +36,7 @@ def solve(problem, name):
     return flowsim.simulate(problem, t1=20.0, rtol=1e-11, atol=1e-13, solver="dopri8", reduction=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["wide", "unseen", "embedding", "rank deficient"])
 def test_every_reduction_is_the_same_flow(case):
     problem = wide(unseen=2) if case == "unseen" else wide()
@@ -130,6 +131,7 @@ def changed(case):
     return flowsim.Problem(tied, problem.task)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["another forward pass", "a is 0", "W_K and W_Q are frozen", "a is trained"])
 def test_what_a_reduction_was_not_derived_for_is_integrated_as_it_is(case):
     problem = changed(case)
@@ -159,6 +161,7 @@ def test_single_parameters_of_gram_are_refused():
         flowsim.simulate(wide(), t1=1.0, reduction="gram", probes={"w": lambda model: model.W[0, 0]})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["auto", "none", "gram"])
 def test_reference(name):
     problem, arrays = reference()

@@ -42,6 +42,7 @@ def test_probes_at_every_time(run, name):
     assert error < 1e-8
 
 
+@pytest.mark.slow
 def test_the_certificate_bounds_the_true_error(run):
     result, arrays = run
     certificate = result.certificate

@@ -37,6 +37,7 @@ def command(function, text, folder, **options):
     return function(experiment, source_text=text, source_folder=folder.parent, folder=folder, **options)
 
 
+@pytest.mark.slow
 def test_an_interrupted_verification_is_resumed(tmp_path):
     whole = command(verify_experiment, VERIFY, tmp_path / "whole")
     folder = tmp_path / "out"
@@ -60,6 +61,7 @@ def test_an_interrupted_verification_is_resumed(tmp_path):
     assert again.claims == json.loads(json.dumps(whole.claims))
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_is_resumed(tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(Killed):

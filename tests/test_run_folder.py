@@ -46,6 +46,7 @@ def digest(folder):
 # --force
 
 
+@pytest.mark.slow
 def test_force_that_would_replace_an_input_is_refused_and_loses_nothing(folder, tmp_path):
     source = SOURCE.replace(
         "init: {kind: gaussian, sigma0: 0.3, sigma1: 0.3}", "init: {kind: file, path: run/parameters.safetensors}"
@@ -60,6 +61,7 @@ def test_force_that_would_replace_an_input_is_refused_and_loses_nothing(folder, 
     assert {k: v for k, v in after.items() if k != ".lock"} == {k: v for k, v in before.items() if k != ".lock"}
 
 
+@pytest.mark.slow
 def test_force_keeps_the_old_run_until_the_new_one_is_complete(folder, monkeypatch):
     before = digest(folder)
     other = SOURCE.replace("seed: 3", "seed: 4")
@@ -199,6 +201,7 @@ def test_write_sync_rename_in_this_order(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.name != "posix" or os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting needs root"
 )
@@ -269,6 +272,7 @@ def test_a_pipe_is_refused_rather_than_waited_for(folder, name):
         )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["a" * 300, "b/" + "c" * 300])
 def test_a_name_that_is_too_long(tmp_path, name):
     (tmp_path / "e.yaml").write_text(SOURCE)
@@ -376,6 +380,7 @@ def test_a_full_stdout_is_one_message():
     assert done.stderr == "flowsim: stdout cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_members_of_another_seed_are_refused(tmp_path):
     text = SOURCE.replace("seed: 3", "seeds: 3").replace("points: 60", "points: 6")
     text = "\n".join(line for line in text.splitlines() if not line.startswith("descent"))

@@ -69,6 +69,7 @@ def test_deep_linear_network():
     assert found[0].values["overlap"] > 0.9  # it leaves along the lowest eigenvalue, -λ₂, twice there
 
 
+@pytest.mark.slow
 def test_degenerate_saddles_have_heights():
     """Three layers of width one for each mode: the curvature vanishes at the saddles with the start, the index is 0."""
     problem = flowsim.Problem.from_loss(lambda u: jnp.sum((u**3 - STRENGTHS) ** 2) / 2, 0.01 * jnp.ones(3))
@@ -99,6 +100,7 @@ def test_plateaus_of_linear_attention():
     assert result.final["loss"] == pytest.approx(heights[-1], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_narrow_passages_begin_no_phase():
     """A convex valley with a bend: the gradient's norm has a minimum on the way, far from any stationary point."""
     valley = flowsim.Problem.from_loss(
@@ -116,6 +118,7 @@ def test_convergence_is_no_saddle():
     assert result.events["saddle"].times == []
 
 
+@pytest.mark.slow
 def test_lanczos_counts_what_the_whole_matrix_shows():
     """Above 256 parameters: separate coordinates, of which seven fall away from 0."""
     curvature = jnp.concatenate([-jnp.arange(1.0, 4.0), jnp.linspace(0.5, 2.0, 300)])
@@ -149,6 +152,7 @@ figures: [loss]
 """
 
 
+@pytest.mark.slow
 def test_from_an_experiment_file(tmp_path):
     from flowsim.config import load
     from flowsim.experiment import build

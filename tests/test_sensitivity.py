@@ -9,6 +9,8 @@ import flowsim
 
 from .problems import reference
 
+LONG_FIXTURES = ("both",)  # what uses them is slow
+
 HALF = flowsim.events.crossing("half", lambda t, p: p["x"] - 0.5, direction="down")
 
 
@@ -49,6 +51,7 @@ def test_event_time(both):
     assert not event.nearly_tangential
 
 
+@pytest.mark.slow
 def test_one_number_has_no_axis():
     """And its certificate covers the error of a loose run."""
     s = run(decay, at=2.0, t1=1.0, events=[HALF], rtol=1e-4, atol=1e-6)
@@ -71,6 +74,7 @@ def test_event_that_never_fires():
         s.exponent("half")
 
 
+@pytest.mark.slow
 def test_tangential_crossing_says_so():
     """(x - 1/2)² - δ hardly goes below 0: at another rate it is elsewhere, at another δ it is gone."""
 
@@ -143,6 +147,7 @@ def agree(one, other):
     np.testing.assert_allclose(mine, whole, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_other_flows_have_derivatives():
     """Heavy ball on x²/2: x'' + γ x' + x = 0 is linear in its start."""
     s = run(lambda e: flowsim.Problem.from_loss(lambda p: p**2 / 2, 1.0 + e), at=0.0, t1=2.0,
@@ -150,6 +155,7 @@ def test_other_flows_have_derivatives():
     assert float(s.parameters_derivative) == pytest.approx(float(s.parameters), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_start_without_differentiable_basis():
     """W_V = 0 has dependent columns: auto integrates the whole problem and says so."""
     problem, _ = reference()
@@ -201,6 +207,7 @@ LISTED = """sensitivities:
 """
 
 
+@pytest.mark.slow
 def test_from_an_experiment_file(tmp_path):
     """All directions of all families in one run."""
     from flowsim.config import load
@@ -232,6 +239,7 @@ def test_experiment_file_says_what_is_wrong(tmp_path):
     assert "samples count from 0" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_exponent_of_phase_one():
     """T1 ∝ 1/(σ1² m m1): d log T1 / d log σ1 = -2 from one run, where the start's own alignment (∝ σ0 σ1) is small."""
     from flowsim.sensitivities.families import scaled

@@ -29,6 +29,7 @@ def test_space_that_is_used_up_early():
     np.testing.assert_allclose(found, [-1.0], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["none", "auto"])
 def test_transformer_in_any_coordinates(reduction):
     """In the user's parameters, whatever the flow is integrated in."""
@@ -41,6 +42,7 @@ def test_transformer_in_any_coordinates(reduction):
     np.testing.assert_allclose(result.trajectory.values["top"][0], np.linalg.eigvalsh(hessian)[-1], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["none", "auto"])
 def test_one_block(reduction):
     """The largest eigenvalue of the Hessian's diagonal block, beside that of the whole."""

@@ -12,6 +12,7 @@ from . import killing
 from .test_cli import flowsim as command
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_sizes_and_writes_nothing(tmp_path):
     file = tmp_path / "e.yaml"
     file.write_text(killing.SOURCE)

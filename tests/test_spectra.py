@@ -10,6 +10,8 @@ from flowsim.linalg import extremes, lanczos, quadrature
 
 from .problems import reference
 
+LONG_FIXTURES = ("run",)  # what uses them is slow
+
 
 def symmetric(values, seed=0):
     """A matrix with this spectrum in random coordinates."""
@@ -101,6 +103,7 @@ def test_kernel_of_a_run(run):
     assert np.all(ds.ntk_speed.values > 0)
 
 
+@pytest.mark.slow
 def test_speed_of_the_kernel_is_its_derivative():
     problem, _ = reference()
     chosen = flowsim.probes.ntk(count=1, samples=4)

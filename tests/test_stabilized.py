@@ -37,6 +37,7 @@ def solve(solver, term, y, t1, tolerance=1e-6, **options):
     )
 
 
+@pytest.mark.thorough
 @SOLVERS
 @pytest.mark.parametrize("h", [0.5, 7.0, 300.0, 9000.0])
 def test_stable_on_the_real_axis(solver, h):
@@ -102,6 +103,7 @@ def test_fourth_order_design_is_reproducible():
     assert abs(float(polynomial(20, found, np.array([0.0]))[0]) - 1) < 1e-12
 
 
+@pytest.mark.thorough
 @SOLVERS
 def test_work_is_bounded_at_any_stiffness(solver):
     """λ = 10⁸: no step costs more than `max_stages` and one estimate, and a step beyond reach is refused at once."""
@@ -123,6 +125,7 @@ def test_work_is_bounded_at_any_stiffness(solver):
     np.testing.assert_allclose(result.parameters, [np.exp(-0.1), 0.0], atol=2e-4)
 
 
+@pytest.mark.thorough
 @SOLVERS
 def test_diffrax_drives_it(solver):
     """Saving, dense output, events, vmap and jit of Diffrax, on a stiff linear flow with a known solution."""

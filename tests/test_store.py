@@ -62,6 +62,7 @@ def assert_goes_on(folder, reference):
 CASES = [(name, after, kind) for name in ("fsync", "replace") for after in (False, True) for kind in ("kill", "full")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "after", "kind"), CASES)
 def test_a_fault_at_any_write(tmp_path, reference, name, after, kind):
     """Before and after fsync, before and after rename: death, and a full disk, at each seventh write."""
@@ -115,6 +116,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         killing.run(folder, resume=True, source=SOURCE)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("changed", "shown"),
     [

@@ -278,6 +278,7 @@ def test_a_peer_that_is_no_dask_scheduler_is_refused_in_bounded_time(tmp_path, m
     released.set()
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_goes_on_and_is_collected(tmp_path):
     """A member that ends its process fails alone; a second sweep does the rest, and what is done stays as it is."""
     (tmp_path / "e.yaml").write_text(SOURCE)

@@ -19,6 +19,8 @@ from flowsim.records import Crossing, EventRecord
 from flowsim.result import assemble
 from flowsim.simulation import Settings, prepare, run
 
+LONG_FIXTURES = ("sound", "shuffled", "frozen")  # what uses them is slow
+
 SAMPLES, LENGTH, VOCABULARY, WIDTH, NEURONS = 60, 4, 103, 40_000, 8
 
 
@@ -120,6 +122,7 @@ def test_frozen_attention_breaks_what_rests_on_attention(frozen, sound):
     assert all(found[name] == Word.FAILS for name in attention)
 
 
+@pytest.mark.slow
 def test_all_ones_is_the_same_flow():
     """w_j → a_j w_j turns any signs into ones without changing u = Wᵀa: the claims cannot tell the two apart."""
     problem = problem_of_theory(width=200)
@@ -138,6 +141,7 @@ def test_without_values_nothing_drives_the_neurons():
     assert words(evidence_of(still, t1=1.0))["Lemma 4.1"] == Word.FAILS
 
 
+@pytest.mark.slow
 def test_before_the_end_of_phase_1_nothing_is_claimed():
     found = words(evidence_of(problem_of_theory(), t1=1e-4))
     assert {found[name] for name in ("Theorem 3.1.1", "Theorem 3.2.1", "Lemma 4.5", "Theorem 3.3.1")} == {
@@ -193,6 +197,7 @@ def test_a_wide_error_band_is_too_close_to_call(sound):
     assert words(dataclasses.replace(sound, dataset=data))["Theorem 3.2.1"] == Word.TOO_CLOSE
 
 
+@pytest.mark.slow
 def test_the_gram_system_sees_the_same(sound):
     """Another ODE, whose words have no neurons: every verdict that it can give agrees."""
     gram = evidence_of(problem_of_theory(), reduction="gram")
@@ -202,6 +207,7 @@ def test_the_gram_system_sees_the_same(sound):
     assert words(gram) == words(sound)
 
 
+@pytest.mark.slow
 def test_neuron_drift_is_that_of_all_pairs():
     problem = problem_of_theory(width=30)
     evidence = evidence_of(problem, t1=3.0)
@@ -272,6 +278,7 @@ def test_tally(sound):
         claims.tally([holds, theory.CLAIMS[1].verdict(sound)])
 
 
+@pytest.mark.slow
 def test_t1_falls_with_the_width():
     """Six runs of the Gram system, one compiled program: T1 ∝ 1/(σ1² m m1) at widths far above the words' number."""
     points = [

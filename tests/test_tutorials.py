@@ -25,6 +25,7 @@ def test_every_tutorial_has_a_test():
     assert [path.stem for path in TUTORIALS] == ["events", "own_init", "own_model"]
 
 
+@pytest.mark.slow
 def test_events(tmp_path, monkeypatch):
     result = run("events", tmp_path, monkeypatch)["result"]
     assert result.status.kind == "event"
@@ -34,6 +35,7 @@ def test_events(tmp_path, monkeypatch):
     assert 0 < second < third
 
 
+@pytest.mark.slow
 def test_own_init(tmp_path, monkeypatch):
     names = run("own_init", tmp_path, monkeypatch)
     keys = names["problem"].parameters.W_K
@@ -41,6 +43,7 @@ def test_own_init(tmp_path, monkeypatch):
     assert all(event.time is not None for event in names["result"].events.values())
 
 
+@pytest.mark.slow
 def test_own_model(tmp_path, monkeypatch):
     result = run("own_model", tmp_path, monkeypatch)["result"]
     assert result.certificate.relative_error < 1e-6

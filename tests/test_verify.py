@@ -10,6 +10,8 @@ import pytest
 
 from flowsim.config import ExperimentErrors, load_text
 
+LONG_FIXTURES = ("verified",)  # what uses them is slow
+
 EXPERIMENT = """
 name: tiny
 seeds: 2
@@ -67,6 +69,7 @@ def test_folder_is_a_run_folder_with_a_report(verified):
     assert (folder / "trajectory.nc").is_file()
 
 
+@pytest.mark.slow
 def test_report_keeps_the_claims(verified):
     _, folder = verified
     before = (folder / "report.html").read_bytes()
@@ -104,6 +107,7 @@ def test_scaling_of_initial_scales():
     assert load_text(text, origin="x.yaml").scaling[0].values == (0.1, 0.25)
 
 
+@pytest.mark.slow
 def test_samples_without_groups_are_refused(tmp_path):
     np.savez(tmp_path / "data.npz", tokens=np.array([[0, 1, 2], [2, 3, 4]]), labels=np.array([1, -1]))
     text = EXPERIMENT.replace(

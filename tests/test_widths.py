@@ -28,6 +28,7 @@ def draws(template, count=500):
     return np.array([inner_products(initialize(template, key=key)) for key in keys])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [M, 4])  # above and below 2d: with and without rows to take away
 def test_equal_in_law_to_the_matrices(width):
     """Two-sample Kolmogorov-Smirnov tests of every inner product, and of random combinations of them."""
@@ -78,6 +79,7 @@ def phase1(width, seed):
     return result.events["phase1_end"].time * unit
 
 
+@pytest.mark.slow
 def test_end_of_phase_1_obeys_its_law_and_reaches_the_limit():
     """T1 σ1² m m1 = σ1² m/‖u‖² × const: its spread over draws is that of χ²_m, √(2/m)."""
     seeds = (0, 1)
