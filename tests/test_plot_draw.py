@@ -143,7 +143,7 @@ def test_a_notebook_shows_it(dataset):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"figure": "losss"}, r"no figure or probe 'losss'; did you mean 'loss'\? figures: loss, .*; probes .*loss"),
+        ({"figure": "losss"}, r"no figure or probe 'losss'; did you mean 'loss'\? figures: .*loss, .*; probes .*loss"),
         ({"time_axis": "cubic"}, "time_axis must be 'auto', 'log' or 'linear', got 'cubic'"),
         ({"width": "huge"}, "width must be 'column', 'page' or inches"),
         ({"height": -1.0}, "height must be between 0 and 100 inches"),
