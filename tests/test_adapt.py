@@ -20,6 +20,7 @@ def risk(model):
     return 0.5 * jnp.mean((jax.vmap(model)(DATA) - TARGET) ** 2)
 
 
+@pytest.mark.slow
 def test_nnx():
     nnx = pytest.importorskip("flax.nnx")
 

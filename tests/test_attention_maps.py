@@ -120,6 +120,7 @@ def test_maps_at_rest_and_of_both_signs():
     assert signed.axes[0].images[0].get_clim() == (-3, 3)
 
 
+@pytest.mark.slow
 def test_film_moves_and_is_the_same_each_time():
     data = moving(np.linspace(0, 1, 5)[:, None, None, None] * np.ones((5, 1, 2, 2)))
     drawing = plot.Drawing(data, {"phase1_end": {"time": 1.0}})

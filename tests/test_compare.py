@@ -66,6 +66,7 @@ def test_a_failed_solver_is_listed_with_its_status():
     assert found.runs[0].status == "step_limit"
 
 
+@pytest.mark.slow
 def test_importing_it_leaves_the_name_simulate_alone():
     """The entry point and its module share a name; importing a module that needs it must not replace the function."""
     code = "import flowsim.compare, flowsim; assert callable(flowsim.simulate), flowsim.simulate"

@@ -126,6 +126,7 @@ def test_floods_and_deep_nesting_end_quickly(text):
     assert time.process_time() - start < 4
 
 
+@pytest.mark.slow
 def test_the_limits_are_where_they_are_said_to_be():
     assert "larger than" in str(refused(b"#" * (MAX_BYTES + 1)))
     assert "characters" in str(refused("#" * (MAX_LINE + 1)))

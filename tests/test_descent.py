@@ -137,6 +137,7 @@ def test_crossings_of_iterates(values, direction, time):
     assert found == time
 
 
+@pytest.mark.slow
 def test_orders_on_a_quadratic():
     found = compare.descent_order(quadratic(), [0.04, 0.02, 0.01, 0.005], 4.0, events=[falls()])
     assert found.order is not None

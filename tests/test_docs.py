@@ -31,14 +31,13 @@ def blocks(text):
             yield text[: found.start("code")].count("\n"), found["code"]
 
 
+LONG_FIXTURES = ("quick",)  # what uses them is slow
 WITH_CODE = [page for page, text in PAGES.items() if any(blocks(text))]
 
 RUNNER = """
 import json, sys, traceback, warnings
 
 import jax
-
-LONG_FIXTURES = ("quick",)  # what uses them is slow
 
 warnings.simplefilter("error")
 failures = {}

@@ -57,6 +57,7 @@ def test_dataset_has_a_seed_dimension(many):
     np.testing.assert_array_equal(dataset["event_phase1_end"].values, times)
 
 
+@pytest.mark.slow
 def test_members_that_end_early_are_not_paid_for():
     stop = flowsim.events.phase1_end(terminal=True)
     result = ensemble.simulate(make, SEEDS, **RUN, events=[stop], workers=2)
@@ -153,6 +154,7 @@ def starts(number):
     return jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (number, 9)))
 
 
+@pytest.mark.slow
 def test_members_made_by_one_traced_call_equal_their_own_runs():
     """Also at their event times, which the device solves for, and where a terminal one ends them."""
     for terminal in (False, True):

@@ -216,6 +216,7 @@ def test_no_folder_is_an_error():
         explore([])
 
 
+@pytest.mark.slow
 def test_plotly_is_read_and_not_imported(tmp_path):
     run = write_run(tmp_path / "r")
     code = (

@@ -56,6 +56,7 @@ def slope(sizes, errors):
     return np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("friction", [0.0, 0.5, 3.0])
 def test_heavy_ball_is_the_damped_oscillator(friction):
     t1 = 4.0
@@ -163,6 +164,7 @@ def test_weight_decay_of_the_gradient_flow_is_ridge():
     np.testing.assert_allclose(result.parameters["x"], START * np.exp(-2.0 * (CURVATURES + 0.4)), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_clipped_and_normalised_keep_the_path():
     """Both only change the speed: at arc length s a unit-speed path is s from the start, measured along itself."""
     problem = quadratic()
@@ -187,6 +189,7 @@ def test_projected_keeps_norms():
     assert result.energy_identity < 1e-8
 
 
+@pytest.mark.slow
 def test_time_scales_and_frozen_leaves():
     problem = flowsim.Problem.from_loss(
         lambda p: jnp.sum(p["a"]["b"] ** 2 + p["a"]["c"] ** 2) / 2 + p["d"] ** 2 / 2,
@@ -254,6 +257,7 @@ def test_what_a_velocity_costs():
     assert dear == 3 * plain
 
 
+@pytest.mark.slow
 def test_reductions_that_a_flow_lacks_are_refused():
     problem, _ = reference()
     with pytest.raises(ValueError, match="not orthogonally equivariant"):

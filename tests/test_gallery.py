@@ -71,6 +71,7 @@ def test_a_paper_imports_what_a_plugin_may(name):
             assert not node.attr.startswith("_")
 
 
+@pytest.mark.slow
 def test_command(tmp_path):
     listed = json.loads(flowsim("gallery", "--json").stdout)
     assert [set(entry) for entry in listed["papers"]] == [{"name", "title", "source"}] * len(PAPERS)

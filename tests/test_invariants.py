@@ -71,6 +71,7 @@ def test_laws_that_follow_from_finer_ones_are_left_out():
     assert [law.leaves for law in find(problem)] == [(0, 1), (1, 2)]
 
 
+@pytest.mark.slow
 def test_a_declared_law_is_measured():
     laws = {"energy": lambda p: p["x"][0] ** 2 - p["x"][1] ** 2, "not one": lambda p: p["x"][0]}
     problem = flowsim.Problem.from_loss(lambda p: (p["x"][0] * p["x"][1] - 1) ** 2 / 2, {"x": jnp.array([2.0, 0.3])},

@@ -133,6 +133,7 @@ def test_a_slide_is_left():
     assert result.energy_identity < 1e-6
 
 
+@pytest.mark.slow
 def test_the_order_holds_across_kinks():
     """Fixed steps of a second-order method; the kink is met inside one."""
     problem, sizes = P(sticks, {"x": 0.0, "y": 0.0}), np.array([0.1, 0.05, 0.025])
@@ -216,6 +217,7 @@ def test_a_neuron_at_the_origin():
     assert float(leaves.trajectory.values["loss"][-1]) < float(leaves.trajectory.values["loss"][0])
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_said():
     """Beyond some hundred kinks, or on request, the flow is integrated as if it were smooth, and the kink is said."""
     problem = P(lambda p: p["x"] + jax.nn.relu(p["x"] - 0.3) + jax.nn.relu(p["x"] + 1), {"x": 1.0})

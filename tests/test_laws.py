@@ -94,6 +94,7 @@ def test_events_do_not_change_the_steps():
     np.testing.assert_array_equal(plain.trajectory.values["loss"], watched.trajectory.values["loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["tsit5", "dopri8"])
 def test_long_horizon(solver):
     """A logistic loss falls like 1/t: the steps grow with t, so 10⁸ costs little more than 10²."""
@@ -131,6 +132,7 @@ def test_float32_keeps_time_on_a_long_run():
     assert result.parameters.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_dense_output_is_paid_for_where_it_is_read():
     """`dop853` takes 12 evaluations a step, and 3 more on a step from which a row is read; the curve is the flow's."""
     problem = flowsim.Problem.from_loss(lambda p: jnp.sum(p**4) / 4, jnp.asarray([1.0, -0.5]))

@@ -107,6 +107,7 @@ def test_dense_output_is_exact_for_cubics():
         np.testing.assert_allclose(dense.evaluate(jnp.asarray(t)), cubic(t), rtol=1e-13)
 
 
+@pytest.mark.thorough
 @SCHEMES
 def test_order_of_the_rows(scheme):
     """Read inside steps the error is that of the method, or O(h⁴) of the cubic."""
@@ -140,6 +141,7 @@ def copies(solver, size):
     return (memory.output_size_in_bytes + memory.temp_size_in_bytes) / (8 * size)
 
 
+@pytest.mark.slow
 def test_memory_of_a_step():
     size = 100_000
     lean = [copies(f"lean{order}", size) for order in (3, 5)]

@@ -195,6 +195,7 @@ flow: {kind: gradient, t1: 0.5, time_scales: {network.layers.1: 0.0}}
 """
 
 
+@pytest.mark.slow
 def test_scaled_and_centered_output(tmp_path):
     """F = α (f - f_0): 0 at the start, with α times the slope; the subtracted network does not move."""
     problem = build.problem(load_text(SCALED, origin="x.yaml"), tmp_path)

@@ -162,6 +162,7 @@ def test_what_is_no_run(tmp_path):
         plot.draw(tmp_path)
 
 
+@pytest.mark.slow
 def test_reachable_as_the_docs_say():
     code = "import flowsim, sys; sys.exit(0 if 'loss' in flowsim.plot.FIGURES else 1)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,6 +19,7 @@ def solve(size):
     assert result.status.ok
 
 
+@pytest.mark.slow
 def test_programs_are_dropped_at_the_bound_and_made_again(monkeypatch):
     solve(3)
     before = _programs.maps()

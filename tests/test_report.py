@@ -229,6 +229,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_rebuild_from_the_folder_alone(folder):
     done = report.rebuild(folder)
     page = Reader(done.report.read_text("utf-8"))

@@ -83,6 +83,7 @@ def test_an_interrupted_comparison_is_resumed(tmp_path):
     assert (folder / "table.txt").read_text() == found.table() + "\n"
 
 
+@pytest.mark.slow
 def test_a_piece_in_the_place_of_another_is_refused_with_the_remedy(tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(Killed):

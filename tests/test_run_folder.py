@@ -78,6 +78,7 @@ def test_force_keeps_the_old_run_until_the_new_one_is_complete(folder, monkeypat
     assert (folder / "trajectory.nc").read_bytes() != before["trajectory.nc"]
 
 
+@pytest.mark.slow
 def test_a_death_while_the_new_run_takes_the_old_ones_place_is_made_good(folder, monkeypatch):
     other = SOURCE.replace("seed: 3", "seed: 4")
     with pytest.MonkeyPatch.context() as patch:
@@ -164,6 +165,7 @@ def test_an_edited_experiment_is_refused_on_resume_and_a_deleted_one_is_written_
     assert shown.read_text() == given
 
 
+@pytest.mark.slow
 def test_figures_that_were_changed_are_drawn_by_the_resumed_run(tmp_path):
     source = killing.SOURCE.replace("points: 3000", "points: 600").replace("[loss]", "[]")
     folder = stopped(tmp_path / "run")

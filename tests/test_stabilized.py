@@ -156,6 +156,7 @@ def _newton():
     return optimistix.Newton(1e-8, 1e-8)
 
 
+@pytest.mark.thorough
 @SOLVERS
 def test_dense_output_has_the_method_s_order(solver):
     """On y' = -y³ the error between the steps falls as fast as at the steps' ends."""

@@ -60,6 +60,7 @@ class From(simulation.AbstractConsumer):
         pass
 
 
+@pytest.mark.slow
 def test_stages_go_on_from_a_carry():
     """A run that is taken up from the carry of any chunk takes the same steps to the last bit."""
     problem = flowsim.Problem.from_loss(_two_rates, {"a": jnp.ones(2), "b": jnp.ones(3)})

@@ -64,6 +64,7 @@ def test_fixed_steps_that_blow_up():
     assert np.isfinite(result.parameters).all()
 
 
+@pytest.mark.slow
 def test_certificate_of_a_run_that_was_cut_short():
     problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) * 500, jnp.ones(2))
     result = flowsim.simulate(problem, t1=100.0, max_steps=50, certificate=True)

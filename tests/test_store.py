@@ -91,6 +91,7 @@ def stopped(folder, segments=2):
     return folder
 
 
+@pytest.mark.slow
 def test_a_damaged_or_missing_segment_is_named_and_the_rest_is_read(tmp_path):
     folder = stopped(tmp_path / "run")
     whole = flowsim.load(folder)
@@ -144,6 +145,7 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
         killing.run(folder, resume=True, source=SOURCE)
 
 
+@pytest.mark.slow
 def test_going_on_with_a_finished_run_changes_nothing(reference, tmp_path):
     folder, _ = reference
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".nc", ".json")}

@@ -135,6 +135,7 @@ def test_all_ones_is_the_same_flow():
             np.testing.assert_allclose(there.finding.measured[label], value, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_without_values_nothing_drives_the_neurons():
     problem = problem_of_theory(width=200)
     still = eqx.tree_at(lambda p: (p.parameters.W, p.parameters.W_V), problem, replace_fn=jnp.zeros_like)
@@ -218,6 +219,7 @@ def test_neuron_drift_is_that_of_all_pairs():
     )
 
 
+@pytest.mark.slow
 def test_neuron_rates_are_rates_of_the_flow():
     problem = problem_of_theory(width=30)
     evidence, h = evidence_of(problem, t1=1e-3), 1e-4
