@@ -83,6 +83,43 @@ def test_schema_is_that_of_what_is_registered():
     assert "documented" not in str(json_schema())
 
 
+def keys_of(node, place=""):
+    """(place, its schema) of every key at every depth, of every kind."""
+    if isinstance(node, list):
+        for one in node:
+            yield from keys_of(one, place)
+    elif isinstance(node, dict):
+        inner = node.get("properties")
+        for name, one in inner.items() if isinstance(inner, dict) else ():
+            yield f"{node.get('title', place)}.{name}", one
+        for name, one in node.items():
+            if name not in ("default", "examples", "const", "enum"):
+                yield from keys_of(one, name)
+
+
+def types_of(node):
+    """What a value may be; of a list or a mapping, what is in it."""
+    found = {node["type"]} if isinstance(node.get("type"), str) else set()
+    inside = [node[name] for name in ("items", "additionalProperties") if isinstance(node.get(name), dict)]
+    for one in [*node.get("anyOf", []), *node.get("oneOf", []), *inside]:
+        found |= types_of(one)
+    return found
+
+
+def test_every_key_of_the_schema_tells_what_it_is():
+    """At every depth: a description, a default or an example, and of a number that is no count the unit."""
+    seen = list(keys_of(json_schema()))
+    assert len(seen) > 500
+    assert not [place for place, one in seen if not one.get("description") and "const" not in one]
+    shown = {place: "const" in one or one.get("examples") or one.get("default") is not None for place, one in seen}
+    assert not [place for place, there in shown.items() if not there]
+    numbers = [(place, one) for place, one in seen if "number" in types_of(one)]
+    assert len(numbers) > 100
+    assert not [place for place, one in numbers if not one.get("unit")]
+    times = {place for place, one in numbers if one["unit"] == "time"}
+    assert {"flow: gradient.t1", "LogTimes.first", "DescentConfig.learning_rate", "solver: auto.step"} <= times
+
+
 def kinds_of(section, made):
     return made["properties"][section]["items"]["anyOf"]
 

@@ -15,12 +15,18 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
-def about(text: str, default: Any = PydanticUndefined, *, example: Any = None, **more: Any) -> Any:
+def about(
+    text: str, default: Any = PydanticUndefined, *, example: Any = None, unit: str | None = None, **more: Any
+) -> Any:
     """A field with what it is, its default, and an example where the default shows none: what an editor shows.
 
-    **Arguments:** `more`: of `pydantic.Field`.
+    **Arguments:** `unit` of a number: `1` for a pure one, `time` for the flow's, which is learning rate × steps of
+    descent; `more`: of `pydantic.Field`.
     """
-    return Field(default, description=text, examples=None if example is None else [example], **more)
+    shown = text if unit in (None, "1") else f"{text} Unit: {unit}."
+    extra = None if unit is None else {"unit": unit}
+    examples = None if example is None else [example]
+    return Field(default, description=shown, examples=examples, json_schema_extra=extra, **more)
 
 
 def wrong(message: str) -> PydanticCustomError:

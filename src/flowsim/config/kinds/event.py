@@ -59,21 +59,23 @@ class Phase1End(_OfClassification):
 class MarginReached(_OfClassification):
     """The smallest margin reaches `margin`."""
 
-    margin: float = about("What the smallest margin reaches.", example=1.0)
+    margin: float = about("What the smallest margin reaches.", example=1.0, unit="prediction")
 
 
 @kind("event", "mlp_aligned")
 class MlpAligned(_OfPaper):
     """G(0) and G(1) reach `level`, and G(2) reaches -`level`."""
 
-    level: float = about("What G(0), G(1) and -G(2) reach.", example=0.1)
+    level: float = about("What G(0), G(1) and -G(2) reach.", example=0.1, unit="1")
 
 
 @kind("event", "attention_moves")
 class AttentionMoves(EventKind):
     """An attention probability is `epsilon` away from where it started."""
 
-    epsilon: Annotated[float, Field(gt=0, lt=1)] = about("How far an attention probability has moved.", example=0.01)
+    epsilon: Annotated[float, Field(gt=0, lt=1)] = about(
+        "How far an attention probability has moved.", example=0.01, unit="1"
+    )
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         model = experiment.model
@@ -90,14 +92,14 @@ class CommonWordTurns(_OfPaper):
 class LossBelow(EventKind):
     """The training loss falls below `value`."""
 
-    value: Positive = about("What the training loss falls below.", example=0.01)
+    value: Positive = about("What the training loss falls below.", example=0.01, unit="loss")
 
 
 @kind("event", "gradient_below")
 class GradientBelow(EventKind):
     """The norm of the gradient falls below `value`."""
 
-    value: Positive = about("What the norm of the gradient falls below.", example=0.001)
+    value: Positive = about("What the norm of the gradient falls below.", example=0.001, unit="gradient")
 
 
 @kind("event", "saddle")
@@ -107,9 +109,9 @@ class Saddle(EventKind):
     count: Annotated[Whole, Field(ge=1, le=256)] = about("How many of the lowest eigenvalues are recorded.", 6)
     steps: Annotated[Whole, Field(ge=2, le=1000)] = about("Lanczos steps, for models above 256 parameters.", 48)
     threshold: Annotated[float, Field(gt=0, lt=1)] = about(
-        "Eigenvalues below this share of the largest count as 0.", 0.02
+        "Eigenvalues below this share of the largest count as 0.", 0.02, unit="1"
     )
-    floor: Positive = about("Gradients below it count as rounding.", 1e-9)
+    floor: Positive = about("Gradients below it count as rounding.", 1e-9, unit="gradient")
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if experiment.flow.reduction == "gram":
@@ -124,7 +126,7 @@ class ProbeCrossing(EventKind):
     """A probe crosses a value."""
 
     probe: of("probe") = about("Any kind of probe.", example={"kind": "norm", "of": "W"})
-    value: float = about("What it crosses.", 0.0)
+    value: float = about("What it crosses.", 0.0, unit="that of the probe")
     entry: Annotated[tuple[Whole, ...], Listed] | None = about(
         "Which entry, of a probe of several numbers.", None, example=[0]
     )

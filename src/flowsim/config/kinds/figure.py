@@ -22,9 +22,12 @@ class FigureKind(Kind):
         "As the times were saved if not given.", None, example="linear"
     )
     width: Literal["column", "page"] | Inches | None = about(
-        "`column` (3.4 in), `page` (6.9 in) or inches; the figure's own if not given.", None, example="page"
+        "Width: `column` (3.4 in), `page` (6.9 in) or a number; the figure's own if not given.",
+        None,
+        example="page",
+        unit="in",
     )
-    height: Inches | None = about("Inches; the figure's own if not given.", None, example=2.5)
+    height: Inches | None = about("Height; the figure's own if not given.", None, example=2.5, unit="in")
     seeds: Literal["band", "lines"] | None = about(
         "An ensemble as median with a `band`, or as `lines`; a band if not given.", None, example="lines"
     )

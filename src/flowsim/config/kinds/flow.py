@@ -41,15 +41,15 @@ def _rates(value: Any) -> Any:
 class FlowKind(Kind):
     """How long a flow runs, its exact reduction, and what changes its velocity, applied in the order of the fields."""
 
-    t1: Positive = about("The end; the flow starts at t = 0.", example=300.0)
+    t1: Positive = about("The end; the flow starts at t = 0.", example=300.0, unit="time")
     reduction: NoReduction = about(
         "The exact smaller system that is solved, by name; `auto` chooses, `none` solves the model as it is.", "auto"
     )
-    weight_decay: NotNegative = about("λ in θ' = … - λθ.", 0.0)
+    weight_decay: NotNegative = about("λ in θ' = … - λθ.", 0.0, unit="1/time")
     time_scales: Annotated[dict[ParameterName, NotNegative], BeforeValidator(_rates)] = about(
-        "Parameter -> factor on its velocity, 0 for rest.", default_factory=dict, example={"W_K": 0.1}
+        "Parameter -> factor on its velocity, 0 for rest.", default_factory=dict, example={"W_K": 0.1}, unit="1"
     )
-    clip: Positive | None = about("Largest norm of the velocity.", None, example=1.0)
+    clip: Positive | None = about("Largest norm of the velocity.", None, example=1.0, unit="weight/time")
     normalised: bool = about("Unit speed.", False)
     stages: Annotated[tuple[Stage, ...], Listed, Field(max_length=100)] = about(
         "What is trained until which event, one stage after the other.",
@@ -150,7 +150,7 @@ class ModifiedGradientFlow(FlowKind):
 
     traits: ClassVar[Traits] = Traits(symmetric=True)
 
-    step: Positive = about("The learning rate whose descent it follows to second order.", example=0.01)
+    step: Positive = about("The learning rate whose descent it follows to second order.", example=0.01, unit="time")
     reduction: Exact = about("As of `gradient`.", "auto")
 
 
@@ -167,7 +167,7 @@ class _WithVelocity(FlowKind):
 class MomentumFlow(_WithVelocity):
     """Heavy ball from rest: θ'' + friction θ' = -∇loss."""
 
-    friction: NotNegative = about("In θ'' + friction θ' = -∇loss.", example=1.0)
+    friction: NotNegative = about("In θ'' + friction θ' = -∇loss.", example=1.0, unit="1/time")
     reduction: Exact = about("As of `gradient`.", "auto")
 
 
@@ -175,8 +175,8 @@ class MomentumFlow(_WithVelocity):
 class HeavyBallFlow(_WithVelocity):
     """Heavy ball as gradient descent of this learning rate and momentum nears it; a step takes √(2η/(1 + β))."""
 
-    learning_rate: Positive = about("η of the descent that it nears.", example=0.01)
-    momentum: Annotated[float, Field(ge=0, lt=1)] = about("β of the descent that it nears.", example=0.9)
+    learning_rate: Positive = about("η of the descent that it nears.", example=0.01, unit="time")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = about("β of the descent that it nears.", example=0.9, unit="1")
     reduction: Exact = about("As of `gradient`.", "auto")
 
 
@@ -191,21 +191,21 @@ class NesterovFlow(FlowKind):
 class AdamFlow(FlowKind):
     """Adam's limit; `first`, `second`: times over which the gradient and its square are averaged."""
 
-    first: Positive = about("Time over which the gradient is averaged.", example=0.1)
-    second: Positive = about("Time over which its square is averaged.", example=1.0)
-    epsilon: Positive = about("Added to the root of the averaged square.", 1e-8)
+    first: Positive = about("Time over which the gradient is averaged.", example=0.1, unit="time")
+    second: Positive = about("Time over which its square is averaged.", example=1.0, unit="time")
+    epsilon: Positive = about("Added to the root of the averaged square.", 1e-8, unit="gradient")
 
 
 @kind("flow", "rmsprop")
 class RmspropFlow(FlowKind):
     """RMSprop's limit; `second`: time over which the squared gradient is averaged."""
 
-    second: Positive = about("Time over which the squared gradient is averaged.", example=1.0)
-    epsilon: Positive = about("Added to the root of the averaged square.", 1e-8)
+    second: Positive = about("Time over which the squared gradient is averaged.", example=1.0, unit="time")
+    epsilon: Positive = about("Added to the root of the averaged square.", 1e-8, unit="gradient")
 
 
 @kind("flow", "sign")
 class SignFlow(FlowKind):
     """θ' = -sign(∇loss), smoothed where a gradient is below `epsilon`."""
 
-    epsilon: Positive = about("The size of a gradient below which the sign is smoothed.", 1e-3)
+    epsilon: Positive = about("The size of a gradient below which the sign is smoothed.", 1e-3, unit="gradient")

@@ -13,7 +13,7 @@ from ..remark import Remark
 class InitKind(Kind):
     """Where the flow starts; what every start can be changed by."""
 
-    scale: Positive = about("Every trained weight is multiplied by it.", 1.0)
+    scale: Positive = about("Every trained weight is multiplied by it.", 1.0, unit="1")
     balanced: bool = about("W_Q is W_K times a random rotation.", False)
     centered: bool = about("Subtract the prediction at the start, of a model scaled_output.", False)
 
@@ -46,8 +46,8 @@ class Gaussian(InitKind):
 
     traits: ClassVar[Traits] = Traits(starts="paper", gaussian=True)
 
-    sigma0: NotNegative = about("Standard deviation of W_V, W_K, W_Q.", example=0.05)
-    sigma1: NotNegative = about("Standard deviation of W.", example=0.06)
+    sigma0: NotNegative = about("Standard deviation of W_V, W_K, W_Q.", example=0.05, unit="weight")
+    sigma1: NotNegative = about("Standard deviation of W.", example=0.06, unit="weight")
 
     def build(self, context: Any) -> Any:
         from ... import init
@@ -61,8 +61,8 @@ class Theory(InitKind):
 
     traits: ClassVar[Traits] = Traits(starts="paper", gaussian=True, limit=True)
 
-    c0: Positive = about("σ0 = c0/√(L m).", 0.25)
-    c1: Positive = about("σ1 = c1/√m1.", 0.25)
+    c0: Positive = about("σ0 = c0/√(L m).", 0.25, unit="1")
+    c1: Positive = about("σ1 = c1/√m1.", 0.25, unit="1")
 
     def build(self, context: Any) -> Any:
         from ... import init
@@ -136,7 +136,7 @@ class _OfLayers(InitKind):
 class BalancedLayers(_OfLayers):
     """Layers of one Gaussian product, balanced: W_(l+1)ᵀW_(l+1) = W_l W_lᵀ."""
 
-    sigma: Positive = about("Standard deviation of the product's entries.", example=1.0e-3)
+    sigma: Positive = about("Standard deviation of the product's entries.", example=1.0e-3, unit="product of weights")
 
     def build(self, context: Any) -> Any:
         from ... import init
@@ -148,7 +148,9 @@ class BalancedLayers(_OfLayers):
 class ModeAligned(_OfLayers):
     """Balanced layers whose product is aligned with the task's modes, each of which then learns alone."""
 
-    strength: Positive = about("Singular value of every mode of the product at the start.", example=1.0e-6)
+    strength: Positive = about(
+        "Singular value of every mode of the product at the start.", example=1.0e-6, unit="product of weights"
+    )
 
     def build(self, context: Any) -> Any:
         from ... import init

@@ -23,7 +23,7 @@ class TensorBoard(Kind):
     """Scalars for TensorBoard; needs tensorboardX."""
 
     path: str = about("The log folder; relative to the experiment's folder.", "tensorboard", example="tensorboard")
-    scale: float = about("The step is scale times the time, rounded.", 1.0e6, gt=0, example=1.0e6)
+    scale: float = about("The step is scale times the time, rounded.", 1.0e6, gt=0, example=1.0e6, unit="steps/time")
 
     def build(self, context: Any) -> Any:
         from ...loggers import tensorboard

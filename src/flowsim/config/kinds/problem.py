@@ -33,15 +33,15 @@ class InContextPopulation(Kind):
     """Linear attention on in-context linear regression: the exact risk over all prompts, from Gaussian weights."""
 
     covariance: Annotated[tuple[Positive, ...], Listed, Field(min_length=1, max_length=1000)] = about(
-        "Variance of each entry of x: the diagonal of the covariance.", example=[0.4, 0.3, 0.2, 0.1]
+        "Variance of each entry of x: the diagonal of the covariance.", example=[0.4, 0.3, 0.2, 0.1], unit="input²"
     )
     examples: Count = about("Pairs (x, y) of a prompt.", example=31)
-    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
-    weight_variance: Positive = about("Of every entry of w in y = <w, x>.", 1.0)
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0, unit="label")
+    weight_variance: Positive = about("Of every entry of w in y = <w, x>.", 1.0, unit="(label/input)²")
     heads: Annotated[Count, Field(le=1000)] = about("How many heads.", 1)
     rank: Count | None = about("Rows of each head's key and query; the entries of x if not given.", None, example=1)
     merged: bool = about("One matrix M for K^T Q of each head.", False)
-    sigma: Positive = about("Standard deviation of every weight at t = 0.", 0.02)
+    sigma: Positive = about("Standard deviation of every weight at t = 0.", 0.02, unit="weight")
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.merged and self.rank is not None:

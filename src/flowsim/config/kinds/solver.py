@@ -16,15 +16,18 @@ class Solver(Kind):
     """A solver of `flowsim solvers` with its accuracy."""
 
     rtol: Positive | None = about(
-        "Relative tolerance of a step's error test; 1e-8 in float64, 1e-5 in float32 if not given.", None, example=1e-08
+        "Relative tolerance of a step's error test; 1e-8 in float64, 1e-5 in float32 if not given.",
+        None,
+        example=1e-08,
+        unit="1",
     )
     atol: Positive | None = about(
-        "Absolute tolerance; 1e-10 in float64, 1e-7 in float32 if not given.", None, example=1e-10
+        "Absolute tolerance; 1e-10 in float64, 1e-7 in float32 if not given.", None, example=1e-10, unit="weight"
     )
-    step: Positive | None = about("A fixed step size instead of the error test.", None, example=0.01)
+    step: Positive | None = about("A fixed step size instead of the error test.", None, example=0.01, unit="time")
     max_steps: Annotated[Whole, Field(ge=1, le=10**9)] = about("Limit on attempted steps.", 1_000_000)
     target_error: Positive | None = about(
-        "Tighten the tolerances until the certified relative error is below it.", None, example=1e-08
+        "Tighten the tolerances until the certified relative error is below it.", None, example=1e-08, unit="1"
     )
 
     def check(self, experiment: Any) -> Iterator[Remark]:

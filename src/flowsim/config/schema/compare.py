@@ -23,9 +23,9 @@ class DescentOrder(Section):
     """Gradient descent against the gradient flow and the modified flow."""
 
     learning_rates: Annotated[tuple[Positive, ...], Listed, Field(min_length=2, max_length=50)] = about(
-        "Two or more, each a whole number of times in flow.t1.", example=[0.1, 0.05]
+        "Two or more, each a whole number of times in flow.t1.", example=[0.1, 0.05], unit="time"
     )
-    tube: Positive = about("ε of the tube around the flow.", 0.01)
+    tube: Positive = about("ε of the tube around the flow.", 0.01, unit="1")
     edge_points: Annotated[Whole, Field(ge=0, le=1000)] = about(
         "At how many steps of each run the sharpness is measured, 0 for none.", 0
     )
@@ -46,11 +46,11 @@ class Compare(Section):
         ),
     )
     tolerances: Annotated[tuple[Positive, ...], Listed, Field(min_length=1, max_length=50)] = about(
-        "Relative ones.", (1e-4, 1e-5, 1e-6, 1e-7)
+        "Relative ones.", (1e-4, 1e-5, 1e-6, 1e-7), unit="1"
     )
-    atol_ratio: Positive = about("Absolute over relative tolerance.", 1.0)
+    atol_ratio: Positive = about("Absolute over relative tolerance.", 1.0, unit="weight")
     learning_rates: Annotated[tuple[Positive, ...], Listed, Field(max_length=50)] = about(
-        "Of Optax's methods, and steps of `euler`.", (), example=[0.01]
+        "Of Optax's methods, and steps of `euler`.", (), example=[0.01], unit="time"
     )
     reference: Annotated[tuple[Comparable, ...], Listed, Field(min_length=2, max_length=2)] | None = about(
         "The solver that errors are measured against and the one that checks it; chosen if not given.",

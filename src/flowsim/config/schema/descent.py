@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..base import Count, NotNegative, Positive, Section
+from ..base import Count, NotNegative, Positive, Section, about
 from ..remark import Remark
 
 
@@ -15,16 +15,16 @@ class DescentConfig(Section):
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = Field(
         default="sgd", description="Whose steps are taken."
     )
-    learning_rate: Positive = Field(description="η, also the flow's time of one step.", examples=[0.01])
+    learning_rate: Positive = about("η, also the flow's time of one step.", example=0.01, unit="time")
     steps: Count = Field(description="How many steps.", examples=[1000])
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        default=None, examples=[0.9], description="β of sgd with momentum; none for plain gradient descent."
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = about(
+        "β of sgd with momentum; none for plain gradient descent.", None, example=0.9, unit="1"
     )
-    weight_decay: NotNegative | None = Field(
-        default=None, examples=[0.01], description="λ of adamw's decoupled weight decay; Optax's 1e-4 if not given."
+    weight_decay: NotNegative | None = about(
+        "λ of adamw's decoupled weight decay; Optax's 1e-4 if not given.", None, example=0.01, unit="1/time"
     )
     against_flow: bool = Field(default=True, description="Measure at every step how far it is from the flow.")
-    tube: Positive = Field(default=0.01, description="ε, the relative distance whose first excess is reported.")
+    tube: Positive = about("ε, the relative distance whose first excess is reported.", 0.01, unit="1")
 
 
 def descent_remarks(experiment: Any) -> Iterator[Remark]:

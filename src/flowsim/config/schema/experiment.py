@@ -37,7 +37,7 @@ class Experiment(Section):
     notes: Annotated[str, Field(max_length=10_000)] = about("Anything, for the reader.", "")
     seed: Seed = about("Root of the named random streams.", 0)
     seeds: Annotated[
-        tuple[Seed, ...], Field(max_length=10_000), Short({"type": "number", "minimum": 1, "maximum": 10_000})
+        tuple[Seed, ...], Field(max_length=10_000), Short({"type": "integer", "minimum": 1, "maximum": 10_000})
     ] = about("How many seeds counting up from `seed`, or a list of seeds: an ensemble.", (), example=8)
     precision: Literal["float64", "float32"] = about("Of every number.", "float64")
     problem: of("problem") | None = about(
@@ -82,7 +82,7 @@ class Experiment(Section):
         example=True,
     )
     evaluation: Evaluation = about("How the risk is computed.", Evaluation(), example={"samples_at_once": 1024})
-    devices: Devices = about("One run over several devices.", Devices(), example={"samples": 4})
+    devices: Devices = about("How many devices one run is spread over.", Devices(), example={"samples": 4})
     descent: Annotated[tuple[DescentConfig, ...], Listed, Field(max_length=100)] = about(
         "Runs of optimizers from the same start, to compare with the flow; `discrete` is its old name.",
         (),
@@ -103,7 +103,7 @@ class Experiment(Section):
         (),
         example=["loss", "phase1_end"],
     )
-    log: _many("log") = about("Loggers, called after every chunk.", (), example=["mine"])
+    log: _many("log") = about("Loggers, called after every chunk.", (), example=["json_lines"])
     sweep: SweepConfig = Field(default_factory=dict)
     figures: _many("figure") = about(
         "What is drawn; the standard figures if not given.", default=None, validate_default=True, example=["loss"]

@@ -17,7 +17,9 @@ class LogTimes(Section):
 
     spacing: Literal["log"] = about("How the times are spaced.", "log")
     points: Points = about("How many times, in equal ratios.", 200)
-    first: Positive | None = about("The first after 0; 1e-3, or t1/1000 if smaller, if not given.", None, example=0.001)
+    first: Positive | None = about(
+        "The first after 0; 1e-3, or t1/1000 if smaller, if not given.", None, example=0.001, unit="time"
+    )
 
 
 class LinearTimes(Section):
@@ -32,7 +34,7 @@ class GivenTimes(Section):
 
     spacing: Literal["given"] = about("How the times are spaced.", "given")
     times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=100_000)] = about(
-        "The times; 0 and t1 are added.", example=[0, 1, 10]
+        "The times; 0 and t1 are added.", example=[0, 1, 10], unit="time"
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Listed, Positive, Section, Short, Whole
+from ..base import Listed, Positive, Section, Short, Whole, about
 
 PLACES = {
     "width": ("model", "width"),
@@ -26,8 +26,8 @@ class Scaling(Section):
         description=f"What is varied: {', '.join(PLACES)}, or any key of a section, as in task.features.",
         examples=["width"],
     )
-    values: Annotated[tuple[Positive, ...], Listed, Field(min_length=2, max_length=100)] = Field(
-        description="Its values.", examples=[[128, 256, 512]]
+    values: Annotated[tuple[Positive, ...], Listed, Field(min_length=2, max_length=100)] = about(
+        "Its values.", example=[128, 256, 512], unit="that of the key"
     )
     seeds: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         default=3, description="How many seeds at each of them, counting up from `seed`."

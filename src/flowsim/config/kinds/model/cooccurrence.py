@@ -45,7 +45,7 @@ class CooccurrenceTransformer(Kind):
 
     traits: ClassVar[Traits] = Traits(reads=("words",), answers=("sign",), attention=True, paper=True)
 
-    width: Width = about("m; `.inf` for the limit of infinite width.", example=128)
+    width: Width = about("m; `.inf` for the limit of infinite width.", example=128, unit="1")
     neurons: Count = about("m1, neurons of the MLP.", example=256)
 
     def parameter_names(self) -> list[str]:

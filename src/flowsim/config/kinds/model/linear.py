@@ -30,7 +30,7 @@ class DiagonalLinearModel(Kind):
 
     traits: ClassVar[Traits] = Traits(reads=("vectors",), answers=("number",), attention=False)
 
-    scale: Positive = about("Every weight at t = 0, unless an init draws others.", 1.0)
+    scale: Positive = about("Every weight at t = 0, unless an init draws others.", 1.0, unit="weight")
 
     def parameter_names(self) -> list[str]:
         return ["u", "v"]

@@ -20,7 +20,7 @@ class ScaledOutputModel(Kind):
     network: of("model", without=("scaled_output",)) = about(
         "The model f.", example={"kind": "mlp", "hidden": [16], "activation": "tanh"}
     )
-    scale: Positive = about("The factor α; large is lazy.", 1.0, example=10.0)
+    scale: Positive = about("The factor α; large is lazy.", 1.0, example=10.0, unit="1")
 
     def model_post_init(self, context: Any) -> None:
         # What it goes with is what its network goes with, but for the paper's arrays, which bear other names here.

@@ -25,7 +25,7 @@ class NextTokenTask(TaskKind):
     length: Count = about("Positions of a sequence.", example=8)
     vocabulary: Annotated[Count, Field(ge=2)] = about("How many words there are.", example=6)
     order: Annotated[Whole, Field(ge=0, le=20)] = about("How many words decide the next one.", 1)
-    concentration: Positive = about("The smaller, the more predictable the next word.", 0.3)
+    concentration: Positive = about("The smaller, the more predictable the next word.", 0.3, unit="1")
     predict: Literal["each", "last"] = about("Labels of `each` position or of the `last` one.", "each")
 
     def check(self, experiment: Any) -> Iterator[Remark]:
@@ -43,7 +43,7 @@ class InContextMarkovTask(TaskKind):
     samples: Count = about("How many sequences, each of a chain of its own.", example=64)
     length: Count = about("Positions of a sequence.", example=16)
     vocabulary: Annotated[Count, Field(ge=2, le=1000)] = about("How many words there are.", example=3)
-    concentration: Positive = about("Of the Dirichlet prior of the rows; 1 is uniform.", 1.0)
+    concentration: Positive = about("Of the Dirichlet prior of the rows; 1 is uniform.", 1.0, unit="1")
     predict: Literal["each", "last"] = about("Labels of `each` position or of the `last` one.", "each")
 
 
@@ -56,7 +56,9 @@ class CooccurrenceLanguageTask(TaskKind):
     samples: Count = about("How many sequences.", example=60)
     length: Annotated[Count, Field(ge=3)] = about("Words of a sequence.", example=6)
     vocabulary: Annotated[Count, Field(ge=7)] = about("How many words there are.", example=12)
-    correlation: Annotated[float, Field(ge=0, le=1)] = about("How often a random word follows the one before it.", 0.5)
+    correlation: Annotated[float, Field(ge=0, le=1)] = about(
+        "How often a random word follows the one before it.", 0.5, unit="1"
+    )
     exact_groups: bool = about("Half of the sequences say yes exactly, rather than as drawn.", True)
 
     def check(self, experiment: Any) -> Iterator[Remark]:

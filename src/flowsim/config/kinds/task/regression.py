@@ -18,11 +18,13 @@ class InContextRegressionTask(TaskKind):
     samples: Count = about("How many prompts.", example=64)
     examples: Count = about("Pairs (x, ⟨w, x⟩) of a prompt, before the query.", example=8)
     features: Count = about("Entries of x.", example=4)
-    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0, unit="label")
     covariance: Annotated[tuple[Positive, ...], Listed] | None = about(
-        "Variance of each entry of x; 1 if not given.", None, example=[0.4, 0.3, 0.2, 0.1]
+        "Variance of each entry of x; 1 if not given.", None, example=[0.4, 0.3, 0.2, 0.1], unit="input²"
     )
-    weight_variance: Positive | None = about("Of every entry of w; 1/features if not given.", None, example=1.0)
+    weight_variance: Positive | None = about(
+        "Of every entry of w; 1/features if not given.", None, example=1.0, unit="(label/input)²"
+    )
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         if self.covariance is not None and len(self.covariance) != self.features:
@@ -40,10 +42,10 @@ class RegressionTask(TaskKind):
     features: Count = about("Entries of x.", example=8)
     outputs: Count = about("Entries of y.", 1)
     spectrum: Annotated[tuple[Positive, ...], Listed] | None = about(
-        "Singular values of A; Gaussian entries if not given.", None, example=[4.0, 2.0, 1.0]
+        "Singular values of A; Gaussian entries if not given.", None, example=[4.0, 2.0, 1.0], unit="label/input"
     )
     teacher: Literal["linear", "tanh"] = about("f in y = f(A x).", "linear")
-    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0, unit="label")
     whitened: bool = about("The inputs' second moments are the identity exactly.", False)
 
     def check(self, experiment: Any) -> Iterator[Remark]:

@@ -36,4 +36,4 @@ class TeacherStudentTask(TaskKind):
     features: Count = about("Entries of x.", example=8)
     neurons: Count = about("Hidden neurons of the teacher.", 1)
     activation: Literal["linear", "relu", "tanh", "erf", "quadratic"] = about("Of the teacher's neurons.", "relu")
-    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0)
+    noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0, unit="label")
