@@ -49,7 +49,9 @@ def browser() -> webdriver.Chrome:
     options.binary_location = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1240,960"):
         options.add_argument(argument)
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_script_timeout(300)  # a busy machine draws slowly
+    return driver
 
 
 def look(driver: webdriver.Chrome, page: pathlib.Path, name: str, script: str = "") -> None:

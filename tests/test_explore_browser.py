@@ -109,7 +109,10 @@ def test_curves_are_the_data(driver, page):
     assert len(found) == 6  # three runs, and descent beside each
     for one, shift in zip(flow, (1.0, 2.0, 3.0), strict=True):
         data = trajectory(shift)
-        assert one["x"] == data["time"].values.tolist()
+        assert one["x"] == [
+            None,
+            *data["time"].values.tolist()[1:],
+        ]
         assert one["y"] == data["loss"].values.tolist()
         value, error = map(float, one["text"][3].split(" ± "))
         assert value == pytest.approx(float(data["loss"][3]), rel=1e-11)
@@ -199,7 +202,11 @@ def test_axes_and_clock(driver, page):
     choose(driver, "y-axis", "auto")
     choose(driver, "clock", "phase1_end")
     first, *_ = lines(plotted(driver, "curves", "loss"))
+    assert first["x"] == [None, *(trajectory(1.0)["time"].values / 7.0).tolist()[1:]]
+    choose(driver, "x-axis", "linear")
+    first, *_ = lines(plotted(driver, "curves", "loss"))
     assert first["x"] == (trajectory(1.0)["time"].values / 7.0).tolist()
+    choose(driver, "x-axis", "log")
     marks = [one["x0"] for one in plotted(driver, "curves", "loss")["shapes"][:-1]]
     assert sorted(marks) == pytest.approx([1, 1, 1, 3, 3, 3])  # each run in units of its own event
     choose(driver, "clock", "t")

@@ -34,7 +34,7 @@ function lines(name) {
       found.push({
         run: one.label, entry, descent: one.descent, color, dash, unit: one.unit, width: one.descent ? 1.2 : 1.8,
         label: [data.runs.length > 1 || one.descent ? one.label : "", entry].filter(Boolean).join(", ") || name,
-        times, x: Float64Array.from(times, (t) => t / one.unit),
+        times, x: Float64Array.from(times, (t) => placed(t / one.unit)),
         y: part(series.values, k), error: part(series.error, k), low: part(series.low, k), high: part(series.high, k),
       });
     });
@@ -82,7 +82,10 @@ function traces(curves, log) {
   });
 }
 
-// A logarithmic axis has no place for t = 0: the slider's line then stands at the first time after it.
+// A logarithmic axis has no place for t = 0. From a value there Plotly would draw a level line to the next one.
+const placed = (time) => (state.x === "log" && !(time > 0) ? NaN : time);
+
+// The slider's line at t = 0 stands at the first time after it.
 function onAxis(time) {
   if (state.x !== "log" || time > 0) return time;
   return state.frames.find((one) => one > 0) || 1;

@@ -61,7 +61,7 @@ function sweepPanel(sweep, number) {
     if (!sweep.curves.length) return;
     const chosen = sweep.curves.find((one) => one.name === "loss") || sweep.curves[0], times = data.numbers(sweep.times), count = product(sweep.axes.map((one) => one.labels.length));
     const y = Array.from(times, (_, row) => data.numbers(chosen.place)[row * count + at]), log = y.every((value) => value > 0);
-    Plotly.react(curve, [{ x: times, y, mode: "lines", line: { color: COLORS[0] }, hovertemplate: "t = %{x:.6g}<br>%{y:.12g}<extra></extra>" }], layout({ xaxis: { type: "log", title: { text: "time t" } }, yaxis: { type: log ? "log" : "linear", title: { text: plain(chosen.name) } } }), CONFIG);
+    Plotly.react(curve, [{ x: Array.from(times, (t) => (t > 0 ? t : NaN)), y, mode: "lines", line: { color: COLORS[0] }, hovertemplate: "t = %{x:.6g}<br>%{y:.12g}<extra></extra>" }], layout({ xaxis: { type: "log", title: { text: "time t" } }, yaxis: { type: log ? "log" : "linear", title: { text: plain(chosen.name) } } }), CONFIG);
   }
 
   const rowsOf = () => {
