@@ -2,11 +2,14 @@
 
 import html
 import importlib.util
+import json
+import os
 import pathlib
 import re
 import runpy
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +25,7 @@ def run(name, folder, monkeypatch):
 
 
 def test_every_tutorial_has_a_test():
-    assert [path.stem for path in TUTORIALS] == ["events", "own_init", "own_model"]
+    assert [path.stem for path in TUTORIALS] == ["events", "own_claim", "own_init", "own_model"]
 
 
 @pytest.mark.slow
@@ -33,6 +36,11 @@ def test_events(tmp_path, monkeypatch):
     first, second, third = (result.events[name].time for name in ("phase1_end", "word_learned", "loss_below"))
     assert 0 < first < third
     assert 0 < second < third
+
+
+@pytest.mark.slow
+def test_own_claim(tmp_path, monkeypatch):
+    assert [one.word for one in run("own_claim", tmp_path, monkeypatch)["verdicts"]] == ["holds", "holds"]
 
 
 @pytest.mark.slow
@@ -104,6 +112,57 @@ def test_what_the_pages_of_the_api_name_is_there(site):
 def test_every_public_name_is_on_a_page_of_the_api():
     shown = {name.rsplit(".", 1)[-1] for _, name in entries()}
     assert set(flowsim.__all__) - {"__version__"} <= shown
+
+
+@pytest.fixture(name="notebooks")
+def _notebooks():
+    """The hook that makes notebooks of tutorials."""
+    pytest.importorskip("mkdocs")
+    spec = importlib.util.spec_from_file_location("notebooks", ROOT / "docs" / "notebooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGE = (ROOT / "docs" / "your-own-model.md").read_text("utf8")
+
+
+def test_without_a_repository_there_is_no_badge(notebooks):
+    config = SimpleNamespace(repo_url=None, remote_branch="gh-pages")
+    page = notebooks.on_page_markdown(PAGE, config=config)
+    assert "[Take this as a notebook](tutorials/own_model.ipynb)\n" in page
+    assert "colab" not in page.lower()
+    assert "pip" not in notebooks.notebook(TUTORIALS[0], None).cells[0].source
+
+
+def test_one_setting_gives_every_tutorial_a_badge(notebooks):
+    config = SimpleNamespace(repo_url="https://github.com/some-one/flow.sim", remote_branch="gh-pages")
+    page = notebooks.on_page_markdown(PAGE, config=config)
+    address = "https://colab.research.google.com/github/some-one/flow.sim/blob/gh-pages/tutorials/own_model.ipynb"
+    assert f"[![Open in Colab](images/open-in-colab.svg)]({address})" in page
+    assert (ROOT / "docs" / "images" / "open-in-colab.svg").is_file()
+    first, second, *_ = notebooks.notebook(TUTORIALS[0], config.repo_url).cells
+    assert first.cell_type == "code"
+    assert first.source.endswith("\n%pip install -q git+https://github.com/some-one/flow.sim")
+    assert second.source == notebooks.notebook(TUTORIALS[0], None).cells[0].source
+    for wrong in ("https://gitlab.com/a/b", "https://github.com/a", "https://github.com/a/b/c", "a/b"):
+        with pytest.raises(notebooks.PluginError, match=r"must be https://github\.com/OWNER/NAME"):
+            notebooks.hosted(wrong, "gh-pages", "events")
+
+
+@pytest.mark.slow
+def test_site_with_a_repository(tmp_path):
+    """The setting works from the environment, and the pages link to it."""
+    pytest.importorskip("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    setting = {**os.environ, "FLOWSIM_REPOSITORY": "https://github.com/some-one/flowsim"}
+    done = subprocess.run(command, cwd=ROOT, env=setting, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for path in TUTORIALS:
+        address = f"colab.research.google.com/github/some-one/flowsim/blob/gh-pages/tutorials/{path.stem}.ipynb"
+        assert any(address in page.read_text("utf8") for page in (tmp_path / "site").rglob("index.html"))
+        notebook = json.loads((tmp_path / "site" / "tutorials" / f"{path.stem}.ipynb").read_text("utf8"))
+        assert "git+https://github.com/some-one/flowsim" in "".join(notebook["cells"][0]["source"])
 
 
 @pytest.mark.slow
