@@ -1,7 +1,9 @@
 """Loggers are told of every saved time, in order, with what was saved."""
 
+import importlib.util
 import json
 import math
+import pathlib
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -10,6 +12,8 @@ import pytest
 import flowsim
 from flowsim import loggers
 from flowsim.config import load_text
+from flowsim.config.problems import ExperimentErrors
+from flowsim.experiment import build
 from flowsim.experiment.run import run_experiment
 
 
@@ -59,9 +63,7 @@ def test_tensorboard(tmp_path):
     assert list((tmp_path / "board").glob("events*"))
 
 
-@pytest.mark.slow
-def test_from_an_experiment_file(tmp_path):
-    text = """name: small
+TEXT = """name: small
 task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 9}
 model: {kind: cooccurrence_transformer, width: 8, neurons: 8}
 flow: {kind: gradient, t1: 1.0}
@@ -70,9 +72,33 @@ certificate: false
 figures: []
 log: [{kind: json_lines, path: mine.jsonl}]
 """
-    experiment = load_text(text, origin="e.yaml", folder=tmp_path)
-    run_experiment(experiment, source_text=text, source_folder=tmp_path, folder=tmp_path / "r")
+
+
+@pytest.mark.slow
+def test_from_an_experiment_file(tmp_path):
+    experiment = load_text(TEXT, origin="e.yaml", folder=tmp_path)
+    run_experiment(experiment, source_text=TEXT, source_folder=tmp_path, folder=tmp_path / "r")
     lines = [json.loads(line) for line in (tmp_path / "mine.jsonl").read_text().splitlines()]
     data = flowsim.load(tmp_path / "r").dataset
     assert [line["time"] for line in lines] == data["time"].values.tolist()
     assert [line["loss"] for line in lines] == data["loss"].values.tolist()
+
+
+NEEDS = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}
+
+
+@pytest.mark.parametrize("kind", NEEDS)
+def test_a_library_that_is_not_there_is_one_sentence(kind, monkeypatch):
+    """Before anything runs, at its line, with the command that installs it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ExperimentErrors) as refused:
+        load_text(f"flow: {{t1: 1.0}}\nlog:\n  - {{kind: {kind}}}\n", origin="e.yaml", folder=pathlib.Path())
+    (problem,) = [one for one in refused.value.problems if one.key.startswith("log")]
+    assert (problem.place.line, problem.key) == (3, "log[0].kind")
+    assert problem.message.endswith(f"is not installed: python -m pip install {NEEDS[kind]}.")
+
+
+def test_what_a_logger_says_against_a_run_is_one_sentence(tmp_path):
+    experiment = load_text(TEXT.replace("mine.jsonl", "nowhere/mine.jsonl"), origin="e.yaml", folder=tmp_path)
+    with pytest.raises(ExperimentErrors, match=r"log\[0\]: json_lines cannot be opened: .*nowhere"):
+        build.loggers(experiment, problem(), tmp_path)

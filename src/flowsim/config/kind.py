@@ -117,7 +117,7 @@ class Kind(Section):
         return {}
 
     def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterable[tuple[str, str]]:
-        """A field and what is wrong with the file that it names, before anything runs.
+        """A field and what is wrong with the file that it names, or a library that it lacks, before anything runs.
 
         **Arguments:** as of `check`; `folder`: where the experiment file is.
         """

@@ -13,7 +13,7 @@ from ..config import Context
 from ..config.kind import source
 from ..config.kinds.flow import adjusted
 from ..config.making import blamed, built, claims_of, event_of, probes_of, wrong_result
-from ..config.problems import Place, refusal
+from ..config.problems import ExperimentErrors, Place, refusal, shortened
 from ..config.schema import DescentConfig, Experiment
 from ..flows import AbstractFlow
 from ..problem import Problem
@@ -222,10 +222,19 @@ def claims(experiment: Experiment, built: Problem, folder: pathlib.Path = pathli
 
 
 def loggers(experiment: Experiment, problem: Problem, folder: pathlib.Path = pathlib.Path()) -> list[Callable]:
-    """Functions `(time, values)` of the experiment's `log`."""
+    """Functions `(time, values)` of the experiment's `log`.
+
+    **Raises:** `ExperimentErrors` with what a library says that does not take the run: no login, no server, no folder.
+    """
     here, found = context(experiment, problem, folder), []
-    for part in experiment.log:
-        made = built(part, here)
+    for i, part in enumerate(experiment.log):
+        try:
+            made = built(part, here)
+        except ExperimentErrors:
+            raise
+        except Exception as error:  # of whatever library
+            said = shortened(" ".join(str(error).split()) or type(error).__name__, 300).rstrip(".")
+            raise refusal(Place(experiment.name), f"{part.kind} cannot be opened: {said}.", f"log[{i}]") from error
         if not callable(made):
             raise wrong_result(part, made)
         found.append(made)

@@ -1,9 +1,23 @@
 """`log`: loggers, called with every saved time of a run while it runs."""
 
-from typing import Any
+import atexit
+import importlib.util
+import pathlib
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from ..base import about
 from ..kind import Kind, kind
+
+
+class Needs(Kind):
+    """A logger of another tool, whose library comes with the tool."""
+
+    library: ClassVar[str]
+
+    def try_files(self, experiment: Any, folder: pathlib.Path) -> Iterator[tuple[str, str]]:
+        if importlib.util.find_spec(self.library) is None:
+            yield "kind", f"needs {self.library}, which is not installed: python -m pip install {self.library}"
 
 
 @kind("log", "json_lines")
@@ -19,8 +33,10 @@ class JsonLines(Kind):
 
 
 @kind("log", "tensorboard")
-class TensorBoard(Kind):
+class TensorBoard(Needs):
     """Scalars for TensorBoard; needs tensorboardX."""
+
+    library: ClassVar[str] = "tensorboardX"
 
     path: str = about("The log folder; relative to the experiment's folder.", "tensorboard", example="tensorboard")
     scale: float = about("The step is scale times the time, rounded.", 1.0e6, gt=0, example=1.0e6, unit="steps/time")
@@ -32,8 +48,10 @@ class TensorBoard(Kind):
 
 
 @kind("log", "wandb")
-class WeightsAndBiases(Kind):
+class WeightsAndBiases(Needs):
     """Scalars for Weights & Biases; needs wandb, and its settings in the environment."""
+
+    library: ClassVar[str] = "wandb"
 
     project: str = about("The project.", "flowsim", example="flowsim")
 
@@ -46,8 +64,10 @@ class WeightsAndBiases(Kind):
 
 
 @kind("log", "mlflow")
-class MLflow(Kind):
+class MLflow(Needs):
     """Scalars for MLflow; needs mlflow, and its settings in the environment."""
+
+    library: ClassVar[str] = "mlflow"
 
     experiment: str = about("The experiment's name there.", "flowsim", example="flowsim")
 
@@ -59,4 +79,6 @@ class MLflow(Kind):
         client = MlflowClient()
         found = client.get_experiment_by_name(self.experiment)
         number = found.experiment_id if found is not None else client.create_experiment(self.experiment)
-        return mlflow(client, client.create_run(number, run_name=context.experiment.name).info.run_id)
+        run = client.create_run(number, run_name=context.experiment.name).info.run_id
+        atexit.register(client.set_terminated, run)  # as wandb ends its runs: with the process
+        return mlflow(client, run)
