@@ -31,7 +31,7 @@ def flowsim_and_python() -> Finding:
 
 def versions() -> Finding:
     """Installed versions against what flowsim requires, and against what was tested."""
-    wrong, beyond, listed = [], [], []
+    wrong, beyond, listed, needed, tested = [], [], [], [], []
     for text in _requirements():
         requirement = Requirement(text)
         if requirement.marker is not None:
@@ -40,18 +40,22 @@ def versions() -> Finding:
             found = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
             wrong.append(f"{requirement.name} is missing")
+            needed.append(f"'{requirement.name}{requirement.specifier}'")
             continue
         listed.append(f"{requirement.name} {found}")
         if not requirement.specifier.contains(found, prereleases=True):
             wrong.append(f"{requirement.name} {found}, needed {requirement.specifier}")
+            needed.append(f"'{requirement.name}{requirement.specifier}'")
         elif requirement.name in TESTED and Version(found) > Version(TESTED[requirement.name]):
             beyond.append(f"{requirement.name} {found} (tested up to {TESTED[requirement.name]})")
+            tested.append(f"'{requirement.name}<={TESTED[requirement.name]}'")
     if not listed and not wrong:
         return Finding("versions", "note", "flowsim runs from its source, not installed", "python -m pip install .")
     if wrong:
-        return Finding("versions", "error", "; ".join(wrong), "python -m pip install --upgrade and their names.")
+        return Finding("versions", "error", "; ".join(wrong), f"python -m pip install {' '.join(needed)}")
     if beyond:
-        return Finding("versions", "note", "newer than tested: " + "; ".join(beyond), "If something fails, try those.")
+        remedy = f"If something fails: python -m pip install {' '.join(tested)}"
+        return Finding("versions", "note", "newer than tested: " + "; ".join(beyond), remedy)
     return Finding("versions", "ok", ", ".join(listed))
 
 
@@ -110,7 +114,8 @@ def memory() -> Finding:
         lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         maps = int(pathlib.Path("/proc/sys/vm/max_map_count").read_text(encoding="ascii"))
     except OSError:
-        return Finding("memory", "note", "not known on this system")
+        remedy = "Watch it with the system's own tools; evaluation.samples_at_once makes a run smaller."
+        return Finding("memory", "note", "not known on this system", remedy)
     sizes = {line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines if line.endswith("kB")}
     free = sizes.get("MemAvailable", 0)
     text = f"{free / 1e9:.1f} GB of {sizes.get('MemTotal', 0) / 1e9:.1f} GB available, {maps} memory mappings a process"
@@ -125,7 +130,10 @@ def memory() -> Finding:
 def clusters() -> Finding:
     """Which clusters `flowsim sweep --on` could use from here."""
     found = [f"{name} ({path})" for name, command in _CLUSTERS.items() if (path := shutil.which(command))]
-    return Finding("clusters", "ok" if found else "note", ", ".join(found) or "none: sweeps run on this machine alone")
+    if found:
+        return Finding("clusters", "ok", ", ".join(found))
+    remedy = f"For Slurm, work where sbatch is; for Dask: python -m pip install '{DISTRIBUTION}[dask]'"
+    return Finding("clusters", "note", "none: sweeps run on this machine alone", remedy)
 
 
 LOOKS = (flowsim_and_python, versions, compilation_cache, free_disk, memory, clusters)
