@@ -124,6 +124,38 @@ def test_pytorch(model, tensors):
     assert np.array_equal(loaded.embedding, tensors["wte"].T)
 
 
+class Half:
+    """What of a PyTorch tensor of bfloat16 is asked: NumPy knows no such type, and `numpy()` refuses."""
+
+    def __init__(self, values, dtype="torch.bfloat16"):
+        self.values, self.dtype = values, dtype
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        return Half(self.values, "torch.float32")
+
+    def numpy(self):
+        if self.dtype == "torch.bfloat16":
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return self.values
+
+
+def test_half_precision(model, tensors, tmp_path):
+    """The precision in which most weights are published, as tensors and in a file."""
+    rounded = {name: np.asarray(jnp.asarray(value, jnp.bfloat16)) for name, value in tensors.items()}
+    save_file(rounded, tmp_path / "half.safetensors")
+    held = {name: Half(value.astype(np.float32)) for name, value in rounded.items()}
+    for source in (held, tmp_path / "half.safetensors"):
+        loaded = flowsim.adapt.transformer(model, source, names(), ignore=["attn.bias"])
+        assert loaded.embedding.dtype == model.embedding.dtype
+        assert np.array_equal(loaded.embedding, rounded["wte"].T.astype(float))
+
+
 def test_nothing_is_dropped_in_silence(model, tensors, tmp_path):
     wrong = names() | {"a": "haed", "b": "head", "embedding": "wte"}
     del wrong["blocks.0.heads.1.W_O"]

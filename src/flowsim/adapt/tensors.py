@@ -83,9 +83,13 @@ def _leaves(tree: Any) -> list:
 
 
 def _array(value: Any) -> np.ndarray:
-    """NumPy, JAX, or a PyTorch tensor, which may stand on a device or want its gradient."""
+    """NumPy, JAX, or a PyTorch tensor, which may stand on a device, want its gradient, or be a bfloat16."""
     detach = getattr(value, "detach", None)
-    return np.asarray(value if detach is None else detach().cpu().numpy())
+    if detach is None:
+        return np.asarray(value)
+    tensor = detach().cpu()
+    # NumPy has no bfloat16; in float32 every one of them is exact.
+    return np.asarray((tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy())
 
 
 def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
