@@ -96,10 +96,10 @@ def test_command_fills_in_and_tells_the_editor(capsys):
         new(kind="quick", values=["flow.t3=2.0"], json=False, **SILENT)
 
 
-def offered(file, incomplete, *before):
-    """What a shell is offered for the last word behind an experiment file."""
+def offered(file, incomplete, *before, named="experiment"):
+    """What a shell is offered for the last word behind an experiment file, or what else names an experiment."""
     ctx = typer.Context(typer.main.get_command(app))
-    ctx.params = {"experiment": file, "overrides": before}
+    ctx.params = {named: file, "overrides": before}
     return [word for word, _ in completion.changes(ctx, incomplete)]
 
 
@@ -114,6 +114,9 @@ def test_a_shell_completes_keys_and_kinds(tmp_path):
     assert offered(file, "log", "seed=1", "loss", "=") == ["logistic"]
     assert "logistic" in offered(file, "=", "loss")
     assert [word for word, _ in completion.kinds("qui")] == ["quick"]
+    assert offered("deep_linear", "model.hid", named="kind") == ["model.hidden="]
+    assert [word for word, _ in completion.papers("sax")] == ["saxe2014"]
+    assert offered("saxe2014", "flow.t1", named="name") == ["flow.t1="]
 
 
 def test_completion_is_wired(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from .. import gallery
 from ..config import Experiment, registered, templates
 from ..config.kind import Kind, description
 from ..config.sections import Of
@@ -38,11 +39,20 @@ def kinds(incomplete: str) -> list[Offer]:
     return [(name, about) for name, about in templates.listed().items() if name.startswith(incomplete)]
 
 
+def papers(incomplete: str) -> list[Offer]:
+    """The papers of the gallery."""
+    return [(paper.name, paper.title) for paper in gallery.papers() if paper.name.startswith(incomplete)]
+
+
 def _file(ctx: typer.Context) -> dict[str, Any]:
-    """The experiment that the command line names, as far as it can be read."""
-    path = ctx.params.get("experiment")
+    """The experiment that the command line names, as far as it can be read: a file's, a template's or a paper's."""
+    path, kind, name = (ctx.params.get(key) for key in ("experiment", "kind", "name"))
     try:
-        return {} if path is None else parse(read_text(path), str(path)).data
+        if name is not None:
+            path = gallery.paper(name).experiment
+        if path is not None:
+            return parse(read_text(path), str(path)).data
+        return parse(templates.text(kind), kind).data if kind in templates.listed() else {}
     except Exception:  # half-written, or not there: a shell is no place for messages
         return {}
 

@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 
 from .. import gallery
+from . import completion
 from . import run as run_command
 from . import verify as verify_command
 from .command import Debug, Force, Json, Out, Overrides, command
 from .output import Output
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Which paper; `flowsim gallery` lists them.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Which paper; `flowsim gallery` lists them.", autocompletion=completion.papers),
+]
 
 papers = typer.Typer(
     invoke_without_command=True,
