@@ -82,17 +82,39 @@ def test_wheel_holds_what_is_no_python(built):
     assert built[0].name.startswith(DISTRIBUTION.replace("-", "_"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("which", [0, 1], ids=["wheel", "sdist"])
-def test_installs_and_runs_in_a_clean_environment(built, which, tmp_path):
-    venv.create(tmp_path / "env", with_pip=True)
-    python, command = tmp_path / "env" / "bin" / "python", tmp_path / "env" / "bin" / "flowsim"
-    run(python, "-m", "pip", "install", "-q", built[which], cwd=tmp_path)
-    assert run(command, "--version", cwd=tmp_path).strip() == f"flowsim {__version__}"
-    (tmp_path / "quick.yaml").write_text(run(command, "new", "quick", cwd=tmp_path), encoding="utf8")
-    run(command, "check", "quick.yaml", cwd=tmp_path)
-    run(command, "run", "quick.yaml", "flow.t1=1.0", "--out", "r", "-q", cwd=tmp_path)
-    assert (tmp_path / "r" / "report.html").is_file()
-    where = run(python, "-c", "import flowsim; print(flowsim.__file__)", cwd=tmp_path)
-    assert str(tmp_path) in where
+@pytest.fixture(scope="module", name="clean")
+def _clean(built, tmp_path_factory):
+    """A clean environment with the wheel and what it requires, and nothing else."""
+    folder = tmp_path_factory.mktemp("clean")
+    venv.create(folder / "env", with_pip=True)
+    run(folder / "env" / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile", built[0], cwd=folder)
+    return folder / "env" / "bin"
+
+
+def check_installed(folder, place):
+    """The command says its version, prints an experiment, checks it and runs it, all from the environment."""
+    python, command = place / "python", place / "flowsim"
+    assert run(command, "--version", cwd=folder).strip() == f"flowsim {__version__}"
+    (folder / "quick.yaml").write_text(run(command, "new", "quick", cwd=folder), encoding="utf8")
+    run(command, "check", "quick.yaml", cwd=folder)
+    run(command, "run", "quick.yaml", "flow.t1=1.0", "--out", "r", "-q", cwd=folder)
+    assert (folder / "r" / "report.html").is_file()
+    where = run(python, "-c", "import flowsim; print(flowsim.__file__)", cwd=folder)
+    assert str(place.parent) in where
     assert sys.prefix not in where
+
+
+@pytest.mark.slow
+def test_wheel_installs_and_runs_in_a_clean_environment(clean, tmp_path):
+    check_installed(tmp_path, clean)
+
+
+@pytest.mark.slow
+def test_sdist_installs_and_runs_in_a_clean_environment(built, clean, tmp_path):
+    """In place of the wheel; what it requires is the same, to the letter, and is there."""
+    command = [clean / "python", "-c", f"import importlib.metadata as m; print(m.metadata('{DISTRIBUTION}'))"]
+    before = run(*command, cwd=tmp_path)
+    run(clean / "python", "-m", "pip", "uninstall", "-q", "-y", DISTRIBUTION, cwd=tmp_path)
+    run(clean / "python", "-m", "pip", "install", "-q", "--no-compile", "--no-deps", built[1], cwd=tmp_path)
+    assert run(*command, cwd=tmp_path) == before
+    check_installed(tmp_path, clean)
