@@ -29,7 +29,7 @@ def run_of(problem, rtol=1e-6, solver="auto"):
     return prepare(problem, Settings(T1, solver, rtol, rtol * 1e-2), save_times=np.linspace(0, T1, 11))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rtol", "kind"), [(1e-4, "exponential"), (1e-7, "exponential")])
 def test_a_stiff_flow_changes_hands_and_is_cheaper(rtol, kind):
     options = {"t1": T1, "rtol": rtol, "atol": rtol * 1e-2, "save_times": [0.0, T1]}

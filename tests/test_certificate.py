@@ -28,7 +28,7 @@ def test_random_problems():
 SMALL = [11, 14, 23, 27, 30, 34, 35, 37, 38, 42]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["solver", "gram"])
 def test_two_kinds_of_evidence(method):
     problem, arrays = reference()

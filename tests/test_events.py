@@ -164,7 +164,6 @@ def test_two_or_three_steps_of_the_solver_time_a_crossing():
     assert result.solver.event_evaluations <= 2 * 4 * step
 
 
-@pytest.mark.slow
 def test_functions_that_jump_are_timed():
     """An accuracy, a sign, a floor: never smooth, and the same over whole steps."""
     _, times = quiet(
@@ -176,7 +175,6 @@ def test_functions_that_jump_are_timed():
         np.testing.assert_allclose(times[name], [-np.log(level)], rtol=1e-8, err_msg=name)
 
 
-@pytest.mark.slow
 def test_what_is_no_crossing_fires_nothing():
     """A triple root is one crossing; a touch, a pole and noise are none."""
     result, times = quiet(

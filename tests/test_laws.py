@@ -132,7 +132,6 @@ def test_float32_keeps_time_on_a_long_run():
     assert result.parameters.dtype == jnp.float32
 
 
-@pytest.mark.slow
 def test_dense_output_is_paid_for_where_it_is_read():
     """`dop853` takes 12 evaluations a step, and 3 more on a step from which a row is read; the curve is the flow's."""
     problem = flowsim.Problem.from_loss(lambda p: jnp.sum(p**4) / 4, jnp.asarray([1.0, -0.5]))

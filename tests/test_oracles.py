@@ -210,7 +210,6 @@ def forward(model, words):
     return seen, x
 
 
-@pytest.mark.slow
 def test_a_transformer_of_two_layers():
     task = flowsim.tasks.next_token(samples=6, length=5, vocabulary=4, key=jax.random.key(2))
     model = flowsim.models.Transformer(

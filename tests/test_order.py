@@ -38,7 +38,6 @@ def _growth(x):
     return jnp.sum(x**3 / 3 - x**2 / 2)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("info", BUILT, ids=lambda info: info.kind)
 def test_order_of_convergence(info):
     problem, exact = logistic_growth()
