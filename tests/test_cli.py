@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -232,6 +233,7 @@ def test_run_writes_a_folder_and_prints_its_summary(finished):
     assert (folder / "out" / "experiment.yaml").read_text() == GOOD
     assert load_text((folder / "out" / "resolved.yaml").read_text(), origin="r").flow.t1 == 2.0
     assert "Traceback" not in done.stderr
+    assert re.search(r"s in all: loading [\d.]+ s, .*integration [\d.]+ s", done.stderr), "the account is of the wait"
 
 
 def test_a_run_folder_is_never_overwritten_without_being_told_so(finished):
@@ -250,6 +252,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
     plan = json.loads(done.stdout)
     assert (plan["status"], plan["solver"], plan["saved_times"]) == ("planned", "dopri8", 6)
     assert plan["experiment"]["flow"]["t1"] == 1.0
+    assert re.search(r"^carry: [\d.]+ [kM]?B$", done.stderr, re.MULTILINE)
     assert [path.name for path in tmp_path.iterdir()] == ["e.yaml"]
 
 

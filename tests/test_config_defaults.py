@@ -1,11 +1,13 @@
 """Defaults that fit the task, names of other packages, events on probes, starts from runs, sweeps, devices."""
 
+import inspect
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+import flowsim
 from flowsim.config import ExperimentErrors, load_text
 from flowsim.config.schema.sweep import axes, values
 from flowsim.experiment import build
@@ -47,6 +49,14 @@ def test_defaults_fit_the_labels():
     language = given(words, "model={kind: transformer, width: 4, neurons: 4}")
     assert language.loss.kind == "cross_entropy"
     assert [event.kind for event in given().events] == ["phase1_end"]
+
+
+def test_what_is_smooth_by_default():
+    """With a kink the flow slides and no bound holds: who wants one names it."""
+    layers = given("model={kind: mlp, hidden: [3]}", text=NUMBERS).model.activation
+    blocks = given("model={kind: transformer, width: 4, neurons: 4}").model.activation
+    own = inspect.signature(flowsim.models.MLP).parameters["activation"].default
+    assert {layers, blocks, own} <= {"linear", "tanh", "gelu"}
 
 
 @pytest.mark.parametrize(

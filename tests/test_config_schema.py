@@ -6,6 +6,7 @@ import math
 import pydantic
 import pytest
 
+from flowsim import plot
 from flowsim.config import Experiment, ExperimentErrors, load_text
 from flowsim.config import templates as templates_of_new
 from flowsim.config.kinds.event import MarginReached, Phase1End
@@ -15,6 +16,8 @@ from flowsim.config.kinds.model import CooccurrenceTransformer
 from flowsim.config.kinds.task import CooccurrenceTask
 from flowsim.config.schema import GivenTimes, LinearTimes
 from flowsim.solver_names import BY_KIND, SMALLEST_RTOL, SOLVERS
+
+from .figure_data import discrete
 
 GOOD = """name: x
 task: {kind: cooccurrence, samples: 12, length: 5, vocabulary: 64}
@@ -259,6 +262,20 @@ def test_templates_are_sound():
     for kind, about in kinds.items():
         assert load_text(templates_of_new.text(kind), origin=kind).name == kind
         assert len(about) > 20
+
+
+def test_the_template_of_optimizers_draws_their_distance_to_the_flow(dataset):
+    """In few lines that can be told apart: a color for each learning rate."""
+    experiment = load_text(templates_of_new.text("optimizers"), origin="optimizers")
+    assert experiment.figures[0].kind == "descent"
+    runs = [
+        discrete(dataset, f"run {i}", 1 + entry.learning_rate).assign_attrs(optimizer=entry.optimizer)
+        for i, entry in enumerate(experiment.descent)
+    ]
+    panel = plot.FIGURES["descent"](dataset, None, runs).axes[0]
+    lines = [line for line in panel.lines if line.get_linewidth() > 1 and line.get_linestyle() != "None"]
+    assert len(lines) == len(runs)
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(runs)
 
 
 def test_the_table_of_solvers_names_what_the_registry_makes():

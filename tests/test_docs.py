@@ -15,6 +15,7 @@ import sys
 import pytest
 import typer
 
+import flowsim
 from flowsim.cli.app import app
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -134,3 +135,36 @@ def test_a_first_figure_takes_six_lines():
     code = _BLOCK.search(section)["code"]
     assert "flowsim.plot.draw(" in code
     assert len([line for line in code.splitlines() if line.strip()]) <= 6
+
+
+SAID = {
+    "an ensemble from the command line": ("docs", r"`seeds: 10`|seeds=\d+"),
+    "an ensemble from Python": ("docs", r"ensemble\.simulate\("),
+    "a start from a file": ("docs", r"kind: file, path: [^}]*parameters\.safetensors"),
+    "a run that goes on": ("docs", r"\.extend\("),
+    "processes": ("docs/run-folder.md", r"does not survive a fork: start workers by `spawn`"),
+    "when the second integration is made": ("README.md", r"in Python: when\s+`result\.certificate` is looked at"),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_what_a_reader_looks_for_is_said(what):
+    where, text = SAID[what]
+    assert any(re.search(text, page) for name, page in PAGES.items() if name.startswith(where))
+
+
+def test_nothing_is_said_that_is_not_so():
+    """Refused steps are no warning; scores of linear attention are divided by two things (`test_oracles` measures)."""
+    assert not re.search(r"reject|refus", PAGES["docs/how-exact.md"].split("## Curves")[0])
+    assert "divided by √(head width) and by the number of keys" in flowsim.models.Transformer.__doc__
+
+
+def test_what_pages_include_is_there():
+    """Also where the site is not built: the exact marker, and a file below the folder of `mkdocs.yml`."""
+    (folder,) = re.findall(r"base_path: \[(.*)\]", (ROOT / "mkdocs.yml").read_text("utf8"))
+    lines = [line for text in PAGES.values() for line in text.splitlines() if "-8<-" in line.replace(" ", "")]
+    assert len(lines) >= 4
+    for line in lines:
+        named = re.fullmatch(r'--8<-- "([\w.]+)"', line)
+        assert named, line
+        assert (ROOT / folder / named[1]).is_file(), line

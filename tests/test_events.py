@@ -227,3 +227,13 @@ def test_events_at_the_instant_of_a_terminal_one_are_kept():
     assert result.status.message.endswith("stop")
     assert result.events["a"].times == result.events["stop"].times == result.events["z"].times == [result.status.time]
     assert result.events["later"].times == []
+
+
+def test_names_of_events_probes_and_losses_are_enough():
+    problem, _ = reference()
+    named = flowsim.Problem(problem.model(problem.parameters), problem.task, loss="logistic")
+    by_name = flowsim.simulate(named, t1=5.0, events=["phase1_end"], probes=["margins"], solver="tsit5")
+    given = [flowsim.events.phase1_end()], [flowsim.probes.margins()]
+    whole = flowsim.simulate(problem, t1=5.0, events=given[0], probes=given[1], solver="tsit5")
+    assert by_name.events["phase1_end"].time == whole.events["phase1_end"].time
+    np.testing.assert_array_equal(by_name.trajectory.values["margin"], whole.trajectory.values["margin"])

@@ -9,9 +9,11 @@ from scipy.integrate import solve_ivp
 from scipy.special import j1
 
 import flowsim
-from flowsim import flows
+from flowsim import _tree, flows
+from flowsim.simulation import Settings, prepare
 
 from .problems import reference
+from .test_reductions import wide
 
 CURVATURES = np.array([0.3, 1.0, 2.5])
 START = np.array([1.0, -0.7, 0.4])
@@ -240,6 +242,33 @@ def test_momentum_runs_in_reduced_coordinates():
     assert apart(small.parameters, full.parameters) < 1e-8 * apart(full.parameters, problem.parameters)
 
 
+def test_weight_decay_runs_in_reduced_coordinates():
+    """What no gradient moves shrinks too; at a limit of the speed the coordinates' sizes count as well."""
+    problem = wide(unseen=2)
+    flow = flows.clipped(flows.weight_decay(strength=0.4), limit=2.0)
+    options = {"t1": 3.0, "flow": flow, "solver": "tsit5", "rtol": 1e-9, "atol": 1e-11, "save_times": [1.0, 3.0]}
+    small = flowsim.simulate(problem, **options)
+    full = flowsim.simulate(problem, reduction="none", **options)
+    assert small.solver.reduction == "rotation"
+    assert apart(small.parameters, full.parameters) < 1e-7 * apart(full.parameters, problem.parameters)
+    for name, values in full.trajectory.values.items():
+        if not name.startswith("invariant_"):
+            np.testing.assert_allclose(small.trajectory.values[name], values, rtol=1e-6, atol=1e-9, err_msg=name)
+    speed = _tree.norm(flow.velocity(problem, jnp.asarray(0.0), problem.parameters)[0])
+    assert speed == pytest.approx(2.0)  # the limit is reached
+    across = problem.parameters.W - jnp.outer(problem.remainder.a, problem.remainder.a @ problem.parameters.W) / 12
+    assert jnp.linalg.norm(across) > 0.5 * jnp.linalg.norm(problem.parameters.W)
+
+
+@pytest.mark.parametrize(
+    ("flow", "name"), [(None, "rotation"), (flows.weight_decay(strength=0.1), "rotation"), (flows.sign(), "none")]
+)
+def test_members_share_a_reduction_that_is_exact_for_their_flow(flow, name):
+    problem = wide(unseen=2)
+    assert flowsim.ensemble.shared_reduction("auto", problem, flow) == name
+    assert prepare(problem, Settings(1.0), flow=flow, reduction=name).reduction.name == name
+
+
 def test_what_a_velocity_costs():
     modified = flowsim.flows.modified_gradient(step=0.1)
     for flow, gradients in (
@@ -265,8 +294,8 @@ def test_reductions_that_a_flow_lacks_are_refused():
     for options in ({"reduction": "gram"}, {"certificate": "gram"}):
         with pytest.raises(ValueError, match="Gram system is that of the gradient flow"):
             flowsim.simulate(problem, t1=1.0, flow=flows.nesterov(), **options)
-    with pytest.raises(ValueError, match="moves what the exact reductions hold fixed"):
-        flowsim.simulate(problem, t1=1.0, flow=flows.weight_decay(strength=0.1), reduction="rotation")
+    with pytest.raises(ValueError, match="a decay moves every word's column"):
+        flowsim.simulate(problem, t1=1.0, flow=flows.weight_decay(strength=0.1), reduction="vocabulary")
     assert flowsim.simulate(problem, t1=0.1, flow=flows.sign()).solver.reduction == "none"
 
 
@@ -284,3 +313,13 @@ def test_reductions_that_a_flow_lacks_are_refused():
 def test_arguments_that_cannot_be_meant(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_arrays_that_are_not_trained_stay():
+    problem = flowsim.Problem.from_loss(
+        lambda p: jnp.sum((p["x"] - p["y"]) ** 2) / 2, {"x": jnp.ones(2), "y": jnp.zeros(2)},
+        trainable={"x": True, "y": False},
+    )  # fmt: skip
+    result = flowsim.simulate(problem, t1=1.0, save_times=[1.0])
+    np.testing.assert_array_equal(result.model["y"], 0.0)
+    np.testing.assert_allclose(result.model["x"], np.exp(-1.0), rtol=1e-6)

@@ -68,6 +68,9 @@ def test_folder_brings_its_events_and_its_descent(folder, events):
         figure = plot.draw(run, "loss")
         time = events["phase1_end"]["time"]
         assert any(np.array_equal(line.get_xdata(), [time, time]) for line in figure.axes[0].lines)
+        loaded = flowsim.load(folder)
+        figure_of_parts = plot.FIGURES["loss"](loaded.dataset, loaded.events)
+        assert any(np.array_equal(line.get_xdata(), [time, time]) for line in figure_of_parts.axes[0].lines)
         assert "sgd, learning rate 0.01" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 

@@ -1,8 +1,10 @@
 """Plugins: loaded only when named, and refused with a reason."""
 
 import pytest
+import typer
 
 from flowsim import plugin
+from flowsim.cli.app import app
 from flowsim.config import ExperimentErrors, load
 from flowsim.config.sections import OldSpelling
 from flowsim.experiment.run import run_experiment
@@ -105,3 +107,14 @@ def test_modules_that_cannot_be_used(text, message, tmp_path):
 def test_a_missing_module(tmp_path):
     with pytest.raises(plugin.PluginError, match="is not a Python file"):
         plugin.load([tmp_path / "none.py"])
+
+
+def test_every_command_that_reads_an_experiment_takes_plugins():
+    commands = typer.main.get_command(app).commands
+    reading = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands.items()
+        if any(parameter.name == "experiment" for parameter in command.params)
+    }
+    assert {"run", "check", "verify", "compare", "sweep"} <= set(reading)
+    assert all("--plugin" in options for options in reading.values())

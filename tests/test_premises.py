@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import flowsim
+from flowsim.report import summary_text
 
 P = flowsim.Problem.from_loss
 
@@ -98,3 +99,19 @@ def test_a_start_below_the_absolute_tolerance_is_said():
     result = run(P(lambda p: -jnp.sum(p["x"] ** 2) / 2, {"x": jnp.full(2, 1e-12)}), 1.0)
     assert any("lower atol to 1e-20" in warning for warning in result.certificate.warnings)
     assert run(P(lambda p: p["x"] ** 2, {"x": 1.0}), 1.0).certificate.warnings == ()
+
+
+def test_a_withheld_bound_is_withheld_in_summary_terminal_and_report(tmp_path):
+    """The report called a run past a kink "far below what a figure here can show"."""
+    result = run(P(lambda p: p["x"] + jax.nn.relu(p["x"] - 0.3) + jax.nn.relu(p["x"] + 1), {"x": 1.0}), 5.0)
+    folder = result.save(tmp_path / "run")
+    summary = flowsim.load(folder).summary
+    assert summary.certificate.relative_error is None
+    assert "kink" in summary.certificate.warnings[0]
+    terminal = next(line for line in summary_text(summary).splitlines() if line.split()[0] == "certificate")
+    page = (folder / "report.html").read_text("utf8")
+    assert "could not measure the error" in terminal
+    assert "kink" in terminal
+    assert "gives no bound on the numerical error" in page
+    assert "far below what a figure" not in page
+    assert "loss_error" not in result.dataset

@@ -1,5 +1,6 @@
 """Problem after problem of new shapes: what compiled programs hold of the process stays within a bound."""
 
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,45 @@ def test_the_bound_is_well_below_what_the_system_allows(tmp_path, monkeypatch):
     for text, bound in (("65530\n", _programs.MAPS), ("4000\n", 2000), ("?", _programs.MAPS)):
         allowed.write_text(text)
         assert _programs.limit() == bound
+
+
+def test_a_fork_after_something_was_computed_is_refused(monkeypatch):
+    """Any computation in it would wait for ever for threads that a fork does not copy."""
+    solve(2)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    for call in (lambda: flowsim.Problem.from_loss(jnp.sum, jnp.ones(2)), lambda: solve(2)):
+        with pytest.raises(RuntimeError, match=r"forked from one that has computed.*get_context\('spawn'\)"):
+            call()
+    monkeypatch.setattr(_programs, "_process", None)  # as in a process that computes first after the fork
+    flowsim.Problem.from_loss(jnp.sum, jnp.ones(2))
+
+
+FORKED = """
+import multiprocessing, warnings, jax, jax.numpy as jnp
+jax.config.update("jax_enable_x64", True)
+warnings.simplefilter("ignore")
+import flowsim
+problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2), jnp.ones(2))
+def solve(t1):
+    flowsim.simulate(problem, t1=t1, solver="tsit5", rtol=1e-3, reduction="none")
+def child(pipe):
+    try:
+        solve(0.2)
+    except RuntimeError as error:
+        pipe.send(str(error))
+solve(0.1)
+here, there = multiprocessing.Pipe()
+process = multiprocessing.get_context("fork").Process(target=child, args=(there,))
+process.start()
+print(here.recv() if here.poll(60) else "it hangs", flush=True)
+process.kill()
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_worker_says_so_at_once():
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True)
+    assert "spawn" in done.stdout
 
 
 MANY = """

@@ -9,6 +9,7 @@ import pytest
 import flowsim
 from flowsim import reductions
 from flowsim.reductions.factored import _orthonormal
+from flowsim.simulation import Settings, prepare
 
 from .problems import distance, reference
 
@@ -182,3 +183,13 @@ def test_tall_bases_are_orthonormal_and_hold_the_columns(columns):
     basis = jax.jit(_orthonormal)(x)
     np.testing.assert_allclose(basis.T @ basis, jnp.eye(140), atol=5e-15)
     np.testing.assert_allclose(basis @ (basis.T @ x), x, atol=1e-13)
+
+
+def test_every_run_checks_that_its_reduction_is_this_problems():
+    """One evaluation at the start: a reduction that was derived for another forward pass differs there."""
+    problem, other = wide(), wide(seed=1)
+    wrong = eqx.tree_at(
+        lambda r: r.problem, reductions.reduce(problem, "rotation"), reductions.reduce(other, "rotation").problem
+    )
+    with pytest.raises(RuntimeError, match="not exact here: use reduction='none'"):
+        prepare(problem, Settings(1.0), reduction=wrong)

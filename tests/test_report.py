@@ -150,13 +150,22 @@ def test_no_text_of_the_users_is_markup(png):
 
 @pytest.mark.parametrize(
     ("status", "partial"),
-    [("done", False), ("event", False), ("interrupted", True), ("step_limit", True), ("strange", True)],
+    [
+        ("done", False),
+        ("event", False),
+        ("interrupted", True),
+        ("step_limit", True),
+        ("sliding", True),
+        ("blow_up", True),
+        ("strange", True),
+    ],
 )
 def test_partial_results_say_so(status, partial):
     page = Reader(written({**SUMMARY, "status": status, "message": "after 7 steps", "remedy": "raise max_steps"}))
     assert ("This is a partial result." in page.text) == partial
     assert ("after 7 steps. raise max_steps." in page.text) == partial
     assert ("terminal event" in page.text) == (status == "event")
+    assert ("(status: " in page.text) == (status == "strange")
 
 
 def test_page_of_almost_nothing():

@@ -105,7 +105,7 @@ def test_a_damaged_or_missing_segment_is_named_and_the_rest_is_read(tmp_path):
         assert str(second) in seen.problems[0]
         assert 0 < seen.dataset.sizes["time"] < whole.dataset.sizes["time"]
         assert (seen.dataset["loss"].values == whole.dataset["loss"].values[: seen.dataset.sizes["time"]]).all()
-        with pytest.raises(StoreError, match=r"000001\.safetensors.*"):
+        with pytest.raises(StoreError, match=r"000001\.safetensors.*start the run again with --force"):
             killing.run(folder, resume=True, source=SOURCE)
 
 

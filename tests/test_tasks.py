@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 import flowsim
 
@@ -83,3 +84,17 @@ def test_arrays_are_checked():
     for change, match in [({"vocabulary": 2}, "tokens"), ({"labels": np.array([0, 1])}, "labels")]:
         with pytest.raises(ValueError, match=match):
             flowsim.tasks.from_arrays(**{**good, **change})
+
+
+def test_inputs_and_labels_of_ones_own():
+    """A linear network of one layer on the user's numbers is least squares: its flow is known."""
+    rng = np.random.default_rng(0)
+    inputs, labels = rng.normal(size=(6, 2)), rng.normal(size=(6, 1))
+    task = flowsim.tasks.from_arrays(inputs, labels)
+    assert task.target == "value"
+    problem = flowsim.Problem(flowsim.models.DeepLinear(sizes=(2, 1), key=jax.random.key(0)), task, loss="squared")
+    result = flowsim.simulate(problem, t1=1.0, save_times=[1.0])
+    matrix = inputs.T @ inputs / 6
+    best = np.linalg.solve(matrix, inputs.T @ labels / 6)
+    start = np.asarray(problem.parameters.layers[0]).T
+    np.testing.assert_allclose(result.parameters.layers[0].T, best + expm(-matrix) @ (start - best), rtol=1e-6)

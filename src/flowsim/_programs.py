@@ -7,6 +7,7 @@ problem after problem of new shapes would come there after a few hundred.
 
 import gc
 import logging
+import os
 import pathlib
 import threading
 
@@ -17,6 +18,7 @@ MAPS = 12_000  # beyond which programs are dropped: some 60 problems of new shap
 _CHECK = 32  # programs compiled between two counts: counting takes milliseconds
 _OWN, _ALLOWED = pathlib.Path("/proc/self/maps"), pathlib.Path("/proc/sys/vm/max_map_count")
 _PROGRAMS = 1000  # the bound where the system does not tell its maps
+_process: int | None = None  # the one that has computed
 _compiled = 0  # since programs were dropped
 _counted = 0  # of them, when maps were last counted
 
@@ -28,6 +30,20 @@ def _listen(event: str, duration: float, **_: str | int) -> None:
 
 
 jax.monitoring.register_event_duration_secs_listener(_listen)  # pyright: ignore[reportArgumentType]
+
+
+def refuse_fork() -> None:
+    """Note that this process computes. JAX's threads do not survive a fork: in a child any computation waits for ever.
+
+    **Raises:** `RuntimeError` in a process that was forked from one that has computed.
+    """
+    global _process
+    if _process not in (None, os.getpid()):
+        raise RuntimeError(
+            "this process was forked from one that has computed, and JAX does not survive a fork: start workers by "
+            "spawn, multiprocessing.get_context('spawn'), or before anything is computed."
+        )
+    _process = os.getpid()
 
 
 def make_room() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from .. import _checks, reductions
-from ..flows import Staged
+from ..flows import AbstractFlow, Staged
 from ..problem import Problem
 from ..result import assemble
 from ..simulation import Prepared, Settings, prepare
@@ -89,7 +89,7 @@ def simulate(
     if not number:
         raise ValueError("seeds must hold at least one seed.")
     first = make_problem(jax.tree.map(lambda x: x[0], seeds) if mapped else seeds[0])
-    reduction = shared_reduction(options.pop("reduction", "auto"), first)
+    reduction = shared_reduction(options.pop("reduction", "auto"), first, options.get("flow"))
     chosen = {name: options.pop(name) for name in _SETTINGS if name in options}
     settings = Settings(t1, **chosen, certificate=certificate if isinstance(certificate, str) else "solver")
     user_probes = options.pop("probes", None) or {}
@@ -126,10 +126,12 @@ def kept_only(prepared: Prepared, keep: Sequence[str] | None) -> Prepared:
     return dataclasses.replace(prepared, plan=plan)
 
 
-def shared_reduction(name: str, first: Problem) -> str:
-    """The reduction that gives members of one shape."""
+def shared_reduction(name: str, first: Problem, flow: AbstractFlow | None = None) -> str:
+    """The reduction that gives members of one shape, of those that are exact for the flow; None: the gradient flow."""
     if name != "auto":
         return name
+    if flow is not None and not flow.traits.equivariant:
+        return "none"
     chosen = reductions.reduce(first, "auto").name
     return "rotation" if chosen == "vocabulary" else chosen
 

@@ -121,7 +121,7 @@ class Batch:
 def _mapped(make, inputs, plan, reduction) -> Stacked:
     def one(own):
         problem = make(own)
-        smaller = reduce(problem, reduction)
+        smaller = reduce(problem, reduction, shrinking=plan.flow.traits.shrinks)
         return smaller.problem, Lift(problem, smaller.lift, smaller.recoverable)
 
     count = jax.tree.leaves(inputs)[0].shape[0]

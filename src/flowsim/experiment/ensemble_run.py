@@ -23,7 +23,9 @@ def member(experiment: Experiment, seed: int) -> Experiment:
 def first_member(experiment: Experiment, folder: pathlib.Path) -> Experiment:
     """The first seed's run, with the reduction that all members share."""
     first = member(experiment, experiment.seeds[0])
-    name = ensemble.shared_reduction(experiment.flow.reduction, build.problem(first, folder))
+    problem = build.problem(first, folder)
+    flow = build.flow(first, build.context(first, problem, folder))
+    name = ensemble.shared_reduction(experiment.flow.reduction, problem, flow)
     return first.model_copy(update={"flow": first.flow.model_copy(update={"reduction": name})})
 
 

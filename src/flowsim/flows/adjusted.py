@@ -65,9 +65,8 @@ class _Decay(AbstractAdjustment):
     strength: float
 
     def traits(self, base: Traits) -> Traits:
-        # Orthogonally equivariant it is; but the reductions also rely on W moving along a alone, and the decay shrinks
-        # the rest of W. The decay adds a multiple of the identity to the Jacobian.
-        return dataclasses.replace(base, equivariant=False, conserves=False)
+        # It adds a multiple of the identity to the Jacobian.
+        return dataclasses.replace(base, shrinks=True, conserves=False)
 
     def __call__(self, here: Parameters, velocity: Parameters) -> Parameters:
         return jax.tree.map(lambda v, x: v - self.strength * x, velocity, here)

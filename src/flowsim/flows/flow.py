@@ -19,6 +19,8 @@ class Traits:
 
     - `equivariant`: orthogonally equivariant: the same in every system of orthonormal coordinates of a subspace that
       holds the start and all gradients, so that the exact reductions hold for it.
+    - `shrinks`: beside what its gradients move, it scales all parameters alike, also where no gradient points: an
+      exact reduction then carries the start's part outside of its subspace as one coordinate more.
     - `symmetric`: the Jacobian of the velocity is symmetric (where the problem has no metric of its own), on all
       vectors that the velocity takes; `exponential` needs it.
     - `real_spectrum`: its eigenvalues are real, at least; the stabilized methods need it.
@@ -27,6 +29,7 @@ class Traits:
     """
 
     equivariant: bool = False
+    shrinks: bool = False
     symmetric: bool = False
     real_spectrum: bool = False
     conserves: bool = False

@@ -40,7 +40,9 @@ class FactoredTransformer(AbstractWordModel):
 
     **Fields:** `u_hat`, `V`: value side, `K`, `Q`: attention side, for the words that move; `frozen`: the same columns
     (V, K, Q) of the words that no sample holds; `position`: word -> column, moving words first; `a_norm`: ‖a‖;
-    `width`: m of the matrices that it stands for, an array so that one compiled program serves all widths.
+    `width`: m of the matrices that it stands for, an array so that one compiled program serves all widths; `rest`:
+    coordinate along the part of W(0) that is orthogonal to a, which no gradient moves and a decay shrinks; None for a
+    flow that leaves it alone.
     """
 
     u_hat: Float[Array, "rank_v"]
@@ -53,6 +55,7 @@ class FactoredTransformer(AbstractWordModel):
     embedding: Float[Array, "vocabulary vocabulary"] | None
     width: Float[Array, ""]
     evaluation: Literal["vocabulary", "sample"] = eqx.field(static=True)
+    rest: Float[Array, ""] | None = None
 
     W, W_V, W_K, W_Q = _NeverFormed(), _NeverFormed(), _NeverFormed(), _NeverFormed()
 
@@ -93,7 +96,8 @@ class FactoredTransformer(AbstractWordModel):
 
     def trainable(self) -> Any:
         still = jax.tree.map(lambda _: False, self)
-        return eqx.tree_at(lambda m: (m.u_hat, m.V, m.K, m.Q), still, (True,) * 4)
+        moves = eqx.tree_at(lambda m: (m.u_hat, m.V, m.K, m.Q), still, (True,) * 4)
+        return moves if self.rest is None else eqx.tree_at(lambda m: m.rest, moves, replace=True)
 
     def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
         # One product with every column costs less than gathering those of each sample.

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .. import _checks, _tree, losses
+from .. import _checks, _programs, _tree, losses
 from .._show import table
 from .._types import Parameters, Scalar
 from ..models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
@@ -67,6 +67,7 @@ class Problem(eqx.Module):
         samples_at_once: int | str | None = None,
         conserved: Mapping[str, Callable] | None = None,
     ):
+        _programs.refuse_fork()
         check_kinds(model, task)
         loss = losses.named(loss)
         if task is not None and task.embedding is not None:
@@ -99,6 +100,7 @@ class Problem(eqx.Module):
 
         **Raises:** `ValueError` if nothing is trainable; `TypeError` if the loss is not a real scalar.
         """
+        _programs.refuse_fork()
         if not callable(loss):
             raise TypeError(f"the loss must be a function of the parameters, got {_checks.described(loss)}.")
         tree = jax.tree.map(as_array, parameters)

@@ -20,8 +20,10 @@ _WHAT = {
 }
 
 
-def reduce(problem: Problem, name: str = "auto") -> Reduction:
+def reduce(problem: Problem, name: str = "auto", *, shrinking: bool = False) -> Reduction:
     """A problem's exact reduction by name; `auto` takes the smallest from which every parameter can be recovered.
+
+    **Arguments:** `shrinking`: for a flow that shrinks what no gradient moves as well, such as weight decay.
 
     **Raises:** `ValueError` for an unknown name, or where the problem lacks the structure that it needs.
     """
@@ -37,18 +39,20 @@ def reduce(problem: Problem, name: str = "auto") -> Reduction:
     if name == "gram":
         return gram(problem, "asked for: inner products of words close on themselves")
     if name == "auto":
-        name = _smallest(problem)
+        name = _smallest(problem, unseen(problem) > 0 and not shrinking)
         reason = f"smallest exact state: {_WHAT[name]}"
         if isinstance(problem.remainder, FactoredTransformer):
             reason += "; drawn in law, the matrices are never formed"
-        return factored(problem, name, reason)
+        return factored(problem, name, reason, shrinking=shrinking)
+    if name == "vocabulary" and shrinking:
+        raise ValueError("reduction vocabulary does not apply: a decay moves every word's column; use auto or none.")
     if name == "vocabulary" and problem.model(problem.parameters).embedding is not None:
         raise ValueError("reduction vocabulary needs one-hot words: an embedding matrix moves every column.")
-    return factored(problem, name, f"asked for: {_WHAT[name]}")
+    return factored(problem, name, f"asked for: {_WHAT[name]}", shrinking=shrinking)
 
 
-def _smallest(problem: Problem) -> str:
-    if unseen(problem):
+def _smallest(problem: Problem, drop: bool) -> str:
+    if drop:
         return "vocabulary"
     return "rotation" if problem.model(problem.parameters).width > problem.samples.vocabulary + 1 else "readout"
 

@@ -18,7 +18,7 @@ _TALL = 4096  # rows from which orthonormalizing costs enough to be worth anothe
 _GATHER = 8  # a gathered multiply-add costs about this many dense ones
 
 
-def factored(problem: Problem, name: str, reason: str) -> Reduction:
+def factored(problem: Problem, name: str, reason: str, *, shrinking: bool = False) -> Reduction:
     """The reduction of a `CooccurrenceTransformer` or `FactoredTransformer` by name; each includes the ones before it.
 
     - `readout`: W moves along a only, so û = Wᵀa/‖a‖ stands for it; m1 leaves the cost.
@@ -26,15 +26,22 @@ def factored(problem: Problem, name: str, reason: str) -> Reduction:
       side is written in an orthonormal basis of its span; m leaves the cost.
     - `vocabulary`: columns of words that no sample holds never move, and leave the state.
 
-    With orthonormal coordinates the reduced flow is the gradient flow of the reduced risk.
+    With orthonormal coordinates the reduced flow is the gradient flow of the reduced risk. `shrinking`: one coordinate
+    more, along the part of W(0) that is orthogonal to a, makes the subspace hold the start itself, so that it is exact
+    for flows that scale all parameters as well.
     """
     model = problem.model(problem.parameters)
     words = _words(problem, drop=name == "vocabulary")
     if isinstance(model, FactoredTransformer):  # drawn in law, so without readout and rotation left to do
         return Reduction(name, _reduced(problem, model, words), Columns(model, jnp.asarray(words[0])), reason)
     whole, ways = _coordinates(model, rotate=name in ("rotation", "vocabulary"))
+    if shrinking:
+        whole = eqx.tree_at(lambda m: m.rest, whole, _outside(model), is_leaf=lambda x: x is None)
     return Reduction(
-        name, _reduced(problem, whole, words), Lift(problem.parameters, *ways, jnp.asarray(words[0])), reason
+        name,
+        _reduced(problem, whole, words),
+        Lift(problem.parameters, *ways, jnp.asarray(words[0]), whole.rest),
+        reason,
     )
 
 
@@ -58,6 +65,13 @@ def _coordinates(model: CooccurrenceTransformer, *, rotate: bool):
         evaluation=model.evaluation,
     )
     return whole, (model.a / a_norm, u_hat, value, attention)
+
+
+@jax.jit
+def _outside(model: CooccurrenceTransformer) -> Float[Array, ""]:
+    """‖(I - a aᵀ/‖a‖²) W(0)‖."""
+    direction = model.a / jnp.linalg.norm(model.a)
+    return jnp.linalg.norm(model.W - jnp.outer(direction, direction @ model.W))
 
 
 def _reduced(problem: Problem, whole: FactoredTransformer, words) -> Problem:
@@ -94,10 +108,12 @@ class Columns(eqx.Module):
 
 
 class Lift(eqx.Module):
-    """All parameters back from the factors: W = W(0) + â (û - û(0))ᵀ, and each basis times its factor.
+    """All parameters back from the factors: W = s W(0) + â (û - s û(0))ᵀ, and each basis times its factor. What of W
+    is orthogonal to a has shrunk to s of its size, 1 for a flow that leaves it alone.
 
     **Fields:** `start`: the original parameters at t = 0; `direction`: â = a/‖a‖; `u_hat`: û(0); `value`,
-    `attention`: the bases, None for the identity; `moving`: words whose columns are in the state.
+    `attention`: the bases, None for the identity; `moving`: words whose columns are in the state; `rest`: the size of
+    W(0) orthogonal to a, None where it stays.
     """
 
     start: Parameters
@@ -106,11 +122,15 @@ class Lift(eqx.Module):
     value: Float[Array, "width rank_v"] | None
     attention: Float[Array, "width rank_k"] | None
     moving: Int[Array, "moving"]
+    rest: Float[Array, ""] | None
 
     def __call__(self, parameters: Parameters) -> Parameters:
-        change = _out_of(self.value, parameters.u_hat) - self.u_hat
+        before, u_hat = self.start.W, self.u_hat
+        if self.rest is not None:
+            left = jnp.where(self.rest > 0, parameters.rest / jnp.where(self.rest > 0, self.rest, 1), 1)
+            before, u_hat = left * before, left * u_hat
         new = (
-            self.start.W + jnp.outer(self.direction, change),
+            before + jnp.outer(self.direction, _out_of(self.value, parameters.u_hat) - u_hat),
             self._columns(self.start.W_V, self.value, parameters.V),
             self._columns(self.start.W_K, self.attention, parameters.K),
             self._columns(self.start.W_Q, self.attention, parameters.Q),

@@ -12,6 +12,8 @@ _ENDINGS = {
     "not_finite": "The run stopped early because the loss or a parameter was no longer finite.",
     "implicit_failed": "The run stopped early because the solver's implicit equations could not be solved.",
     "beyond_reach": "The run stopped early because a step asked for more work than the solver takes for one.",
+    "sliding": "The run stopped early because it slides along a kink of the risk, which it was not asked to follow.",
+    "blow_up": "The run stopped early because the flow grows without bound in finite time.",
     "incomplete": "There is no summary: the run is unfinished, or still going on.",
 }
 

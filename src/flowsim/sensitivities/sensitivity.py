@@ -178,7 +178,7 @@ def _lifted(lift: Any, change: Any, here: PyTree, moved: PyTree) -> PyTree:
 
 def reduction_of(base: flows.AbstractFlow, name: str) -> str:
     """The reduction by name, as far as it is exact for the base flow."""
-    if isinstance(base, flows.Gradient) or (base.traits.equivariant and name != "gram"):
+    if isinstance(base, flows.Gradient) or (base.traits.equivariant and not base.traits.shrinks and name != "gram"):
         return name
     if name not in ("auto", "none"):
         raise ValueError(f"reduction {name} is not exact for {type(base).__name__}; use auto or none.")

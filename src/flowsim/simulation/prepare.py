@@ -121,6 +121,7 @@ def prepare(
 
     **Raises:** as `simulate` does.
     """
+    _programs.refuse_fork()
     _programs.make_room()
     problem, flow, watched = as_problem(problem), as_flow(flow), as_events(events)
     dtype = _tree.dtype(problem.parameters)
@@ -232,7 +233,7 @@ def _reduced(problem: Problem, name: str | Reduction, flow: flows.AbstractFlow, 
     if "gram" in (name, settings.certificate):
         raise ValueError(f"the Gram system is that of the gradient flow, and {kind} is another: use auto or none.")
     if flow.traits.equivariant:
-        return reductions.reduce(problem, name)
+        return reductions.reduce(problem, name, shrinking=flow.traits.shrinks)
     why = f"{kind} is not orthogonally equivariant, or moves what the exact reductions hold fixed"
     _checks.choice("reduction", name, reductions.NAMES)
     if name not in ("auto", "none"):
