@@ -29,6 +29,8 @@ def load(path: pathlib.Path, remedy: str) -> tuple[dict[str, np.ndarray], Any]:
 
     **Raises:** `StoreError`, with the remedy, if the file is missing, torn, or not what was written.
     """
+    if not path.exists():
+        raise RefusedError(f"{path}: is missing: {remedy}")
     refuse_irregular(path)
     try:
         with safe_open(path, framework="numpy") as file:
