@@ -242,6 +242,7 @@ def test_momentum_runs_in_reduced_coordinates():
     assert apart(small.parameters, full.parameters) < 1e-8 * apart(full.parameters, problem.parameters)
 
 
+@pytest.mark.slow
 def test_weight_decay_runs_in_reduced_coordinates():
     """What no gradient moves shrinks too; at a limit of the speed the coordinates' sizes count as well."""
     problem = wide(unseen=2)
