@@ -103,6 +103,20 @@ def test_verify_from_the_command_line_with_other_numbers(tmp_path):
     assert used.returncode == 2
 
 
+def test_the_absolute_tolerance_follows_the_start():
+    """As far below rtol times the start's size as it is below rtol by default, unless it is given."""
+    paper = gallery.paper("simon2023")
+    paper.register()
+    for changes, atol in (
+        ([], 1e-17),
+        (["problem.start=1.0e-9"], 1e-22),
+        (["problem.start=1.0e-9", "solver.rtol=1.0e-8"], 1e-19),
+        (["problem.start=100.0", "solver.rtol=1.0e-8"], 1e-10),
+        (["problem.start=1.0e-9", "solver.atol=1.0e-12"], 1e-12),
+    ):
+        assert load(paper.experiment, changes).solver.atol == pytest.approx(atol, rel=1e-12, abs=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(QUICK))
 def test_broken_models_break_the_claims(name):

@@ -167,6 +167,23 @@ def test_subspaces_of_two_matrices():
         of("a", rank=0)
 
 
+def test_singular_values_of_a_product():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(4, 3)), rng.normal(size=(4, 5))
+    problem = flowsim.Problem.from_loss(lambda p: (p["a"] ** 2).sum() + (p["b"] ** 2).sum(), {"a": first, "b": second})
+    spectrum = np.linalg.svd(first.T @ second, compute_uv=False)
+    probe = probes.singular_values("a.T", "b", count=2)
+    assert (probe.name, probe.dims) == ("singular_values_a_T_b", ("mode_a_T_b",))
+    np.testing.assert_allclose(measured(probe, problem), spectrum[:2], rtol=1e-12)
+    np.testing.assert_allclose(measured(probes.singular_values("b.T", "a"), problem), spectrum, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"a has 3 columns and b 4 rows"):
+        measured(probes.singular_values("a", "b"), problem)
+    with pytest.raises(ValueError, match="at least one matrix"):
+        probes.singular_values()
+    with pytest.raises(ValueError, match="count must be at least 1"):
+        probes.singular_values("a", count=0)
+
+
 def test_a_matrix_turns_away_from_its_start():
     """Gradient flow on |A - B|²/2 goes A0 → B on a line: the alignment falls from 1 to that of B with A0."""
     start, goal = np.diag([3.0, 1.0]), np.array([[0.0, 0.0], [0.0, 9.0]])
@@ -196,19 +213,21 @@ def experiment(task, wanted, loss="logistic", readout="causal: false"):
 def test_probes_of_an_experiment(tmp_path):
     wanted = "[induction_score, {kind: fresh, samples: 7}, margins, {kind: norm, of: blocks.0}, " + (
         "{kind: norm, of: embedding}, {kind: rank, of: blocks.0.heads.1.W_V}, {kind: sharpness, of: blocks.0}, "
-        "{kind: subspace_alignment, of: blocks.0.heads.1.W_V, rank: 2, sides: [input, input]}]"
+        "{kind: subspace_alignment, of: blocks.0.heads.1.W_V, rank: 2, sides: [input, input]}, "
+        "{kind: singular_values, of: [blocks.0.heads.1.W_K.T, blocks.0.heads.1.W_Q], count: 2}]"
     )
     asked = experiment(CHAIN, wanted, "cross_entropy", "causal: true, readout: each, train_readout: true")
     built = problem(asked, tmp_path)
     plan = prepared(asked, built).plan
-    own = {probe.name: probe for probe in plan.probes[-9:]}
+    own = {probe.name: probe for probe in plan.probes[-10:]}
     assert list(own) == [
         "induction_score", "fresh_loss", "fresh_accuracy", "margin",
         "norm_blocks_0", "norm_embedding", "rank_blocks_0_heads_1_W_V",
         "sharpness_blocks_0", "alignment_blocks_0_heads_1_W_V_start",
+        "singular_values_blocks_0_heads_1_W_K_T_blocks_0_heads_1_W_Q",
     ]  # fmt: skip
     again = prepared(asked, built).plan
-    np.testing.assert_array_equal(own["fresh_loss"].measure.task.tokens, again.probes[-8].measure.task.tokens)
+    np.testing.assert_array_equal(own["fresh_loss"].measure.task.tokens, again.probes[-9].measure.task.tokens)
     assert own["fresh_loss"].measure.task.samples == 7
     assert all(np.all(np.isfinite(measured(probe, built))) for probe in own.values())
 
@@ -224,6 +243,8 @@ def test_probes_of_an_experiment(tmp_path):
         ("[{kind: subspace_alignment, of: blocks.0.W, to: blocks.0}]", r"probes\[0\].to: must name one matrix"),
         ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [left, input]}]", r"probes\[0\].sides"),
         ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [input]}]", r"probes\[0\].sides"),
+        ("[{kind: singular_values, of: [blocks.0.W, blocks.0.U.T]}]", r"of\[1\]: must name one matrix of the model"),
+        ("[{kind: singular_values, of: []}]", r"probes\[0\].of"),
         ("[{kind: sharpness, of: block.0}]", r"probes\[0\].of: must name trained parameters"),
         ("[{kind: norm, of: embedding}, {kind: norm, of: embedding}]", "norm of embedding is there already"),
         ("[norm]", r"probes\[0\]"),
@@ -238,6 +259,7 @@ def test_what_an_experiment_may_not_ask(wanted, said):
     ("wanted", "said"),
     [
         ("[margins, {kind: subspace_alignment, of: blocks.0.W_out, rank: 99}]", r"probes\[1\].* lower rank"),
+        ("[{kind: singular_values, of: [blocks.0.heads.0.W_V, blocks.0.heads.0.W_V]}]", "their product needs as many"),
         ("[{kind: rank, of: a}]", r"probes\[0\].*a is not a single matrix"),
         ("[{kind: subspace_alignment, of: blocks.0.heads.0.W_V, sides: [input, output]}]", "take other sides"),
     ],

@@ -5,7 +5,7 @@ from ..flows import AbstractFlow, Variational
 from ..models import InfiniteWidthTransformer
 from ..problem import Problem
 from .any import EVERY_PROBLEM
-from .arrays import norm, numbers, rank, subspace_alignment, variable
+from .arrays import norm, numbers, rank, singular_values, subspace_alignment, variable
 from .attention import attention_map, induction_score
 from .conserved import drift_probe
 from .fresh import fresh_accuracy, fresh_loss
@@ -71,6 +71,7 @@ __all__ = [
     "rank",
     "sample_weights",
     "sharpness",
+    "singular_values",
     "standard",
     "subspace_alignment",
     "user",

@@ -1,5 +1,6 @@
 """Probes of single arrays and of whole blocks, by their names, in the user's own parameters."""
 
+import itertools
 from typing import Literal
 
 import equinox as eqx
@@ -29,6 +30,27 @@ class _Rank(eqx.Module):
     def __call__(self, moment: Moment) -> Float[Array, ""]:
         matrix = _matrix(as_made(moment, self.name), self.name, "the effective rank")
         return effective_rank(jnp.linalg.svd(matrix, compute_uv=False))
+
+
+class _SingularValues(eqx.Module):
+    names: tuple[str, ...] = eqx.field(static=True)
+    count: int | None = eqx.field(static=True)
+
+    def __call__(self, moment: Moment) -> Float[Array, " modes"]:
+        product = self._factor(moment, self.names[0])
+        for before, name in itertools.pairwise(self.names):
+            factor = self._factor(moment, name)
+            if product.shape[1] != len(factor):
+                raise ValueError(
+                    f"{before} has {product.shape[1]} columns and {name} {len(factor)} rows: their product needs as "
+                    "many; name.T is the transpose."
+                )
+            product = product @ factor
+        return jnp.linalg.svd(product, compute_uv=False)[: self.count]
+
+    def _factor(self, moment: Moment, name: str) -> Float[Array, "rows columns"]:
+        matrix = _matrix(as_made(moment, name), name.removesuffix(".T"), "a product of matrices")
+        return matrix.T if name.endswith(".T") else matrix
 
 
 class _Subspaces(eqx.Module):
@@ -105,6 +127,26 @@ def rank(name: str) -> Probe:
     **Raises:** `ValueError` at the start of a run for a name of anything else.
     """
     return Probe(f"rank_{variable(name)}", (), f"effective rank of {name}", "1", _Rank(name))
+
+
+def singular_values(*names: str, count: int | None = None) -> Probe:
+    """Singular values of a product of trained matrices, largest first: `singular_values_<names>(time, mode_<names>)`.
+
+    `singular_values("W_K.T", "W_Q")` is of W_Kᵀ W_Q, in `singular_values_W_K_T_W_Q`.
+
+    **Arguments:** `names`: of the factors from left to right, at least one; `.T` after a name for the transpose.
+    `count`: how many; all if not given.
+
+    **Raises:** `ValueError` without a name or for a count below 1; at the start of a run for a name of no matrix, and
+    for factors that do not fit each other.
+    """
+    if not names:
+        raise ValueError("singular_values needs the name of at least one matrix.")
+    if count is not None and count < 1:
+        raise ValueError(f"count must be at least 1, got {count}.")
+    name = "_".join(variable(each) for each in names)
+    text = f"singular values of {' '.join(names)}"
+    return Probe(f"singular_values_{name}", (f"mode_{name}",), text, "1", _SingularValues(names, count))
 
 
 def subspace_alignment(

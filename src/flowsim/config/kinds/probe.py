@@ -216,6 +216,33 @@ class Rank(ProbeKind):
         return rank(self.of)
 
 
+@kind("probe", "singular_values")
+class SingularValues(ProbeKind):
+    """Singular values of the product of trained matrices that `of` names, largest first."""
+
+    traits: ClassVar[Traits] = Traits(matrices=True)
+
+    of: Annotated[tuple[ParameterName, ...], Listed, Field(min_length=1, max_length=20)] = about(
+        "The factors from left to right; `.T` after a name for the transpose.", example=["W_K.T", "W_Q"]
+    )
+    count: Annotated[Whole, Field(ge=1, le=10**4)] | None = about(
+        "How many of the largest; all if not given.", None, example=3
+    )
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        yield from ProbeKind.check(self, experiment)
+        known = None if experiment.model is None else experiment.model.parameter_names()
+        for i, name in enumerate(self.of if known is not None else ()):
+            if name.removesuffix(".T") not in known:
+                what = f"must name one matrix of the model, and {name} is none"
+                yield Remark(("of", i), what, meant(name, known))
+
+    def build(self, context: Any) -> Any:
+        from ...probes import singular_values
+
+        return singular_values(*self.of, count=self.count)
+
+
 @kind("probe", "subspace_alignment")
 class SubspaceAlignment(ProbeKind):
     """How far the leading `rank`-dimensional subspaces of two trained matrices agree, 0 … 1: the output or input side

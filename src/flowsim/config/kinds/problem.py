@@ -24,6 +24,10 @@ class ProblemKind(Kind):
         """Its claims, for the same key; none by default."""
         return []
 
+    def start_size(self) -> float | None:
+        """How small the weights are at t = 0: an absolute tolerance that is not given follows it; None: it does not."""
+        return None
+
     def build(self, context: Any) -> Any:
         return self.problem(context.key("problem"))
 

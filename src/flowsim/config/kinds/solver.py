@@ -22,7 +22,10 @@ class Solver(Kind):
         unit="1",
     )
     atol: Positive | None = about(
-        "Absolute tolerance; 1e-10 in float64, 1e-7 in float32 if not given.", None, example=1e-10, unit="weight"
+        "Absolute tolerance; 1e-10 in float64, 1e-7 in float32 if not given, or what a problem's small start needs.",
+        None,
+        example=1e-10,
+        unit="weight",
     )
     step: Positive | None = about("A fixed step size instead of the error test.", None, example=0.01, unit="time")
     max_steps: Annotated[Whole, Field(ge=1, le=10**9)] = about("Limit on attempted steps.", 1_000_000)
@@ -85,10 +88,17 @@ def _step(solver: Any, flow: Any) -> Iterator[Remark]:
         yield Remark(("solver", "step"), what, "raise it, or raise max_steps")
 
 
-def filled(solver: Any, precision: str) -> Any:
-    """The solver with the tolerances that suit the precision where none are given."""
+def filled(solver: Any, precision: str, start_size: float | None = None) -> Any:
+    """The solver with the tolerances that suit the precision, and the size of the start, where none are given.
+
+    Weights of size s that grow have to be followed to rtol of themselves: atol is as far below rtol · s as it is
+    below rtol by default, for weights of size 1.
+    """
     rtol, atol = DEFAULT_TOLERANCES[precision]
-    return solver.model_copy(update={"rtol": solver.rtol or rtol, "atol": solver.atol or atol})
+    ratio, rtol = atol / rtol, solver.rtol or rtol
+    if start_size:
+        atol = min(atol, ratio * rtol * start_size)
+    return solver.model_copy(update={"rtol": rtol, "atol": solver.atol or atol})
 
 
 def _register(name: str, use: str) -> type[Solver]:

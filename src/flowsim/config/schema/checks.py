@@ -151,7 +151,8 @@ def _unique(name: str, what: Callable[[Any], str], says: str, key: tuple[str, ..
 
 def _probe_name(probe: Any) -> str:
     """What an entry of `probes` measures: the kind, and what it measures it of."""
-    names = [value for key in ("of", "to") if (value := getattr(probe, key, None)) is not None]
+    given = [value for key in ("of", "to") if (value := getattr(probe, key, None)) is not None]
+    names = [" ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in given]
     own = probe.model_dump(exclude={"kind", "of", "to"})
     other = {} if type(probe).__module__.startswith("flowsim.") else own
     return " ".join([f"{probe.kind} of {' and '.join(names)}" if names else probe.kind, *map(str, other.items())])

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from ..base import Listed, Section, Seed, Short, about, wrong
 from ..kind import registered
 from ..kinds.figure import DEFAULT
+from ..kinds.problem import ProblemKind
 from ..kinds.solver import filled
 from ..sections import of
 from . import checks
@@ -169,7 +170,9 @@ class Experiment(Section):
     @field_validator("solver")
     @classmethod
     def _tolerances(cls, solver: Any, info: Any) -> Any:
-        return filled(solver, info.data.get("precision", "float64"))
+        problem = info.data.get("problem")
+        size = problem.start_size() if isinstance(problem, ProblemKind) else None
+        return filled(solver, info.data.get("precision", "float64"), size)
 
     @field_validator("save")
     @classmethod

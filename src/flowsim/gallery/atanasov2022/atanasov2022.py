@@ -32,6 +32,9 @@ class Atanasov2022(flowsim.config.ProblemKind):
         beta = jax.random.normal(key, (self.inputs,))
         return beta / jnp.linalg.norm(beta)
 
+    def start_size(self):
+        return min(self.scales)
+
     def problem(self, key):
         target, sigma = self.signal * self.direction(key), jnp.asarray(self.scales)
         W = jax.random.normal(jax.random.fold_in(key, 1), (self.hidden, self.inputs))

@@ -44,6 +44,9 @@ class He2026(flowsim.config.ProblemKind):
 
         return flowsim.Problem.from_loss(risk, {"z": z, "w": w})
 
+    def start_size(self):
+        return min((size for alpha, beta, _ in self.starts for size in (alpha, beta) if size), default=None)
+
     def claims(self, key):
         orbits = [Orbit(*start, self.p) for start in self.starts]
         events = [

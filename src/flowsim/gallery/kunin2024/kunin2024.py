@@ -41,6 +41,9 @@ class Kunin2024(flowsim.config.ProblemKind):
         scale = np.sqrt(self.rates[0] * self.rates[1])
         return a / scale, w[:, None] * direction / jnp.linalg.norm(direction) / scale
 
+    def start_size(self):
+        return self.size
+
     def problem(self, key):
         beta, scale = jnp.asarray(self.beta), float(np.sqrt(self.rates[0] * self.rates[1]))
         a, w = self.start(key)

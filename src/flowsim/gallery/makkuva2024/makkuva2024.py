@@ -43,6 +43,9 @@ class Makkuva2024(flowsim.config.ProblemKind):
 
         return flowsim.Problem.from_loss(risk, {"e": e, "w": w})
 
+    def start_size(self):
+        return min((abs(x) for start in self.starts for x in start if x), default=None)
+
     def cross_entropy(self, u, np=jnp):
         """Of the logits b* ± u/2, with the bias that is optimal for u."""
         one = self.p / (self.p + self.q)

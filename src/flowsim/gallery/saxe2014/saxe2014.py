@@ -41,6 +41,9 @@ class Saxe2014(flowsim.config.ProblemKind):
         layers[0] = (1 + self.imbalance) * layers[0]
         return flowsim.Problem.from_loss(lambda W: 0.5 * jnp.sum((product(W) - target) ** 2), layers)
 
+    def start_size(self):
+        return self.start ** (1 / self.depth)
+
     def strength(self, t):
         """s(t) of every mode, (times, modes). Depth 2: eq. 10 of the paper; else one scalar equation a mode."""
         lam = np.asarray(self.strengths)

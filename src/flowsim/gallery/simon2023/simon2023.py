@@ -38,6 +38,9 @@ class Simon2023(flowsim.config.ProblemKind):
         W = self.start * ((Q * scale) @ V.T + self.misalignment * noise)
         return flowsim.Problem.from_loss(lambda W: jnp.sum((W @ gamma @ W.T - jnp.eye(len(W))) ** 2), W)
 
+    def start_size(self):
+        return self.start
+
     def squares(self, t):
         """s_j²(t), (times, modes): a logistic curve that ends at 1/γ_j."""
         gamma = np.asarray(self.eigenvalues)

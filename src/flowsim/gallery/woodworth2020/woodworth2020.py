@@ -54,6 +54,9 @@ class Woodworth2020(flowsim.config.ProblemKind):
 
         return flowsim.Problem.from_loss(risk, {"u": start, "v": start})
 
+    def start_size(self):
+        return min(self.scales)
+
     def limit(self, key, scale, residual=0.0):
         """The interpolator, or the β with this residual, that minimizes Σ β arcsinh(β/2α²) - √(β² + 4α⁴).
 

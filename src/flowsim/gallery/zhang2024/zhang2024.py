@@ -39,6 +39,9 @@ class Zhang2024(flowsim.config.ProblemKind):
         U, lam = self.rotation(key), self.covariance if covariance is None else covariance
         return flowsim.tasks.in_context_risk(U.T @ A @ U, covariance=lam, examples=self.examples)
 
+    def start_size(self):
+        return self.sigma
+
     def problem(self, key):
         D = len(self.covariance)
         theta = jax.random.normal(jax.random.fold_in(key, 2), (D, D))

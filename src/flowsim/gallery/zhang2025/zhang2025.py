@@ -65,6 +65,9 @@ class Zhang2025(flowsim.config.ProblemKind):
 
         return flowsim.Problem.from_loss(total, start)
 
+    def start_size(self):
+        return self.start
+
     def plateaus(self):
         """L_0 … L_D: Tr Λ less λ/(1 + (1 + Tr Λ/λ)/N) for every direction learned."""
         lam = np.sort(np.asarray(self.covariance))[::-1]
