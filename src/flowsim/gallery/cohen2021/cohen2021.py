@@ -21,12 +21,12 @@ class Cohen2021(flowsim.config.ProblemKind):
     The sharpness is the largest eigenvalue of the Hessian, all of which is formed.
     """
 
-    samples: int = Field(default=10, ge=2, description="Points, evenly spaced in [-1, 1].")
-    hidden: int = Field(default=8, ge=1, description="Hidden neurons.")
+    samples: int = Field(default=8, ge=2, description="Points, evenly spaced in [-1, 1].")
+    hidden: int = Field(default=5, ge=1, description="Hidden neurons.")
     frequency: float = Field(default=3.0, gt=0, description="The target is sin(frequency · x).")
-    scale: float = Field(default=0.5, gt=0, description="Scale of the initial weights.")
+    scale: float = Field(default=0.3, gt=0, description="Scale of the initial weights.")
     edges: tuple[float, ...] = Field(
-        default=(1.3, 1.5), min_length=1, description="2/η of every descent, over the sharpness at the start."
+        default=(1.5,), min_length=1, description="2/η of every descent, over the sharpness at the start."
     )
     slowdown: float = Field(default=1.0, gt=0, description="Factor on the steps of descent: breaks the edge.")
     quadratic: bool = Field(default=False, description="Linear neurons: the Hessian is nearly constant.")
