@@ -11,9 +11,13 @@ import pathlib
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray
+
+from flowsim import gallery
 
 IMAGES = pathlib.Path(__file__).parent / "images" / "findings"
 DELTAS = (-8, -6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
@@ -42,18 +46,28 @@ def trajectory(folder):
 
 
 def unbalanced(runs, axes):
-    for overlap, color in zip((0.0, 0.5, 1.0), COLORS, strict=False):
-        changes = f"problem.deltas={list(DELTAS)}", f"problem.overlap={overlap}"
-        data = trajectory(verified(runs, f"kunin2024-{overlap}", "kunin2024", *changes))
-        final = data.kernel_distance.values[-1]
-        axes.plot(DELTAS, np.maximum(final, 1e-6), "o-", color=color, markersize=3, label=f"overlap {overlap:g}")
-        print("kunin2024", overlap, dict(zip(DELTAS, final.round(6).tolist(), strict=True)))
+    data = trajectory(verified(runs, "kunin2024-deltas", "kunin2024", f"problem.deltas={list(DELTAS)}"))
+    final = data.kernel_distance.values[-1]
+    print("kunin2024", dict(zip(DELTAS, final.round(6).tolist(), strict=True)))
+    axes.plot(DELTAS, final, "o", color=COLORS[0], markersize=4, label="measured, overlap 0.5")
+    for overlap, color in zip((0.5, 0.0, 1.0), COLORS, strict=False):
+        delta, distance = exact_distances(overlap)
+        axes.plot(delta, np.maximum(distance, 1e-6), color=color, linewidth=0.9, label=f"exact, overlap {overlap:g}")
     axes.set(xlabel="δ", ylabel="final distance of the kernel", yscale="log")
 
 
+def exact_distances(overlap):
+    """The δ, and the kernel's distance from its start at t = 20, in closed form."""
+    module, key = gallery.module("kunin2024"), jax.random.key(0)
+    delta = np.linspace(DELTAS[0], DELTAS[-1], 161)
+    paper = module.Kunin2024(deltas=tuple(delta), overlap=overlap)
+    ends = (jnp.asarray(x[0]) for x in paper.path(key, np.array([20.0])))
+    each = jax.vmap(module.kernel_distance, (0, 0, 0, 0, None))
+    return delta, np.asarray(each(*paper.start(key), *ends, jnp.ones(2)))
+
+
 def silent(runs, axes):
-    scales = "problem.scales=[1.0e-2, 3.0e-3, 1.0e-3, 3.0e-4, 1.0e-4]"
-    found = measured(verified(runs, "atanasov2022", "atanasov2022", scales), "risk / its start when aligned, σ = ")
+    found = measured(verified(runs, "atanasov2022", "atanasov2022"), "risk / its start when aligned, σ = ")
     sigma, lost = np.array([(float(name), 1 - value) for name, value in found.items()]).T
     print("atanasov2022", dict(zip(sigma.tolist(), lost.tolist(), strict=True)))
     axes.plot(sigma, lost, "o", color=COLORS[0], markersize=4, label="measured")
@@ -63,7 +77,7 @@ def silent(runs, axes):
 
 def sparse(runs, axes):
     alphas = "problem.scales=[1.0, 0.1, 3.0e-2, 1.0e-2, 3.0e-3, 1.0e-3, 3.0e-4, 1.0e-4]"
-    folder = verified(runs, "woodworth2020", "woodworth2020", alphas)
+    folder = verified(runs, "woodworth2020-alphas", "woodworth2020", alphas)
     norms = {float(a): value for a, value in measured(folder, "ℓ₁ norm at α = ").items()}
     (excess,) = measured(folder, "relative excess over the least ℓ₁ norm").values()
     least = norms[min(norms)] / (1 + excess)
@@ -102,6 +116,7 @@ FIGURES = {"unbalanced": unbalanced, "silent": silent, "sparse": sparse, "late":
 
 def main(runs):
     IMAGES.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_enable_x64", True)
     plt.rcParams["font.size"] = 8
     for name, draw in FIGURES.items():
         figure, axes = plt.subplots(figsize=(4.4, 2.7), layout="constrained")
