@@ -145,7 +145,7 @@ OTHERS = {
         ["problem.strengths=[3, 3, 1]", "problem.start=1.0e-9"],
         ["problem.strengths=[4, 1]", "problem.start=2.0", "problem.depth=3"],
     ],
-    "simon2023": [["problem.eigenvalues=[4, 4, 1]", "problem.start=1.0e-2"]],
+    "simon2023": [["problem.eigenvalues=[4, 4, 1]", "problem.start=1.0e-2"], ["problem.start=1.0e-9"]],
     "kunin2024": [
         ["problem.deltas=[-9, 9]", "problem.size=1.0e-6"],
         ["problem.overlap=0.0", "problem.beta=[1, 2, 3, 4, 5, 6]"],
