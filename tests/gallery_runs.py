@@ -4,9 +4,9 @@ from flowsim import gallery
 from flowsim.config import load
 from flowsim.config.yaml_text import read_text
 from flowsim.experiment import build
-from flowsim.experiment.verify import Member
 from flowsim.result import assemble
 from flowsim.simulation import run as integrate
+from flowsim.sweep.verify import Member
 
 
 def judged(name, overrides=()):

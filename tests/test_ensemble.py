@@ -1,6 +1,5 @@
 """Many seeds at once: each the same as its own run."""
 
-import dataclasses
 import json
 import pathlib
 
@@ -14,9 +13,13 @@ import flowsim
 from flowsim import ensemble
 from flowsim.config import load_text
 from flowsim.ensemble.stack import Stack
-from flowsim.experiment.members import packed, unpacked
+from flowsim.experiment import build
 from flowsim.experiment.run import run_experiment
 from flowsim.store import StoreError
+from flowsim.sweep import Sweep, expand, states
+from flowsim.sweep import ensemble as over
+from flowsim.sweep.collect import collect
+from flowsim.sweep.stored import Folders
 
 LONG_FIXTURES = ("many", "batched", "finished")  # what uses them is slow
 
@@ -225,21 +228,6 @@ def test_a_batch_fits_the_memory():
     assert 10 < members_at_once(small, 10**9) < 10**6  # a gibibyte over some kilobytes each
 
 
-def test_a_member_survives_its_file(many):
-    member = dataclasses.replace(many.members[0], energy_identity=float("inf"))
-    arrays, about = packed(member)
-    again = unpacked(member.seed, arrays, json.loads(json.dumps(about, allow_nan=False)))
-    for name, values in member.trajectory.values.items():
-        assert again.trajectory.values[name] is values
-    assert again.events == member.events
-    assert again.solver == member.solver
-    assert again.status == member.status
-    assert again.energy_identity == float("inf")
-    assert again.trajectory.variables == member.trajectory.variables
-    for field in dataclasses.fields(member.certificate):
-        assert getattr(again.certificate, field.name) == getattr(member.certificate, field.name)
-
-
 TEXT = (
     "name: many\nseeds: 3\ntask: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 8}\n"
     "model: {kind: cooccurrence_transformer, width: 20, neurons: 6}\nflow: {kind: gradient, t1: 30.0}\n"
@@ -250,7 +238,7 @@ TEXT = (
 
 def run_into(folder, text=TEXT, **options):
     experiment = load_text(text, origin="many.yaml", folder=pathlib.Path())
-    return run_experiment(experiment, source_text=text, source_folder=pathlib.Path(), folder=folder, **options)
+    return over.run_ensemble(experiment, source_text=text, source_folder=pathlib.Path(), folder=folder, **options)
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +268,64 @@ def test_experiment_over_seeds(finished):
     assert not (outcome.folder / "segments").exists()
 
 
+def members_of(folder):
+    sweep = Sweep.read(folder)
+    return {member.values["seed"]: sweep.folder(name) for name, member in sweep.members.items()}
+
+
+def test_every_seed_is_an_ordinary_run(finished):
+    """With parameters, error bands and a summary; `status` and `collect` take the folder for the sweep that it is."""
+    folder = finished[0].folder
+    runs = {seed: flowsim.load(member) for seed, member in members_of(folder).items()}
+    with xarray.open_dataset(folder / "trajectory.nc") as dataset:
+        for seed, run in runs.items():
+            assert run.complete
+            np.testing.assert_array_equal(run.dataset["loss"], dataset["loss"].sel(seed=seed))
+            assert (run.dataset["loss_error"] > 0).any()
+            assert run.events["phase1_end"].time == float(dataset["event_phase1_end"].sel(seed=seed))
+            assert run.model.key_query(jnp.arange(3)).shape == (3, 3)
+            np.testing.assert_array_equal(run.dataset["attention_score"], dataset["attention_score"].sel(seed=seed))
+    sweep = Sweep.read(folder)
+    assert states(sweep).counts == {"done": 3, "running": 0, "waiting": 0, "failed": 0, "lost": 0}
+    collect(sweep, states(sweep))
+    assert flowsim.load_sweep(folder)["loss"].dims == ("time", "seed")
+
+
+def test_a_single_run_of_a_members_file_is_the_member_to_the_last_bit(finished, tmp_path):
+    member = members_of(finished[0].folder)[1]
+    text = (member / "resolved.yaml").read_text()
+    experiment = load_text(text, origin="e.yaml", folder=pathlib.Path())
+    run_experiment(experiment, source_text=text, source_folder=pathlib.Path(), folder=tmp_path / "run")
+    for name in ("trajectory.nc", "parameters.safetensors", "continuation.safetensors", "resolved.yaml"):
+        assert (tmp_path / "run" / name).read_bytes() == (member / name).read_bytes(), name
+
+
+def test_members_of_a_batch_are_stored_as_their_own_runs_are(finished, tmp_path):
+    """What an accelerator does, whose members step together: the same folders, but for rounding."""
+    whole = members_of(finished[0].folder)
+    text = TEXT.replace("discrete: ", "notes: ''\ndescent: ").partition("descent")[0]
+    experiment = load_text(text, origin="e.yaml", folder=pathlib.Path())
+    first = over.first_member(experiment, pathlib.Path())
+    plan = over.over_seeds(first, experiment.seeds, pathlib.Path())
+    tmp_path.joinpath("sweep").mkdir()
+    sweep = Sweep.add(tmp_path / "sweep", plan, expand(plan))
+    own = {member.values["seed"]: name for name, member in sweep.members.items()}
+    assert sorted(own.values()) == sorted(path.name for path in whole.values())
+
+    def prepared(seed):
+        one = over.member(first, seed)
+        return build.prepared(one, build.problem(one, pathlib.Path()))
+
+    ensemble.run(prepared, tuple(own), certified=True, backend="vmap", store=Folders(sweep, own))
+    for seed, name in own.items():
+        here, there = flowsim.load(sweep.folder(name)), flowsim.load(whole[seed])
+        assert here.summary.solver.steps == there.summary.solver.steps
+        np.testing.assert_allclose(here.dataset["loss"], there.dataset["loss"], rtol=1e-10)
+        for key, value in there.parameters.items():
+            np.testing.assert_allclose(here.parameters[key], value, atol=1e-9)
+    assert states(sweep).counts["done"] == 3
+
+
 class Killed(Exception):
     pass
 
@@ -292,7 +338,7 @@ def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
 
     with pytest.raises(Killed):
         run_into(tmp_path / "out", members=kill)
-    files = sorted((tmp_path / "out" / "segments").glob("seed-*"))
+    files = sorted((tmp_path / "out" / "members").glob("*/summary.json"))
     assert len(files) >= 2
     before = {file: file.stat().st_mtime_ns for file in files}
     with pytest.raises(StoreError, match="another experiment"):
@@ -322,8 +368,8 @@ def test_a_batch_that_ended_is_not_run_again():
         def get(self, seed):
             return self.members.get(seed)
 
-        def put(self, member):
-            self.members[member.seed] = member
+        def put(self, seed, result):
+            self.members[seed] = ensemble.Member.of(seed, result)
 
     from flowsim.simulation import Settings, prepare
 

@@ -10,8 +10,8 @@ import pytest
 
 from flowsim.config import load_text
 from flowsim.experiment.comparison import run_comparison
-from flowsim.experiment.verify import verify_experiment
 from flowsim.store import StoreError
+from flowsim.sweep.verify import verify_experiment
 
 from .test_cli import flowsim
 from .test_cli_compare import TEXT as COMPARE

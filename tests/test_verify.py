@@ -1,14 +1,18 @@
 """`flowsim verify`: exit codes, streams, claims.json, the report's section, and `scaling` in an experiment."""
 
 import html
+import itertools
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import xarray
 
+from flowsim import load
 from flowsim.config import ExperimentErrors, load_text
+from flowsim.sweep import Sweep, states
 
 LONG_FIXTURES = ("verified",)  # what uses them is slow
 
@@ -67,6 +71,32 @@ def test_folder_is_a_run_folder_with_a_report(verified):
     assert {"theorem_3_1_1.png", "lemma_4_5.png", "t1_law.png"} <= drawn
     assert page.count("<img") >= len(drawn)
     assert (folder / "trajectory.nc").is_file()
+
+
+def test_every_run_is_a_member_with_a_run_folder(verified):
+    """Those of `seeds` and those of each size; the first seed's is the run of the folder itself."""
+    _, folder = verified
+    sweep = Sweep.read(folder)
+    assert states(sweep).counts["done"] == 2 + 2 * 2
+    (first, _), *sizes = [
+        tuple(g) for _, g in itertools.groupby(sweep.members.values(), lambda m: m.values.get("model.width"))
+    ]
+    assert [[member.values["seed"] for member in members] for members in sizes] == [[0, 1], [0, 1]]
+    with (
+        xarray.open_dataset(folder / "trajectory.nc") as own,
+        xarray.open_dataset(sweep.folder(first.id) / "trajectory.nc") as member,
+    ):
+        xarray.testing.assert_identical(own, member)
+    wide = load(sweep.folder(sizes[1][0].id))
+    assert wide.complete
+    assert "leaves_phase2_region" in wide.events  # which the claims watch
+    refused = flowsim("sweep", "--resume", folder)
+    assert refused.returncode == 2
+    assert f"flowsim verify --resume {folder}" in refused.stderr
+    assert flowsim("collect", folder).returncode == 0
+    with xarray.open_dataset(folder / "sweep.nc") as swept:
+        assert swept.sizes["model.width"] == 2
+    assert "The paper&#x27;s claims" in (folder / "report.html").read_text(encoding="utf8")
 
 
 @pytest.mark.slow

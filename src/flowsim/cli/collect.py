@@ -41,7 +41,7 @@ def collect(
         from ..plot import CannotDraw  # these load the plotting stack
         from ..sweep.collect import DATASET, TABLE
         from ..sweep.collect import collect as collected
-        from ..sweep.figures import draw
+        from ..sweep.figures import draw, page_of
 
         found = states(sweep)
         dataset = collected(sweep, found, trajectories=trajectories)
@@ -58,13 +58,14 @@ def collect(
     for law in drawn.exponents:
         low, high = law.interval
         output.say(f"{law.quantity} ~ {law.axis}^{law.exponent:.3f} (95 %: {low:.3f} … {high:.3f})")
-    for name in (DATASET, TABLE, "report.html"):
+    files = [DATASET, TABLE, page_of(sweep)]
+    for name in files:
         output.data(str(folder / name))
     output.document(
         {
             "folder": str(folder),
             **counts,
-            "files": [DATASET, TABLE, "report.html", *(f"figures/{name}.png" for name in drawn.names)],
+            "files": [*files, *(f"figures/{name}.png" for name in drawn.names)],
             "exponents": [
                 {"quantity": x.quantity, "axis": x.axis, "exponent": x.exponent, "interval": list(x.interval)}
                 for x in drawn.exponents

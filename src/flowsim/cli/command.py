@@ -37,6 +37,16 @@ Out = Annotated[Folder, typer.Option("--out", help="The run folder; runs/NAME/ID
 Resume = Annotated[Folder, typer.Option("--resume", metavar="DIR", help="Go on with what was interrupted there.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")]
 
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Members at once; one per core or device if not given.")
+]
+Slurm = Annotated[
+    list[str] | None, typer.Option("--slurm", metavar="KEY=VALUE", help="An option of sbatch: partition=gpu.")
+]
+PerTask = Annotated[
+    int | None, typer.Option("--per-task", min=1, help="Members of one Slurm task, one after the other.")
+]
+
 _SPEECH = {"json": Json, "quiet": Quiet, "verbose": Verbose, "debug": Debug}
 
 

@@ -5,7 +5,7 @@ import datetime
 import pathlib
 import secrets
 import time as clock
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -15,7 +15,10 @@ from .._files import RefusedError, explain
 from ..config import Experiment, Place, load_text, resolved_yaml
 from ..config.problems import refusal
 from ..config.yaml_text import read_text
-from .command import ExperimentFile, Force, Out, Overrides, Resume, command
+from ..sweep.folder import Sweep, SweepError
+from ..sweep.place import PlaceError
+from ..sweep.places import Options, place
+from .command import ExperimentFile, Force, Jobs, Out, Overrides, PerTask, Resume, Slurm, command
 from .output import NUMERICAL, Output
 from .progress import progress, telling
 
@@ -47,7 +50,7 @@ def ending(output: Output) -> Iterator[None]:
         yield
     except Interrupted as stop:
         output.interrupted(str(stop), stop.signal, at_once=stop.abandoned)
-    except ArrayErrors as error:
+    except (ArrayErrors, PlaceError, SweepError) as error:
         output.refuse(f"{error}.")
 
 
@@ -64,8 +67,16 @@ def run(
     resume: Resume = None,
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show the plan, run nothing.")] = False,
+    on: Annotated[
+        str | None, typer.Option("--on", help="Run each of the seeds there: local, slurm, dask, dask=tcp://HOST:PORT.")
+    ] = None,
+    jobs: Jobs = None,
+    slurm: Slurm = None,
+    per_task: PerTask = None,
 ) -> None:
     """Run an experiment into a run folder, whose path is printed to stdout.
+
+    Members of `seeds` run in this process, unless --on says where else; each has a run folder in members/.
 
     \b
     Examples:
@@ -74,6 +85,7 @@ def run(
       flowsim run figure1.yaml --dry-run
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b
       flowsim run --resume runs/figure1/2026-01-31T12-00-00Z-1a2b flow.t1=1.0e6
+      flowsim run figure1.yaml seeds=100 --on slurm --slurm partition=gpu
     """
     request = asked_for(output, "run", experiment, overrides, out, resume, force)
     if request.experiment.sweep:
@@ -81,7 +93,18 @@ def run(
     if dry_run:
         _plan(request, output)
     else:
-        execute(request, output, force)
+        execute(request, output, force, _place(request, output, on, Options(jobs, per_task, tuple(slurm or ()))))
+
+
+def _place(request: Request, output: Output, on: str | None, options: Options) -> Callable[[Sweep], Any] | None:
+    """Where the members of an ensemble run; None: in this process."""
+    if on is None:
+        if options != Options():
+            output.refuse("--jobs, --slurm and --per-task are for --on.")
+        return None
+    if not request.experiment.seeds:
+        output.refuse("--on is for the members of `seeds`: `flowsim sweep` runs any experiment elsewhere.")
+    return lambda sweep: place(on, sweep, options)
 
 
 def asked_for(
@@ -174,24 +197,32 @@ def _plan(request: Request, output: Output) -> None:
     output.document({"status": "planned", **plan, "experiment": request.experiment.model_dump(mode="json")})
 
 
-def execute(request: Request, output: Output, force: bool) -> None:
-    """Run into the request's folder, or take up what was interrupted there."""
+def execute(request: Request, output: Output, force: bool, where: Callable[[Sweep], Any] | None = None) -> None:
+    """Run into the request's folder, or take up what was interrupted there.
+
+    **Arguments:** `where`: a place for the members of an ensemble.
+    """
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)
-    from ..experiment.run import run_experiment  # loads JAX and the whole simulator
-
-    loaded = clock.monotonic() - STARTED
+    asked = {**request.sources(), "folder": folder, "resume": request.resume, "force": force}
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
-        outcome = run_experiment(
-            **request.sources(),
-            folder=folder,
-            resume=request.resume,
-            force=force,
-            progress=shown.update,
-            members=shown.members,
-            say=shown.say,
-        )
+        if request.experiment.seeds:
+            from ..sweep.ensemble import run_ensemble  # these load JAX and the whole simulator
+
+            loaded = clock.monotonic() - STARTED
+            outcome = run_ensemble(**asked, place=where, members=shown.members, say=shown.say)
+        else:
+            from ..experiment.run import run_experiment
+
+            loaded = clock.monotonic() - STARTED
+            outcome = run_experiment(**asked, progress=shown.update, say=shown.say)
+    if not outcome.ended:
+        output.say(f"{outcome.summary.message}; watch with: flowsim status {folder}")
+        output.say(f"when they have ended: flowsim run --resume {folder}")
+        output.data(str(outcome.folder))
+        output.document({**outcome.summary.record(), "folder": str(outcome.folder)})
+        return
     from ..report import summary_text  # loads Matplotlib, which a run has loaded by now
 
     account = {"loading": loaded, **outcome.seconds, "total": clock.monotonic() - STARTED} if outcome.seconds else None

@@ -1,5 +1,6 @@
 """`flowsim sweep`: an experiment over axes, on this machine, Slurm or Dask."""
 
+import json
 import pathlib
 import shlex
 import sys
@@ -16,7 +17,7 @@ from ..sweep.drive import DiskFull, Stopped, Tally, drive
 from ..sweep.expand import Plan, documented, expand, plan
 from ..sweep.place import PlaceError
 from ..sweep.places import Options, place
-from .command import ExperimentFile, Overrides, Plugins, command
+from .command import ExperimentFile, Jobs, Overrides, PerTask, Plugins, Slurm, command
 from .output import NUMERICAL, Output
 from .status import line, record
 
@@ -39,15 +40,9 @@ def sweep(
         pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Run what is not done of this sweep.")
     ] = None,
     on: Annotated[str, typer.Option("--on", help="local, slurm, dask, or dask=tcp://HOST:PORT.")] = "local",
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Members at once; one per core or device if not given.")
-    ] = None,
-    slurm: Annotated[
-        list[str] | None, typer.Option("--slurm", metavar="KEY=VALUE", help="An option of sbatch: partition=gpu.")
-    ] = None,
-    per_task: Annotated[
-        int | None, typer.Option("--per-task", min=1, help="Members of one Slurm task, one after the other.")
-    ] = None,
+    jobs: Jobs = None,
+    slurm: Slurm = None,
+    per_task: PerTask = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="MEMBER", help="With --resume: these members alone.")
     ] = None,
@@ -107,6 +102,9 @@ def _requested(
     resume: pathlib.Path | None,
     plugins: list[str],
 ) -> _Request:
+    folder = resume or out
+    if folder is not None and _made_by(folder) == "verify":
+        output.refuse(f"{folder} is a verification's, whose runs measure more: flowsim verify --resume {folder}.")
     if resume is not None:
         if experiment is not None or out is not None:
             output.refuse("--resume takes the sweep's folder alone: its experiment is in it.")
@@ -120,6 +118,14 @@ def _requested(
     members = expand(asked)
     folder = pathlib.Path("sweeps") / asked.experiment(members[0].overrides).name if out is None else out
     return _Request(folder, asked, members)
+
+
+def _made_by(folder: pathlib.Path) -> str:
+    """The command that made the run folder that a sweep's folder is as well; empty if it is none."""
+    try:
+        return str(json.loads((folder / "meta.json").read_bytes())["command"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _plan(request: _Request, output: Output) -> None:

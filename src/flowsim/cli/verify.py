@@ -45,7 +45,7 @@ def verify(
 
 def execute(request: Request, output: Output, force: bool) -> None:
     """Run, judge, and print the verdicts."""
-    from ..experiment.verify import verify_experiment  # loads JAX and the whole simulator
+    from ..sweep.verify import verify_experiment  # loads JAX and the whole simulator
 
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
         verified = verify_experiment(

@@ -13,6 +13,10 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
+BESIDE = "flowsim-member"
+"""What threads are called that run members, each of which has a log of its own."""
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -23,7 +27,7 @@ def each(work: Callable[[T], S], over: Sequence[T], *, workers: int | None = Non
     workers = workers or cores()
     yield work(over[0])  # compiles, once for all
     rest = iter(over[1:])
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    with concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix=BESIDE) as pool:
         # XLA computes without the interpreter's lock, each run on the thread that started it.
         waiting = [pool.submit(work, item) for item in itertools.islice(rest, 4 * workers)]
         try:

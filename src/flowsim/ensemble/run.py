@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 from .. import _checks, reductions
 from ..flows import AbstractFlow, Staged
 from ..problem import Problem
-from ..result import assemble
+from ..result import Result, assemble
 from ..simulation import Prepared, Settings, prepare
 from ..simulation import run as integrate
 from .loop import each, on_device
@@ -32,15 +32,15 @@ class MemberStore(abc.ABC):
         """The member, None if it has not ended."""
 
     @abc.abstractmethod
-    def put(self, member: Member) -> None:
-        """Keep a member; called from several threads."""
+    def put(self, seed: int, result: Result) -> None:
+        """Keep a member's run, with its certificate if there is one; called from several threads."""
 
 
 class _NoStore(MemberStore):
     def get(self, seed: int) -> Member | None:
         return None
 
-    def put(self, member: Member) -> None:
+    def put(self, seed: int, result: Result) -> None:
         pass
 
 
@@ -195,9 +195,11 @@ def _one_by_one(
         number, seed = item
         with on_device(number):
             own = prepare(seed)
-            member = Member.of(seed, assemble(own, integrate(own)), certified=certified)
-        store.put(member)
-        return member
+            result = assemble(own, integrate(own))
+            if certified:
+                result = result.certified(result.certificate)
+        store.put(seed, result)
+        return Member.of(seed, result, certified=certified)
 
     rest = [(number, seed) for number, seed in enumerate(seeds) if seed not in kept]
     if rest:
@@ -220,14 +222,9 @@ def _in_batches(
         kept = [member for seed in own if (member := store.get(seed)) is not None]
         if len(kept) == len(own):
             return Listed(kept)
+        put = None if isinstance(store, _NoStore) else store.put
         with on_device(start // size):
-            members = run_batch(Batch.of(prepare, own, size, device), certified=certified)
-        if isinstance(store, _NoStore):
-            return members
-        listed = Listed(list(members))
-        for member in listed:
-            store.put(member)
-        return listed
+            return run_batch(Batch.of(prepare, own, size, device), certified=certified, put=put)
 
     with concurrent.futures.ThreadPoolExecutor(len(devices)) as pool:  # one batch at a time on each device
         yield from pool.map(work, range(0, len(seeds), size))

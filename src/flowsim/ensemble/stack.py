@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import jax
 import numpy as np
 
 from .. import probes
 from ..certificate import Evidence
 from ..records import Crossing, SolverRecord, Status, Trajectory
-from ..result import defect, events, variables
-from ..simulation import Code, Crossings, Prepared, Together
+from ..result import Result, defect, events, final, variables
+from ..simulation import Code, Crossings, History, Prepared, Together
 from .members import AbstractMembers, Listed, Member
 
 
@@ -99,6 +100,27 @@ class Stack(AbstractMembers):
     @cached_property
     def _names(self) -> list[str]:
         return [event.name for event in self._prepared.plan.events]
+
+    def result(self, number: int, prepared: Prepared) -> Result:
+        """A member that was run together with others, as its own run would give it, but for what a longer run would go
+        on from.
+
+        **Arguments:** `prepared`: the member by itself.
+        """
+        member = self._made(number)
+        parameters, model = final(prepared, jax.tree.map(lambda x: x[number], self._found.ends))
+        return Result(
+            parameters=parameters,
+            model=model,
+            crossings=member.events,
+            status=member.status,
+            solver=member.solver,
+            trajectory=member.trajectory,
+            energy_identity=member.energy_identity,
+            prepared=prepared,
+            history=History(len(prepared.save_times), member.solver.kind, keep_rows=False),
+            given=member.certificate,
+        )
 
     def _made(self, number: int) -> Member:
         found, plan = self._found, self._prepared.plan

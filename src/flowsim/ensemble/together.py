@@ -19,7 +19,7 @@ from ..certificate import evidence, second
 from ..moment import Lift
 from ..problem import Problem
 from ..reductions import reduce
-from ..result import assemble
+from ..result import Result, assemble
 from ..simulation import Prepared, Stacked, begin, measure, together
 from ..simulation import run as integrate
 from .loop import each
@@ -128,26 +128,42 @@ def _mapped(make, inputs, plan, reduction) -> Stacked:
     return Stacked.mapped(plan, jnp.arange(count), *eqx.filter_vmap(one)(inputs))
 
 
-def run_batch(batch: Batch, *, certified: bool) -> Stack:
-    """Its members to their ends, and the certificate of each if they are to be `certified`."""
+def run_batch(batch: Batch, *, certified: bool, put: Callable[[int, Result], None] | None = None) -> Stack:
+    """Its members to their ends, and the certificate of each if they are to be `certified`.
+
+    **Arguments:** `put`: called with the seed and the result of each, as soon as it is known.
+    """
+    stack = _run(batch, certified, put)
+    if put is not None:
+        for number in sorted(set(range(len(batch.seeds))) - set(stack.alone)):
+            put(batch.seeds[number], stack.result(number, batch.own(number)))
+    return stack
+
+
+def _run(batch: Batch, certified: bool, put: Callable[[int, Result], None] | None) -> Stack:
     first, runs = batch.first, len(batch.seeds)
     found = together(first, batch.stacked, runs)
     if not certified:
-        return Stack(batch.seeds, first, found, _alone(batch, np.flatnonzero(found.alone), certified))
+        return Stack(batch.seeds, first, found, _alone(batch, np.flatnonzero(found.alone), certified, put))
     again = second(first)
     other = together(again, batch.stacked.replaced(method=again.plan.method), runs)
     there = other.numbers | {"alone": other.alone}
     proof = evidence(first, again, batch.stacked, found.ends, other.ends, found.numbers, there)
-    alone = _alone(batch, np.flatnonzero(found.alone | other.alone), certified)
+    alone = _alone(batch, np.flatnonzero(found.alone | other.alone), certified, put)
     return Stack(batch.seeds, first, found, alone, proof, other.crossings)
 
 
-def _alone(batch: Batch, numbers: np.ndarray, certified: bool) -> dict[int, Member]:
+def _alone(batch: Batch, numbers: np.ndarray, certified: bool, put) -> dict[int, Member]:
     """Members that are run by themselves, by their numbers."""
 
     def work(number: int) -> Member:
-        own = batch.own(number)
-        return Member.of(batch.seeds[number], assemble(own, integrate(own)), certified=certified)
+        own, seed = batch.own(number), batch.seeds[number]
+        result = assemble(own, integrate(own))
+        if certified:
+            result = result.certified(result.certificate)
+        if put is not None:
+            put(seed, result)
+        return Member.of(seed, result, certified=certified)
 
     which = numbers.tolist()
     return dict(zip(which, each(work, which), strict=True)) if which else {}

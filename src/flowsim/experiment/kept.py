@@ -11,8 +11,8 @@ from ..result import Result, assemble
 from ..simulation import Prepared
 from ..simulation import run as integrate
 from ..store import Identity, Recorder, RunFolder
-from .members import read_plain, written_plain
 from .pieces import Pieces
+from .plain import read_plain, written_plain
 
 
 class Kept:

@@ -6,10 +6,12 @@ import logging
 import os
 import pathlib
 import stat
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .._files import RefusedError, StoreError, explain
+from ..ensemble.loop import BESIDE
 
 
 class _Handler(logging.StreamHandler):
@@ -29,6 +31,7 @@ def logging_to(folder: pathlib.Path, *, fresh: bool) -> Iterator[logging.Logger]
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_own_lines())
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -38,6 +41,14 @@ def logging_to(folder: pathlib.Path, *, fresh: bool) -> Iterator[logging.Logger]
         log.removeHandler(handler)
         with contextlib.suppress(OSError):  # of a full disk
             file.close()
+
+
+def _own_lines() -> Callable[[logging.LogRecord], bool]:
+    """Of runs side by side, each beside the main thread writes what its own thread says, and nobody else does."""
+    here = threading.current_thread()
+    if here is not threading.main_thread():
+        return lambda record: record.thread == here.ident
+    return lambda record: record.levelno >= logging.WARNING or not str(record.threadName).startswith(BESIDE)
 
 
 def _opened(path: pathlib.Path, *, fresh: bool) -> io.TextIOWrapper:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..compare.methods import Outcome
 from ..store import Identity, RunFolder
-from .members import read_plain, written_plain
+from .plain import read_plain, written_plain
 
 T = TypeVar("T")
 Stored = tuple[dict[str, np.ndarray], Any]

@@ -1,16 +1,11 @@
 """One experiment from its file to a full run folder."""
 
-import contextlib
 import dataclasses
-import datetime
 import logging
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from .. import report, store
-from ..config.kinds.figure import DEFAULT
-from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
 from ..loggers import each_row
 from ..problem import Problem
@@ -18,12 +13,11 @@ from ..result import Result, assemble, tightened
 from ..result.summary import summarized
 from ..simulation import AbstractConsumer, Follow, ForEach, Prepared
 from ..simulation import run as integrate
-from . import build, descent, ensemble_run, folders, influenced, sizes
+from . import build, descent, influenced, sizes
 from .account import Account
-from .git import git_state
-from .identity import identity, inputs
-from .log import logging_to
-from .signals import Interrupted, Stop, stopping
+from .home import Source, opened
+from .identity import identity
+from .signals import Interrupted, Stop
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""
@@ -40,7 +34,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run left behind. `run`: None for an ensemble, and for a run that was complete already; `seconds`: wall
+    """What a run left behind. `run`: None for many runs, and for a run that was complete already; `seconds`: wall
     time by stage."""
 
     folder: pathlib.Path
@@ -48,6 +42,11 @@ class Outcome:
     ok: bool
     run: "Run | None" = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Is there nothing left to run?"""
+        return self.summary.status != "incomplete"
 
 
 def run_experiment(
@@ -59,52 +58,32 @@ def run_experiment(
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
-    members: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
     instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
     command: str = "run",
     whole: Experiment | None = None,
+    stop: Stop | None = None,
     then: Callable[["Run", store.RunFolder, store.Identity], None] | None = None,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
     **Arguments:** `source_folder`: where paths in the experiment start. `say`: called with the name of each stage.
-    `members`: called with the number of members of an ensemble that have ended, and their total. `instrument`: adds
-    probes and events before it starts. `command`: the one that resumes it. `whole`: the experiment that this run is the
-    first part of. `then`: what belongs to the run after its own files are written, done before it counts as complete.
+    `instrument`: adds probes and events before it starts. `command`: the one that resumes it. `whole`: the experiment
+    that this run is the first part of. `stop`: ends it where it is asked, for a run beside the main thread. `then`:
+    what belongs to the run after its own files are written, done before it counts as complete.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
+    assert not experiment.seeds, "many seeds are run by flowsim.sweep.ensemble"
     account = Account()
     build.configure(experiment.precision)
     with account.stage("building"):
-        member, problem, prepared, who = _built(experiment, source_folder, instrument, whole or experiment)
-    run = store.RunFolder(folder)
-    if not resume:
-        run.create(replace=force, inputs=inputs(experiment, source_folder).values())
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(store.Lock(folder))
-        run.prepare(fresh=not resume)
-        log = stack.enter_context(logging_to(run.path, fresh=not resume))
-        stop = stack.enter_context(stopping(folder, command))
-        if not resume:
-            run.write_inputs(
-                source_text,
-                resolved_yaml(whole or experiment),
-                _meta(experiment, prepared, source_folder, run, command),
-            )
-        elif run.finished():
-            log.info("asked to go on, but the run has ended")
-            run.finish()
-            return _done(run)
-        else:
-            run.check_inputs()
-            run.update_meta(_shown(experiment))
-        log.info("reduction %s: %s", prepared.reduction.name, prepared.reduction.reason)
-        log.info("solver %s, rtol %g, atol %g", prepared.plan.method.kind, *_tolerances(prepared))
-        if experiment.seeds:
-            run.segments.open_members(who)
-            return _run_ensemble(experiment, member, source_folder, run, who, members, _checking(stop, say), account)
+        problem, prepared, who = _built(experiment, source_folder, instrument, whole or experiment)
+    source = Source(experiment, source_text, source_folder, command, whole)
+    with opened(source, prepared, folder, resume=resume, force=force, outer=stop) as home:
+        run, log, stop = home.run, home.log, home.stop
+        if home.finished:
+            return done(run)
         target = getattr(experiment.solver, "target_error", None)
         recorder = store.Recorder(run.segments, who, fresh=target is not None)
         consumers = [recorder, *_watching(experiment, problem, prepared, source_folder, progress), _signals(stop)]
@@ -118,7 +97,7 @@ def run_experiment(
         account.add("compiling", result.solver.seconds_compile)
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
-        summary = _write(experiment, problem, result, run, source_folder, _checking(stop, say), account)
+        summary = write(experiment, problem, result, run, source_folder, checking(stop, say), account)
         made = Run(problem, result.prepared, result)
         if then is not None:
             then(made, run, who)
@@ -127,14 +106,20 @@ def run_experiment(
         return Outcome(run.home, summary, result.status.ok, made, account.seconds)
 
 
+def recorded(source: Source, problem: Problem, result: Result, folder: pathlib.Path) -> None:
+    """The folder of a run that was integrated, and certified if it is to be, elsewhere in this process."""
+    with opened(source, result.prepared, folder, force=True, outer=Stop(folder)) as home:
+        write(source.experiment, problem, result, home.run, source.folder, lambda _: None, Account())
+        home.run.finish()
+
+
 def _built(experiment: Experiment, source_folder: pathlib.Path, instrument, whole: Experiment):
     """All that is read and made before the run folder is touched."""
-    member = ensemble_run.first_member(experiment, source_folder) if experiment.seeds else experiment
-    sizes.refuse_weights_that_cannot_fit(member)
-    problem = build.problem(member, source_folder)
-    prepared = instrument(problem, build.prepared(member, problem, source_folder))
-    influenced.refuse(member, problem, prepared)
-    return member, problem, prepared, identity(whole, source_folder)
+    sizes.refuse_weights_that_cannot_fit(experiment)
+    problem = build.problem(experiment, source_folder)
+    prepared = instrument(problem, build.prepared(experiment, problem, source_folder))
+    influenced.refuse(experiment, problem, prepared)
+    return problem, prepared, identity(whole, source_folder)
 
 
 def _watching(
@@ -154,11 +139,7 @@ def _signals(stop: Stop) -> AbstractConsumer:
     return ForEach(lambda _: stop.check())
 
 
-def _tolerances(prepared: Prepared) -> tuple[float, float]:
-    return prepared.settings.rtol, prepared.settings.atol
-
-
-def _checking(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
+def checking(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
     """`say`, but a signal whose exception got lost ends the run at the next stage."""
 
     def tell(text: str) -> None:
@@ -176,32 +157,23 @@ def _log(log: logging.Logger, result: Result) -> None:
     log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
 
 
-def _run_ensemble(
-    experiment: Experiment, member: Experiment, source_folder, run, who, members, say, account: Account
-) -> Outcome:
-    """Every seed; those that an interrupted run has finished are taken from its folder."""
-    say(f"{len(experiment.seeds)} seeds in this process; `flowsim sweep` over `seed` runs each on its own, anywhere")
-    if experiment.certificate.method != "none":
-        say("certificate: every seed is integrated again with another solver, about as much work once more")
-    with account.stage("integration and certificates"):
-        result = ensemble_run.integrate(member, experiment.seeds, source_folder, run, who, members)
-    if experiment.descent:
-        say(f"descent: the optimizer's run of seed {member.seed} only, beside the medians of all")
-    say("figures and report")
-    with account.stage("descent, figures and report"):
-        summary = ensemble_run.write(experiment, member, source_folder, result, run)
-    return Outcome(run.home, summary, result.ok, seconds=account.seconds)
-
-
-def _done(run: store.RunFolder) -> Outcome:
+def done(run: store.RunFolder) -> Outcome:
+    """Of a run that had ended before."""
     summary = store.Summary.read(run.home)
     assert summary is not None
     return Outcome(run.home, summary, summary.complete)
 
 
-def _write(
-    experiment: Experiment, problem: Problem, result: Result, run: store.RunFolder, source_folder, say, account: Account
+def write(
+    experiment: Experiment,
+    problem: Problem,
+    result: Result,
+    run: store.RunFolder,
+    source_folder: pathlib.Path,
+    say: Callable[[str], None],
+    account: Account,
 ) -> store.Summary:
+    """Everything that a run folder holds of a run that has ended: certificate, descent, files, figures, report."""
     certified = experiment.certificate.method != "none"
     if certified:
         say("certificate: integrating again with another solver")
@@ -229,32 +201,4 @@ def _write(
     return summary
 
 
-def _figures(experiment: Experiment) -> list[Any]:
-    """Those that are asked for; of an ensemble whose figures are the default ones, the event times as well."""
-    asked: list[Any] = list(experiment.figures)
-    entries = [{"kind": part.kind, **part.options()} if part.options() else part.kind for part in asked]
-    more = ["event_times"] if experiment.seeds and experiment.events and tuple(entries) == DEFAULT else []
-    return [*entries, *more]
-
-
-def _shown(experiment: Experiment) -> dict[str, Any]:
-    """What may change between an interruption and the resumed run, because no number depends on it."""
-    return {"name": experiment.name, "notes": experiment.notes, "figures": _figures(experiment)}
-
-
-def _meta(experiment: Experiment, prepared: Prepared, source_folder: pathlib.Path, run, command: str) -> dict[str, Any]:
-    """`meta.json`: what the run ran on, and what a reader of its segments needs."""
-    return {
-        "schema_version": store.SCHEMA_VERSION,
-        **_shown(experiment),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seed": experiment.seed,
-        "precision": experiment.precision,
-        "command": command,
-        "source_folder": folders.written(source_folder, run.home),
-        "git": git_state(source_folder),
-        **store.described(prepared),
-    }
-
-
-__all__ = ["Interrupted", "Outcome", "Progress", "run_experiment"]
+__all__ = ["Interrupted", "Outcome", "Progress", "checking", "done", "recorded", "run_experiment", "write"]

@@ -29,12 +29,22 @@ class Stop:
     A second one ends the run at once anywhere. A signal is always recorded as well: one whose exception got lost
     (Python drops those that are raised inside a finalizer) ends the run at its next `check`.
 
-    **Arguments:** `command`: the one that resumes.
+    **Arguments:** `command`: the one that resumes; `outer`: what it asked for counts here too, where this run is one of
+    many in threads that hear of no signal themselves.
     """
 
-    def __init__(self, folder: pathlib.Path, command: str = "run"):
-        self._folder, self._command = folder, command
+    def __init__(self, folder: pathlib.Path, command: str = "run", outer: "Stop | None" = None):
+        self._folder, self._command, self._outer = folder, command, outer
         self._number, self._deferred, self._busy = 0, False, False
+
+    @property
+    def asked(self) -> int:
+        """The signal that ends the run, 0 if there is none."""
+        return self._number or (0 if self._outer is None else self._outer.asked)
+
+    def ask(self, number: int) -> None:
+        """End the run at its next `check`, as the signal would."""
+        self._number = number
 
     def handle(self, number: int, frame: object) -> None:
         first, self._number = not self._number, number
@@ -69,11 +79,11 @@ class Stop:
 
     def check(self) -> None:
         """**Raises:** `Interrupted` if a signal came since the block began."""
-        if self._number:
+        if self.asked:
             raise self._interrupted()
 
     def _interrupted(self, *, abandoned: bool = False) -> Interrupted:
-        return Interrupted(self._number, self._folder, self._command, abandoned=abandoned)
+        return Interrupted(self.asked, self._folder, self._command, abandoned=abandoned)
 
 
 def _keep(work: Callable[[], Any], outcome: list[Any]) -> None:
@@ -84,10 +94,10 @@ def _keep(work: Callable[[], Any], outcome: list[Any]) -> None:
 
 
 @contextmanager
-def stopping(folder: pathlib.Path, command: str = "run") -> Iterator[Stop]:
-    """SIGINT and SIGTERM go to a `Stop` while the block runs."""
-    stop = Stop(folder, command)
-    if threading.current_thread() is not threading.main_thread():
+def stopping(folder: pathlib.Path, command: str = "run", outer: Stop | None = None) -> Iterator[Stop]:
+    """SIGINT and SIGTERM go to a `Stop` while the block runs; they stay with an `outer` one that hears of them."""
+    stop = Stop(folder, command, outer)
+    if outer is not None or threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers; a caller in a thread stops its own way
         return
     before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -85,7 +85,7 @@ class _Source:
 def _source(path: Path, name: str) -> _Source:
     if (path / "sweep.nc").is_file():
         return _Source(path, name, True, _dataset(path / "sweep.nc"), None, [])
-    if (path / "members").is_dir():
+    if (path / "members").is_dir() and not (path / "meta.json").is_file():  # no run of many seeds
         raise ExploreError(f"{path} is a sweep without sweep.nc; make it with `flowsim collect {path}`")
     try:
         run = load(path)

@@ -1,9 +1,9 @@
 """What a run gave: its numbers, its certificate, and how it goes on."""
 
-from .parts import defect, events, variables
+from .parts import defect, events, final, variables
 from .progress import following
 from .result import Result, assemble
 from .start import started
 from .tighten import tightened
 
-__all__ = ["Result", "assemble", "defect", "events", "following", "started", "tightened", "variables"]
+__all__ = ["Result", "assemble", "defect", "events", "final", "following", "started", "tightened", "variables"]

@@ -44,6 +44,7 @@ def summarized(result: Result, name: str, seconds: Mapping[str, float] | None = 
         final=FinalState(**finite(_in_order(result))),
         certificate=None if certificate is None else _certificate(certificate),
         solver=SolverSummary(**solver),
+        **({"energy_identity": number(result.energy_identity)} if certificate is None else {}),
     )
 
 

@@ -34,6 +34,10 @@ class RunFolder:
         self.path = self._replacement.current()
         self.segments = Segments(self.path)
 
+    def coming(self, *, fresh: bool) -> pathlib.Path:
+        """Where the files of a run will be that is begun, or gone on with, next."""
+        return self._replacement.coming() if fresh else self._replacement.current()
+
     def create(self, *, replace: bool = False, inputs: Iterable[pathlib.Path] = ()) -> None:
         """Make the folder; one that holds something is not touched unless `replace`.
 

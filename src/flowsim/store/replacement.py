@@ -22,7 +22,11 @@ _OWN = re.compile(
     r"(meta|summary|claims)\.json|(experiment|resolved)\.yaml|trajectory\.nc|parameters\.safetensors|report\.html"
     rf"|log\.txt|continuation\.safetensors|{re.escape(CHECKPOINT)}|(discrete|descent)/\d{{2,}}\.nc"
 )
+_HASH = re.compile(r"[0-9a-f]{16}")
+_OF_MEMBERS = re.compile(r"(running|failed)/[0-9a-f]{16}\.json|jobs/flowsim-[0-9a-f]+\.json|logs/[\w.-]+\.log")
 _FIGURE = re.compile(r"figures/(?P<name>[^/]+)\.(png|pdf|gif)|figures/claims/(?P<claim>[^/]+)\.png")
+_MEMBERS = ("sweep.json", "members.jsonl", "members", "running", "failed", "logs", "jobs")
+"""Of a run that consists of many: see `flowsim.sweep.folder`."""
 _FOLDERS = ("figures/claims", "figures", "discrete", "descent", SEGMENTS)
 
 
@@ -35,6 +39,10 @@ class Replacement:
     def current(self) -> pathlib.Path:
         """Where the files of the run are that is written, or that would be resumed."""
         return self._new if (self._new / _META).is_file() else self._home
+
+    def coming(self) -> pathlib.Path:
+        """Where `begin` will put a fresh run."""
+        return self._new if (self._home / _META).is_file() else self._home
 
     def tidy(self) -> None:
         """Finish what a killed process began, and remove its temporary files. Call it with the lock held."""
@@ -69,9 +77,8 @@ class Replacement:
         own = sorted(_own(self._home), key=lambda path: path != self._home / _META)
         for path in own:  # meta.json first: without it nobody takes the rest for a run
             path.unlink(missing_ok=True)
-        for name in _FOLDERS:
-            with contextlib.suppress(OSError):  # it holds something else, or is not there
-                (self._home / name).rmdir()
+        _remove_empty(*(self._home / name for name in _FOLDERS))
+        _remove_members(self._home)
         os.replace(self._new, self._moving)
         self._move()
 
@@ -81,9 +88,8 @@ class Replacement:
         files = [path for path in self._moving.rglob("*") if not path.is_dir()]
         for path in sorted(files, key=lambda path: path == self._moving / _META):  # meta.json last
             target = self._home / path.relative_to(self._moving)
-            if target.parent != self._home:
-                make_folder(target.parent.parent if target.parent.parent != self._home else target.parent)
-                make_folder(target.parent)
+            for folder in reversed(target.relative_to(self._home).parents[:-1]):
+                make_folder(self._home / folder)
             os.replace(path, target)
         shutil.rmtree(self._moving)
 
@@ -110,12 +116,37 @@ def refuse_inputs(home: pathlib.Path, inputs: Iterable[pathlib.Path]) -> None:
 
 def _could_be_own(name: str) -> bool:
     top = name.split("/", 1)[0]
-    return bool(_OWN.fullmatch(name) or _FIGURE.fullmatch(name)) or top in (_NEW, _MOVING) or _is_piece(name)
+    return bool(_OWN.fullmatch(name) or _FIGURE.fullmatch(name)) or top in (_NEW, _MOVING, *_MEMBERS) or _is_piece(name)
 
 
 def _is_piece(name: str) -> bool:
     folder, _, file = name.rpartition("/")
     return folder == SEGMENTS and (is_piece(file) or is_temporary(file))
+
+
+def _remove_members(home: pathlib.Path) -> None:
+    """What a run of many has beside its own files, but for what flowsim did not write."""
+    if not (home / _MEMBERS[0]).is_file():
+        return
+    (home / _MEMBERS[0]).unlink()
+    (home / _MEMBERS[1]).unlink(missing_ok=True)
+    members, *others = (home / name for name in _MEMBERS[2:] if not (home / name).is_symlink())
+    for folder in (path for path in members.glob("*") if _HASH.fullmatch(path.name) and not path.is_symlink()):
+        Segments(folder).remove()
+        for path in (*_own(folder), folder / ".lock"):
+            path.unlink(missing_ok=True)
+        _remove_empty(*(folder / name for name in _FOLDERS), folder)
+    for folder in others:
+        for path in folder.glob("*"):
+            if _OF_MEMBERS.fullmatch(f"{folder.name}/{path.name}"):
+                path.unlink(missing_ok=True)
+    _remove_empty(members, *others)
+
+
+def _remove_empty(*folders: pathlib.Path) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it holds something else, or is not there
+            folder.rmdir()
 
 
 def _own(home: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -190,7 +190,8 @@ class InfluenceSummary(Record):
 class Summary(Record):
     """What happened in a run. `status` is a `flowsim.result.Status` kind, or `incomplete` before the end.
 
-    **Fields:** `seeds`, `failed_seeds`, `energy_identity`: of an ensemble.
+    **Fields:** `seeds`, `failed_seeds`: of an ensemble; `energy_identity`: where no certificate has it, and of an
+    ensemble the largest.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -114,27 +114,29 @@ def _beating(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     finally:
-        _BEATS.hold(None)
+        _BEATS.release(path)
 
 
 class _Beats:
-    """One thread of the process that touches the claim that it holds; none is started for a member of milliseconds."""
+    """One thread of the process that touches the claims that it holds; none is started for a member of milliseconds."""
 
     def __init__(self) -> None:
-        self._path: pathlib.Path | None = None
+        self._paths: set[pathlib.Path] = set()
         self._thread: threading.Thread | None = None
 
-    def hold(self, path: pathlib.Path | None) -> None:
-        self._path = path
+    def hold(self, path: pathlib.Path) -> None:
+        self._paths.add(path)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
 
+    def release(self, path: pathlib.Path) -> None:
+        self._paths.discard(path)
+
     def _run(self) -> None:
         pause = threading.Event()
         while not pause.wait(BEAT):
-            path = self._path
-            if path is not None:
+            for path in tuple(self._paths):
                 with contextlib.suppress(OSError):
                     os.utime(path)
 

@@ -112,7 +112,7 @@ def _split(overrides: Sequence[str]) -> tuple[list[str], list[tuple[str, str, An
 
 def _takes_list(document: Document, key: str, change: str, value: list) -> bool:
     """Is the list as a whole a value of that key, as in `events=[phase1_end]`?"""
-    return not _wrong(document, key, change) and (not value or bool(_wrong(document, key, _text(key, value[0]))))
+    return not _wrong(document, key, change) and (not value or bool(_wrong(document, key, written(key, value[0]))))
 
 
 def _wrong(document: Document, key: str, change: str) -> list[Problem]:
@@ -198,10 +198,10 @@ def _products(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
 
 def changes(axis: Axis, point: Sequence[Any]) -> tuple[str, ...]:
     """A point of an axis as overrides."""
-    return tuple(_text(key, value) for key, value in zip(axis.keys, point, strict=True))
+    return tuple(written(key, value) for key, value in zip(axis.keys, point, strict=True))
 
 
-def _text(key: str, value: Any) -> str:
+def written(key: str, value: Any) -> str:
     """A change as it would be written on the command line; JSON is YAML, but for what is not finite."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{key}=.nan" if math.isnan(value) else f"{key}={'-' if value < 0 else ''}.inf"

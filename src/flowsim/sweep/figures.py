@@ -29,7 +29,7 @@ class Drawn:
 
 
 def draw(sweep: Sweep, dataset: xarray.Dataset, found: States, wanted: Sequence[str] = ()) -> Drawn:
-    """Write the figures and `report.html`.
+    """Write the figures and the page.
 
     **Arguments:** `wanted`: quantities; by default the time of each event, and the final loss.
 
@@ -76,7 +76,12 @@ def _write_page(sweep: Sweep, dataset: xarray.Dataset, found: States, shown: Any
     page = sweep_page(
         sweep.path.resolve().name, counts=found.counts, axes=axes, figures=shown, exponents=laws, failed=failed
     )
-    write_text(sweep.path / "report.html", page)
+    write_text(sweep.path / page_of(sweep), page)
+
+
+def page_of(sweep: Sweep) -> str:
+    """The page's name; in the folder of a run that consists of the members, `report.html` is the run's."""
+    return "sweep.html" if (sweep.path / "meta.json").exists() else "report.html"
 
 
 def _axis(dataset: xarray.Dataset, dim: str) -> dict[str, Any]:

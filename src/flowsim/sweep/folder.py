@@ -73,27 +73,42 @@ class Sweep:
         **Raises:** `SweepError` for a folder of something else; `StoreError` if it cannot be written.
         """
         with _changing(path):
-            there = (path / PLANS).exists()
-            sweep = cls.read(path) if there else cls(path, [], {})
-            if plan in sweep.plans:
-                number = sweep.plans.index(plan)
-            else:
-                number = len(sweep.plans)
-                sweep.plans.append(plan)
-                sweep.resolved.append(resolved(plan, members[0]))
-                records = list(map(_record, sweep.plans, sweep.resolved))
-                write_json(path / PLANS, {"schema_version": SCHEMA_VERSION, "plans": records})
-            new = [m for m in members if m.id not in sweep.members]
-            sweep.members |= {m.id: dataclasses.replace(m, plan=number) for m in new}
-            if new or not there:
-                write_text(path / MEMBERS, "".join(map(_line, sweep.members.values())))
+            return cls._grown(path, plan, members)
+
+    @classmethod
+    def inside(cls, path: pathlib.Path, plan: Plan, members: Sequence[Member]) -> "Sweep":
+        """The same in the folder of a run that consists of these members, whose lock this process holds.
+
+        **Raises:** `StoreError` if it cannot be written.
+        """
+        with _written(path):
+            for name in _OWN[1:]:
+                (path / name).mkdir(exist_ok=True)
+            return cls._grown(path, plan, members)
+
+    @classmethod
+    def _grown(cls, path: pathlib.Path, plan: Plan, members: Sequence[Member]) -> "Sweep":
+        there = (path / PLANS).exists()
+        sweep = cls.read(path) if there else cls(path, [], {})
+        if plan in sweep.plans:
+            number = sweep.plans.index(plan)
+        else:
+            number = len(sweep.plans)
+            sweep.plans.append(plan)
+            sweep.resolved.append(resolved(plan, members[0]))
+            records = list(map(_record, sweep.plans, sweep.resolved))
+            write_json(path / PLANS, {"schema_version": SCHEMA_VERSION, "plans": records})
+        new = [m for m in members if m.id not in sweep.members]
+        sweep.members |= {m.id: dataclasses.replace(m, plan=number) for m in new}
+        if new or not there:
+            write_text(path / MEMBERS, "".join(map(_line, sweep.members.values())))
         return sweep
 
 
 @contextlib.contextmanager
 def _changing(path: pathlib.Path) -> Iterator[None]:
     """The folder, made if it is not there, for one process at a time."""
-    try:
+    with _written(path):
         there = path.exists()
         if there and not path.is_dir():
             raise SweepError(f"{path} is not a folder: choose another --out")
@@ -103,6 +118,12 @@ def _changing(path: pathlib.Path) -> Iterator[None]:
             (path / name).mkdir(parents=True, exist_ok=True)
         with FileLock(path / _OWN[0], timeout=_WAIT):
             yield
+
+
+@contextlib.contextmanager
+def _written(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
     except Timeout:
         raise SweepError(f"{path}: another `flowsim sweep` is adding to this folder; try again") from None
     except OSError as error:

@@ -1,13 +1,14 @@
-"""One member, run in this process by the ordinary run path. This module alone loads JAX."""
+"""One member, run in this process by the ordinary run path. It loads JAX, as places that run members do."""
 
+import logging
 import pathlib
-import traceback
 
 from .. import plugin
 from .._files import StoreError
 from ..config import ExperimentErrors
 from ..config.array_files import ArrayErrors
 from ..experiment.run import Interrupted, run_experiment
+from ..experiment.signals import Stop
 from .claim import Busy, claimed
 from .ended import BUSY, DISK, DONE, FAILED, INTERRUPTED, Ended
 from .failure import on_full_disk, record_failure
@@ -15,24 +16,27 @@ from .folder import Sweep
 from .state import finished, summary
 
 
-def run_member(sweep: Sweep, name: str) -> Ended:
-    """Run a member from where it stands; one that has ended is left as it is."""
+def run_member(sweep: Sweep, name: str, stop: Stop | None = None) -> Ended:
+    """Run a member from where it stands; one that has ended is left as it is.
+
+    **Arguments:** `stop`: ends it at its next checkpoint, in a thread that hears of no signal.
+    """
     folder = sweep.folder(name)
     try:
         if finished(folder):
             content = summary(folder)
             return _ended(name, bool(content.get("complete")), str(content.get("message", "")))
         with claimed(sweep.claim(name)):
-            return _run(sweep, name, folder)
+            return _run(sweep, name, folder, stop)
     except Busy:
         return Ended(name, BUSY)
-    except Interrupted as stop:
-        return Ended(name, INTERRUPTED, signal=stop.signal, abandoned=stop.abandoned)
+    except Interrupted as interrupted:
+        return Ended(name, INTERRUPTED, signal=interrupted.signal, abandoned=interrupted.abandoned)
     except Exception as error:
         return _failed(sweep, name, error)
 
 
-def _run(sweep: Sweep, name: str, folder: pathlib.Path) -> Ended:
+def _run(sweep: Sweep, name: str, folder: pathlib.Path, stop: Stop | None) -> Ended:
     member = sweep.members[name]
     plan = sweep.plans[member.plan]
     plugin.load([pathlib.Path(path) for path in plan.plugins])
@@ -45,6 +49,7 @@ def _run(sweep: Sweep, name: str, folder: pathlib.Path) -> Ended:
         folder=folder,
         resume=resume,
         force=not resume,
+        stop=stop,
     )
     sweep.failure(name).unlink(missing_ok=True)
     return _ended(name, outcome.summary.complete, outcome.summary.message)
@@ -62,5 +67,5 @@ def _failed(sweep: Sweep, name: str, error: Exception) -> Ended:
         reason = str(error)
     else:
         reason = f"{type(error).__name__}: {error}"
-        traceback.print_exc()  # into the log of the worker process
+        logging.getLogger("flowsim").warning("member %s failed: %s", name, reason, exc_info=True)
     return record_failure(sweep, Ended(name, FAILED, " ".join(reason.split())))

@@ -11,12 +11,16 @@ from ..claims import AbstractTheory, Exponent, Point, Verdict, document, fit, sc
 from ..config.making import claims_of, wrong_result
 from ..config.problems import Place, refusal
 from ..config.schema import Certificate, Experiment, Scaling
+from ..experiment import build
+from ..experiment.kept import Kept
+from ..experiment.run import Progress, run_experiment
+from ..experiment.run import Run as Made
 from ..problem import Problem
 from ..result import Result
 from ..simulation import Prepared
-from . import build, ensemble_run
-from .kept import Kept
-from .run import Progress, Run, run_experiment
+from . import ensemble as _ensemble
+from .expand import Plan, written
+from .verification import Run, Runs, key_of, size_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +45,9 @@ def verify_experiment(
 ) -> Verified:
     """Run the experiment into `folder`, then its other seeds and its sizes, and judge every claim.
 
-    The folder is a run folder of the first seed, with `claims.json` and a figure for each claim beside it. Until all
-    have ended it keeps every other run as well, for a resumed verification.
+    The folder is a run folder of the first seed, with `claims.json` and a figure for each claim beside it. Where there
+    are more runs, it is a sweep as well: each is an ordinary run folder in `members/`. Until all have ended it keeps
+    every step of them too, for a resumed verification.
 
     **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which nothing is claimed.
     """
@@ -51,14 +56,16 @@ def verify_experiment(
         experiment = experiment.model_copy(update={"certificate": Certificate()})
     build.configure(experiment.precision)
     first, *others = experiment.seeds or (experiment.seed,)
-    base = ensemble_run.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source_folder)
+    base = _ensemble.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source_folder)
     member = Member(base, source_folder)
     found: list[Verified] = []
 
-    def rest(run: Run, home: store.RunFolder, who: store.Identity) -> None:
+    def rest(run: Made, home: store.RunFolder, who: store.Identity) -> None:
         judged = member.judged(run.problem, run.prepared, run.result)
-        verification = _Verification(experiment, base, source_folder, Kept(home, who), say)
-        found.append(verification.write([judged, *verification.others(others)], member.theory, home))
+        verification = _Verification(
+            experiment, base, source_folder, Kept(home, who), say, Runs(home.path, source_folder)
+        )
+        found.append(verification.write([judged, *verification.others(judged, others)], member.theory, home))
 
     outcome = run_experiment(
         base, source_text=source_text, source_folder=source_folder, folder=folder, resume=resume, force=force,
@@ -78,12 +85,17 @@ class _Verification:
     folder: pathlib.Path
     kept: Kept
     say: Callable[[str], None]
+    runs: Runs
 
-    def others(self, seeds: Sequence[int]) -> Iterator["Judged"]:
-        """The runs of the other seeds."""
-        if not seeds:
+    def others(self, first: "Judged", seeds: Sequence[int]) -> Iterator["Judged"]:
+        """The runs of the other seeds. `first`: that of the first seed, which is a member like any other."""
+        if not seeds and not self.experiment.scaling:
             return
-        for number, judged in enumerate(ensemble.each(self._seed, seeds), start=2):
+        own, *rest = self.runs.over_seeds(self.base, (self.base.seed, *seeds))
+        self.runs.put(own, first.result)
+        if not rest:
+            return
+        for number, judged in enumerate(ensemble.each(self._seed, rest), start=2):
             yield judged
             self.say(f"seeds: {number} of {len(seeds) + 1}")
 
@@ -99,30 +111,40 @@ class _Verification:
         report.rebuild(home.path)
         return Verified(home.path, content, all(judged.result.status.ok for judged in runs))
 
-    def _seed(self, seed: int) -> "Judged":
-        return Member(ensemble_run.member(self.base, seed), self.folder).run(self.kept, f"seed-{seed}")
+    def _seed(self, run: Run) -> "Judged":
+        return self._judged(run, f"seed-{run.experiment.seed}")[1]
+
+    def _judged(self, run: Run, name: str, *, certify: bool = True) -> tuple["Member", "Judged"]:
+        member = Member(run.experiment, self.folder)
+        judged = member.run(self.kept, name, certify=certify)
+        self.runs.put(run, judged.result)
+        return member, judged
 
     def _sizes(self, entry: Scaling) -> Iterator[Exponent]:
-        experiment = self.experiment
-        place, field = entry.place
-        points, laws = [], ()
+        experiment = _gram(self.experiment)
+        plan, points, laws = self.runs.of_sizes(experiment, entry), [], ()
         for value in entry.values:
             self.say(f"{entry.over} = {value:g}: {entry.seeds} seeds")
-            size = int(value) if isinstance(getattr(getattr(experiment, place), field), int) else value
-            section = getattr(experiment, place).model_copy(update={field: size})
-            changed = _gram(experiment.model_copy(update={place: section}))
+            seeds = range(experiment.seed, experiment.seed + entry.seeds)
+            runs = self.runs.at_size(plan, [self._point(plan, entry, value, seed) for seed in seeds])
 
-            def point(seed: int, changed=changed, value=value) -> tuple[int, Member, Judged]:
-                here = ensemble_run.member(changed, seed)
-                member = Member(_same_stage(experiment, here, self.folder) if entry.same_stage else here, self.folder)
-                name = f"{entry.over}={value!r}-seed-{seed}"
-                return seed, member, member.run(self.kept, name, certify=bool(experiment.claims))
+            def judged(run: Run, value: float = value) -> tuple["Member", "Judged"]:
+                name = f"{entry.over}={value!r}-seed-{run.experiment.seed}"
+                return self._judged(run, name, certify=bool(experiment.claims))
 
-            for seed, member, judged in ensemble.each(point, range(experiment.seed, experiment.seed + entry.seeds)):
-                points.append(Point(value, seed, judged.evidence))
+            for seed, (member, found) in zip(seeds, ensemble.each(judged, runs), strict=True):
+                points.append(Point(value, seed, found.evidence))
                 laws = member.theory.laws
         within = scaling.WITHIN if experiment.claims else yang2024.DEFAULT.exponent
         yield from fit(laws, entry.over, points, within=within)
+
+    def _point(self, plan: Plan, entry: Scaling, value: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Where a run stands on the axes, and what changes beside them."""
+        values = {key_of(entry): size_of(self.experiment, entry, value), "seed": seed}
+        if not entry.same_stage:
+            return values, {}
+        changed = plan.experiment([written(key, one) for key, one in values.items()])
+        return values, _same_stage(self.experiment, changed, self.folder)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,19 +245,18 @@ def _gram(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"flow": experiment.flow.model_copy(update={"reduction": "gram"})})
 
 
-def _same_stage(base: Experiment, changed: Experiment, folder: pathlib.Path) -> Experiment:
-    """The changed experiment with its times stretched by the speeds at which training begins."""
+def _same_stage(base: Experiment, changed: Experiment, folder: pathlib.Path) -> dict[str, Any]:
+    """By their keys, times stretched by the speeds at which training begins in the two experiments."""
     speeds = []
     for experiment in (base, changed):
         problem = build.problem(experiment, folder)
         speeds.append(theory_of(experiment, problem, folder).speed(problem))
     if None in speeds:
-        return changed
-    ratio = speeds[0] / speeds[1]
-    flow = changed.flow.model_copy(update={"t1": base.flow.t1 * ratio})
-    save = base.save
+        return {}
+    ratio, save = speeds[0] / speeds[1], base.save
+    found: dict[str, Any] = {"flow.t1": base.flow.t1 * ratio}
     if save.spacing == "given":
-        save = save.model_copy(update={"times": tuple(time * ratio for time in save.times)})
+        found["save.times"] = [time * ratio for time in save.times]
     elif save.spacing == "log":
-        save = save.model_copy(update={"first": (save.first or 1e-3) * ratio})
-    return changed.model_copy(update={"flow": flow, "save": save})
+        found["save.first"] = (save.first or 1e-3) * ratio
+    return found

@@ -1,63 +1,25 @@
-"""An experiment over many seeds, into one run folder."""
+"""The folder of an ensemble: what its members have in common, in one summary, one dataset, one report."""
 
 import logging
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from .. import ensemble, report, store
 from ..config.schema import Experiment
 from ..ensemble import EnsembleResult, Member
-from ..simulation import Prepared
+from ..experiment import build, descent
 from ..store.summary import number
-from . import build, descent
-from .members import FolderStore
-
-
-def member(experiment: Experiment, seed: int) -> Experiment:
-    """The single run of one seed: its own data and its own initialization."""
-    return experiment.model_copy(update={"seed": seed, "seeds": ()})
-
-
-def first_member(experiment: Experiment, folder: pathlib.Path) -> Experiment:
-    """The first seed's run, with the reduction that all members share."""
-    first = member(experiment, experiment.seeds[0])
-    problem = build.problem(first, folder)
-    flow = build.flow(first, build.context(first, problem, folder))
-    name = ensemble.shared_reduction(experiment.flow.reduction, problem, flow)
-    return first.model_copy(update={"flow": first.flow.model_copy(update={"reduction": name})})
-
-
-def integrate(
-    first: Experiment,
-    seeds: tuple[int, ...],
-    folder: pathlib.Path,
-    run: store.RunFolder,
-    who: store.Identity,
-    progress: Callable[[int, int], None] | None,
-) -> EnsembleResult:
-    """Every member that is not in the run folder yet, each put there as it ends.
-
-    **Arguments:** `first`: as `first_member` gives it. `folder`: where paths in the experiment start.
-    """
-
-    def prepared(seed: int) -> Prepared:
-        one = member(first, seed)
-        return build.prepared(one, build.problem(one, folder), folder)
-
-    certified = first.certificate.method != "none"
-    result = ensemble.run(prepared, seeds, certified=certified, store=FolderStore(run, who), progress=progress)
-    for one in result.members:
-        if not one.status.ok:
-            logging.getLogger("flowsim").warning("seed %d: %s", one.seed, one.status.message)
-    return result
 
 
 def write(
     experiment: Experiment, first: Experiment, folder: pathlib.Path, result: EnsembleResult, run: store.RunFolder
 ) -> store.Summary:
-    """Trajectory, summary, figures and report."""
+    """Trajectory, summary, figures and report of all members."""
+    for one in result.members:
+        if not one.status.ok:
+            logging.getLogger("flowsim").warning("seed %d: %s", one.seed, one.status.message)
     content = summary(experiment.name, result)
     run.write_trajectory(result.dataset.assign_attrs(name=experiment.name, status=content.status))
     if first.descent:

@@ -1,0 +1,208 @@
+"""`seeds`: one run folder over the members of a sweep over seeds.
+
+The members are ordinary runs, in `members/` of the folder. They run in this process unless another place is given.
+"""
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+
+from .. import ensemble, plugin, store
+from .._files import StoreError
+from ..config.resolved import resolved_yaml
+from ..config.schema import Experiment
+from ..ensemble import EnsembleResult
+from ..ensemble.members import Listed
+from ..experiment import build, influenced, sizes
+from ..experiment.account import Account
+from ..experiment.home import Home, Source, opened
+from ..experiment.identity import identity
+from ..experiment.run import Interrupted, Outcome, checking, done
+from ..simulation import Prepared
+from .axes import Axis
+from .drive import DiskFull, Stopped, drive
+from .expand import Plan, expand
+from .folder import Sweep
+from .inside import InProcess
+from .medians import write
+from .place import AbstractPlace, PlaceError
+from .slurm import queued
+from .state import States, finished, states
+from .stored import Folders, read
+
+Place = Callable[[Sweep], AbstractPlace]
+Counted = Callable[[int, int], None]
+"""`(members that have ended, members)`"""
+
+
+def run_ensemble(
+    experiment: Experiment,
+    *,
+    source_text: str,
+    source_folder: pathlib.Path,
+    folder: pathlib.Path,
+    resume: bool = False,
+    force: bool = False,
+    place: Place | None = None,
+    members: Counted | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Every seed, then the folder of all of them. What an interrupted run has finished is not run again.
+
+    **Arguments:** `place`: where the members run, made of the sweep's path; None: here. `members`: called as they end.
+    The rest as of `run_experiment`.
+
+    **Returns:** of members that a queue still runs, an outcome with status `incomplete`; `--resume` finishes it.
+
+    **Raises:** as `run_experiment`; `StoreError` if members could not be run; `PlaceError`.
+    """
+    account = Account()
+    build.configure(experiment.precision)
+    with account.stage("building"):
+        first = first_member(experiment, source_folder)
+        sizes.refuse_weights_that_cannot_fit(first)
+        problem = build.problem(first, source_folder)
+        prepared = build.prepared(first, problem, source_folder)
+        influenced.refuse(first, problem, prepared)
+        who = identity(experiment, source_folder)
+    where = None if place is None else place(Sweep(store.RunFolder(folder).coming(fresh=not resume), [], {}))
+    source = Source(experiment, source_text, source_folder)
+    with opened(source, prepared, folder, resume=resume, force=force) as home:
+        if home.finished:
+            return done(home.run)
+        say = checking(home.stop, say)
+        home.run.segments.open_members(who)
+        plan = over_seeds(first, experiment.seeds, source_folder)
+        own = {one.values["seed"]: one.id for one in expand(plan)}
+        sweep = Sweep.inside(home.run.path, plan, expand(plan))
+        with account.stage("members"):
+            left = _Members(first, source_folder, sweep, own, home, say, members).run(where)
+        if left:
+            return Outcome(home.run.home, _incomplete(experiment, left, len(own)), True)
+        say("figures and report")
+        with account.stage("descent, figures and report"):
+            result = EnsembleResult(Listed([read(sweep.folder(name), seed) for seed, name in own.items()]))
+            summary = write(experiment, first, source_folder, result, home.run)
+        return Outcome(home.run.home, summary, result.ok, seconds=account.seconds)
+
+
+def member(experiment: Experiment, seed: int) -> Experiment:
+    """The single run of one seed: its own data and its own initialization."""
+    return experiment.model_copy(update={"seed": seed, "seeds": ()})
+
+
+def first_member(experiment: Experiment, folder: pathlib.Path) -> Experiment:
+    """The first seed's run, with the reduction that all members share."""
+    first = member(experiment, experiment.seeds[0])
+    problem = build.problem(first, folder)
+    flow = build.flow(first, build.context(first, problem, folder))
+    name = ensemble.shared_reduction(experiment.flow.reduction, problem, flow)
+    return first.model_copy(update={"flow": first.flow.model_copy(update={"reduction": name})})
+
+
+LEFT_OUT = {"descent": (), "influence": (), "log": (), "figures": (), "scaling": (), "sweep": {}}
+
+
+def over_seeds(first: Experiment, seeds: Sequence[int], folder: pathlib.Path) -> Plan:
+    """The sweep that the members make: of the flow alone, as descent and figures are the ensemble's."""
+    text = resolved_yaml(first.model_copy(update=LEFT_OUT))
+    axis = Axis(("seed",), tuple((seed,) for seed in seeds))
+    return Plan(text, f"{first.name}.yaml", folder.resolve(), (), (axis,), tuple(map(str, plugin.sources())))
+
+
+class _Members:
+    """The members of an ensemble, run at a place.
+
+    **Arguments:** `own`: their ids by their seeds.
+    """
+
+    def __init__(
+        self,
+        first: Experiment,
+        folder: pathlib.Path,
+        sweep: Sweep,
+        own: Mapping[int, str],
+        home: Home,
+        say: Callable[[str], None],
+        counted: Counted | None,
+    ):
+        self._first, self._folder, self._sweep, self._own = first, folder, sweep, own
+        self._home, self._say, self._counted = home, say, counted or (lambda *_: None)
+
+    def run(self, where: AbstractPlace | None) -> int:
+        """Run what has not ended; returns how many a queue still has.
+
+        **Raises:** `StoreError` with the reason of a member that could not be run.
+        """
+        certified = self._first.certificate.method != "none"
+        if where is None:
+            self._say(f"{len(self._own)} seeds in this process, the quick path for small runs on one machine; "
+                      "--on local, slurm or dask runs each in a process of its own")  # fmt: skip
+        if certified:
+            self._say("certificate: every seed is integrated again with another solver, about as much work once more")
+        if self._first.descent:
+            self._say(f"descent: the optimizer's run of seed {self._first.seed} only, beside the medians of all")
+        if where is None and jax.default_backend() != "cpu":
+            self._together(certified)
+        self._drive(where or InProcess(self._sweep))
+        return self._left()
+
+    def _together(self, certified: bool) -> None:
+        """In batches of the accelerator's, whose members step together."""
+
+        def prepared(seed: int) -> Prepared:
+            one = member(self._first, seed)
+            return build.prepared(one, build.problem(one, self._folder), self._folder)
+
+        store = Folders(self._sweep, self._own)
+        ensemble.run(prepared, tuple(self._own), certified=certified, store=store, progress=self._counted)
+
+    def _drive(self, where: AbstractPlace) -> None:
+        pending = self._states().pending()
+        pending = [name for name in self._own.values() if name in set(pending)]
+        number, over = len(self._own), len(self._own) - len(pending)
+        if not pending or where.detached:
+            if pending:
+                where.submit(pending)
+            where.close()
+            return
+
+        def tell(tally, ended) -> None:
+            now = tally.done + tally.failed
+            for count in range(now - sum(one.state in ("done", "failed") for one in ended), now):
+                self._counted(over + count + 1, number)
+
+        try:
+            drive(where, pending, tell)
+        except Stopped as stopped:
+            raise Interrupted(stopped.signal, self._home.run.home) from None
+        except DiskFull as error:
+            raise StoreError(str(error)) from None
+
+    def _left(self) -> int:
+        ours = set(self._own.values())
+        left = [one for one in self._states().members if one.member.id in ours]
+        left = [one for one in left if not finished(self._sweep.folder(one.member.id))]
+        failed = [one for one in left if one.again]
+        if failed:
+            one, home = failed[0], self._home.run.home
+            raise StoreError(
+                f"{len(failed)} of {len(ours)} seeds could not be run, the first of them {one.member.values['seed']}: "
+                f"{one.reason or one.state}; `flowsim status {home}` lists them, and `flowsim run --resume {home}` "
+                "tries again"
+            )
+        return len(left)
+
+    def _states(self) -> States:
+        """With what queues say; one that does not answer is a remark."""
+        try:
+            return states(self._sweep, queued(self._sweep))
+        except PlaceError as error:
+            self._say(f"{error}: what it has is not known here")
+            return states(self._sweep)
+
+
+def _incomplete(experiment: Experiment, left: int, number: int) -> store.Summary:
+    message = f"{number - left} of {number} seeds have ended; the others are in a queue, or run elsewhere"
+    return store.Summary(schema_version=store.SCHEMA_VERSION, name=experiment.name, message=message)
