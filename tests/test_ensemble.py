@@ -296,7 +296,7 @@ def test_a_single_run_of_a_members_file_is_the_member_to_the_last_bit(finished, 
     text = (member / "resolved.yaml").read_text()
     experiment = load_text(text, origin="e.yaml", folder=pathlib.Path())
     run_experiment(experiment, source_text=text, source_folder=pathlib.Path(), folder=tmp_path / "run")
-    for name in ("trajectory.nc", "parameters.safetensors", "continuation.safetensors", "resolved.yaml"):
+    for name in ("trajectory.nc", "parameters.safetensors", "resolved.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (member / name).read_bytes(), name
 
 
@@ -385,7 +385,6 @@ def test_a_batch_that_ended_is_not_run_again():
     ran.clear()
     again = ensemble.run(prepared, SEEDS, **options)
     assert set(ran) == {SEEDS[0], SEEDS[3]}  # of the first only how batches are made is asked
-    assert again.members[:3] == whole.members[:3]
-    np.testing.assert_array_equal(
-        again.members[3].trajectory.values["loss"], whole.members[3].trajectory.values["loss"]
-    )
+    for here, there in zip(again.members, whole.members, strict=True):
+        assert here.events == there.events
+        np.testing.assert_array_equal(here.trajectory.values["loss"], there.trajectory.values["loss"])

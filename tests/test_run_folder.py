@@ -21,6 +21,7 @@ from flowsim.config import load_text
 from flowsim.experiment import folders
 from flowsim.experiment.run import run_experiment
 from flowsim.store import RefusedError, StoreError, Summary, read_dataset
+from flowsim.store.replacement import Replacement
 
 from . import killing
 from .test_cli import flowsim as command
@@ -119,6 +120,33 @@ def test_force_touches_nothing_foreign(folder):
         path.write_text(name)
     killing.run(folder, source=SOURCE)
     assert all((folder / name).read_text() == name for name in foreign)
+
+
+def test_force_replaces_the_members_of_a_run_of_many(tmp_path):
+    """As far as flowsim wrote them."""
+    old, kept, new = "0" * 16, "1" * 16, "2" * 16
+
+    def many(folder, *members):
+        for member in members:
+            (folder / "members" / member / "figures").mkdir(parents=True)
+            for name in ("meta.json", "summary.json", "trajectory.nc", ".lock"):
+                (folder / "members" / member / name).write_text("{}")
+        (folder / "failed").mkdir()
+        (folder / "failed" / f"{members[0]}.json").touch()
+        for name in ("meta.json", "summary.json", "sweep.json", "members.jsonl"):
+            (folder / name).write_text(members[0])
+
+    many(tmp_path, old, kept)
+    (tmp_path / "members" / kept / "mine.txt").touch()
+    (tmp_path / "members" / "mine").mkdir()
+    many(tmp_path / ".new", new)
+    Replacement(tmp_path).end()
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    theirs = {f"members/{new}/{name}" for name in ("meta.json", "summary.json", "trajectory.nc", ".lock")}
+    own = {"meta.json", "summary.json", "sweep.json", "members.jsonl", f"failed/{new}.json"}
+    assert found == {*theirs, *own, f"members/{kept}/mine.txt"}
+    assert (tmp_path / "sweep.json").read_text() == new
+    assert (tmp_path / "members" / "mine").is_dir()
 
 
 def test_force_on_a_folder_that_never_was_a_run_folder(tmp_path):

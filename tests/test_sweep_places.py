@@ -2,6 +2,10 @@
 
 import json
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -79,6 +83,62 @@ def test_local_is_the_same_as_single_runs(tmp_path, reference, cache):
         assert_same(folder, reference / "members" / member.id)
 
 
+OF_SEEDS = f"seeds: 4\n{SOURCE.partition('sweep:')[0]}"
+
+
+def assert_same_ensembles(folder, reference):
+    """The members, and the folder over them."""
+    assert_same_sweeps(folder, reference, 4)
+    assert (folder / "trajectory.nc").read_bytes() == (reference / "trajectory.nc").read_bytes()
+    assert sweeping.numbers(folder) == sweeping.numbers(reference)
+
+
+@pytest.fixture(scope="module")
+def in_process(tmp_path_factory, cache):
+    """Four seeds in one process."""
+    root = tmp_path_factory.mktemp("seeds")
+    (root / "e.yaml").write_text(OF_SEEDS)
+    flowsim("run", root / "e.yaml", "--out", root / "out", env=environment(cache))
+    return root / "out"
+
+
+@pytest.mark.parametrize("on", ["local", "dask"])
+def test_seeds_are_the_same_elsewhere(tmp_path, in_process, cache, on):
+    if on == "dask":
+        pytest.importorskip("distributed", reason="Dask is not installed: flowsim[dask]")
+    (tmp_path / "e.yaml").write_text(OF_SEEDS)
+    arguments = ["run", tmp_path / "e.yaml", "--out", tmp_path / "out", "--on", on, "--jobs", 2]
+    flowsim(*arguments, env=environment(cache))
+    assert_same_ensembles(tmp_path / "out", in_process)
+
+
+def test_seeds_are_the_same_on_slurm(tmp_path, in_process, slurm):
+    (tmp_path / "e.yaml").write_text(OF_SEEDS)
+    done = flowsim("run", tmp_path / "e.yaml", "--out", tmp_path / "out", "--on", "slurm", env=slurm)
+    assert f"flowsim run --resume {tmp_path / 'out'}" in done.stderr
+    assert not (tmp_path / "out" / "summary.json").exists()
+    wait_until_done(tmp_path / "out", slurm, 1200, members=4)
+    flowsim("run", "--resume", tmp_path / "out", env=slurm)
+    assert_same_ensembles(tmp_path / "out", in_process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_seeds_go_on_from_where_their_process_ended(tmp_path, in_process, cache, number):
+    (tmp_path / "e.yaml").write_text(OF_SEEDS)
+    command = [sys.executable, "-m", "flowsim", "run", tmp_path / "e.yaml", "--out", tmp_path / "out", "-q"]
+    with subprocess.Popen(command, env=environment(cache), stderr=subprocess.PIPE, text=True) as running:
+        while not list(tmp_path.glob("out/members/*/summary.json")):
+            time.sleep(0.01)
+            assert running.poll() is None, running.stderr.read()
+        running.send_signal(number)
+        said = running.communicate()[1]
+    if number == signal.SIGTERM and running.returncode:  # else it had ended before
+        assert running.returncode == 143
+        assert f"flowsim run --resume {tmp_path / 'out'}" in said
+    flowsim("run", "--resume", tmp_path / "out", env=environment(cache))
+    assert_same_ensembles(tmp_path / "out", in_process)
+
+
 @pytest.mark.parametrize("seed", [0])
 def test_killed_at_random(tmp_path, reference, cache, seed):
     sweeping.kill_locally(tmp_path, reference, 16, environment(cache), seed)
@@ -93,8 +153,6 @@ def test_killed_at_random_on_slurm(tmp_path, reference, cache):
 def test_ten_thousand_members(tmp_path):
     """Listed and looked at without their arrays: less than 1 GiB, and `status` in two seconds of CPU."""
     import resource
-    import subprocess
-    import sys
 
     source = tmp_path / "e.yaml"
     source.write_text(SOURCE.partition("sweep:")[0])

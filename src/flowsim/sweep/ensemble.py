@@ -4,6 +4,7 @@ The members are ordinary runs, in `members/` of the folder. They run in this pro
 """
 
 import pathlib
+import signal
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -70,12 +71,15 @@ def run_ensemble(
     source = Source(experiment, source_text, source_folder)
     with opened(source, prepared, folder, resume=resume, force=force) as home:
         if home.finished:
+            if where is not None:
+                where.close()
             return done(home.run)
         say = checking(home.stop, say)
         home.run.segments.open_members(who)
         plan = over_seeds(first, experiment.seeds, source_folder)
-        own = {one.values["seed"]: one.id for one in expand(plan)}
-        sweep = Sweep.inside(home.run.path, plan, expand(plan))
+        listed = expand(plan)
+        own = {one.values["seed"]: one.id for one in listed}
+        sweep = Sweep.inside(home.run.path, plan, listed)
         with account.stage("members"):
             left = _Members(first, source_folder, sweep, own, home, say, members).run(where)
         if left:
@@ -145,8 +149,9 @@ class _Members:
             self._say(f"descent: the optimizer's run of seed {self._first.seed} only, beside the medians of all")
         if where is None and jax.default_backend() != "cpu":
             self._together(certified)
-        self._drive(where or InProcess(self._sweep))
-        return self._left()
+        where = where or InProcess(self._sweep)
+        self._drive(where)
+        return self._left(where)
 
     def _together(self, certified: bool) -> None:
         """In batches of the accelerator's, whose members step together."""
@@ -159,8 +164,8 @@ class _Members:
         ensemble.run(prepared, tuple(self._own), certified=certified, store=store, progress=self._counted)
 
     def _drive(self, where: AbstractPlace) -> None:
-        pending = self._states().pending()
-        pending = [name for name in self._own.values() if name in set(pending)]
+        again = set(self._states().pending())
+        pending = [name for name in self._own.values() if name in again]
         number, over = len(self._own), len(self._own) - len(pending)
         if not pending or where.detached:
             if pending:
@@ -177,15 +182,17 @@ class _Members:
             drive(where, pending, tell)
         except Stopped as stopped:
             raise Interrupted(stopped.signal, self._home.run.home) from None
+        except KeyboardInterrupt:
+            raise Interrupted(signal.SIGINT, self._home.run.home, abandoned=True) from None
         except DiskFull as error:
             raise StoreError(str(error)) from None
 
-    def _left(self) -> int:
+    def _left(self, where: AbstractPlace) -> int:
         ours = set(self._own.values())
         left = [one for one in self._states().members if one.member.id in ours]
         left = [one for one in left if not finished(self._sweep.folder(one.member.id))]
         failed = [one for one in left if one.again]
-        if failed:
+        if failed and not where.detached:
             one, home = failed[0], self._home.run.home
             raise StoreError(
                 f"{len(failed)} of {len(ours)} seeds could not be run, the first of them {one.member.values['seed']}: "

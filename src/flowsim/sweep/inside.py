@@ -57,7 +57,7 @@ class InProcess(AbstractPlace):
         concurrent.futures.wait(self._running)
 
     def close(self) -> None:
-        self._pool.shutdown()
+        self._pool.shutdown(wait=not self._running, cancel_futures=True)  # after a second signal nothing is waited for
 
     def _feed(self) -> None:
         """The first member alone, until its programs are there for the others."""
