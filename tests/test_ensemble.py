@@ -300,6 +300,7 @@ def test_a_single_run_of_a_members_file_is_the_member_to_the_last_bit(finished, 
         assert (tmp_path / "run" / name).read_bytes() == (member / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_members_of_a_batch_are_stored_as_their_own_runs_are(finished, tmp_path):
     """What an accelerator does, whose members step together: the same folders, but for rounding."""
     whole = members_of(finished[0].folder)

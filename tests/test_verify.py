@@ -35,7 +35,7 @@ COMMAND = [sys.executable, "-c", "from flowsim.cli import main; main()"]
 
 
 def flowsim(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=1200)
 
 
 @pytest.fixture(scope="module")
