@@ -58,6 +58,13 @@ def test_order_of_the_dense_output(solver, steps, order):
     assert errors[-1] < 20 * rows([0.0, 4.0], solver=solver, step=4.0 / steps[-1])[0][-1] + 1e-3 / steps[-1] ** order
 
 
+def test_inside_one_exponential_step_the_error_is_of_the_steps_order():
+    """The local order, 4: over many steps a wrong bend of the same order as their sum would not show."""
+    sizes = np.array([0.2, 0.1, 0.05])
+    errors = [np.max(rows(np.linspace(0, h, 9), solver="exponential", step=h)[0]) for h in sizes]
+    assert np.polyfit(np.log(sizes), np.log(errors), 1)[0] > 3.6, errors
+
+
 def test_error_estimate_is_scipys():
     """For one entry the estimate of DOP853 is h e5² / √(e5² + e3²/100), as SciPy's code has it."""
 

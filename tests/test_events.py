@@ -7,6 +7,8 @@ from benchmarks.events import judge
 
 import flowsim
 from flowsim.events import all_of, crossing
+from flowsim.events.exclude import COARSE_POINTS, may_cross
+from flowsim.events.scan import search
 
 from .problems import reference
 
@@ -164,6 +166,7 @@ def test_two_or_three_steps_of_the_solver_time_a_crossing():
     assert result.solver.event_evaluations <= 2 * 4 * step
 
 
+@pytest.mark.slow
 def test_functions_that_jump_are_timed():
     """An accuracy, a sign, a floor: never smooth, and the same over whole steps."""
     _, times = quiet(
@@ -175,6 +178,51 @@ def test_functions_that_jump_are_timed():
         np.testing.assert_allclose(times[name], [-np.log(level)], rtol=1e-8, err_msg=name)
 
 
+def test_a_jump_is_the_flows_not_the_interpolants():
+    """At a loose tolerance the dense output crosses elsewhere than the flow does: both events are timed on the flow."""
+    result = run(
+        crossing("jumps", lambda t, p: jnp.sign(p["x"] - 0.5)), crossing("smooth", lambda t, p: p["x"] - 0.5),
+        solver="tsit5", rtol=1e-3, atol=1e-5,
+    )  # fmt: skip
+    np.testing.assert_allclose(result.events["jumps"].times, result.events["smooth"].times, rtol=1e-12)
+
+
+def test_a_rest_at_zero_is_left_with_the_sign_before_it():
+    """Steps end while the events are exactly 0: going back is no crossing, going on is one."""
+    result = run(
+        crossing("back", lambda t, p: jnp.where(jnp.abs(t - 4.5) < 1.6, 0.0, 1.0)),
+        crossing("on", lambda t, p: jnp.where(jnp.abs(t - 4.5) < 1.6, 0.0, t - 4.5)),
+        solver="dopri8", step=1.0,
+    )  # fmt: skip
+    assert result.events["back"].times == []
+    np.testing.assert_allclose(result.events["on"].times, [6.1], rtol=1e-9)
+
+
+def test_what_its_polynomial_leaves_out_excludes_no_crossing():
+    """Functions that dip below 0 by 1e-9 of their size, where five points see them stay above."""
+    fine = np.linspace(0, 1, 100_001)
+    for kappa in (3.0, 5.0, 7.0):
+        for place in np.linspace(0.1, 0.9, 17):
+
+            def value(x, kappa=kappa, place=place):
+                return np.cosh(kappa * (x - place)) + 0.3 * np.sin(2 * kappa * x)
+
+            least = np.min(value(fine))
+            values = jnp.asarray(value(COARSE_POINTS) - least - 1e-9)[:, None]
+            assert may_cross(values, jnp.asarray(1)), (kappa, place)
+
+
+def test_below_what_rounding_leaves_a_sign_means_nothing():
+    """A touch whose least value is -1e-17, of a function that is known to 1e-16; a dip of 1e-12 is two crossings."""
+    for depth, crossings in ((1e-17, 0), (1e-12, 2)):
+
+        def sample(low, high, points, depth=depth):
+            return ((low + (high - low) * np.asarray(points) - 0.5) ** 2 - depth)[:, None]
+
+        assert len(search(sample, np.array([1e-16]), 2.2e-16, 1).candidates) == crossings
+
+
+@pytest.mark.slow
 def test_what_is_no_crossing_fires_nothing():
     """A triple root is one crossing; a touch, a pole and noise are none."""
     result, times = quiet(

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.polynomial import Chebyshev
 from scipy.linalg import expm
 
 import flowsim
 from flowsim.solvers import Stabilized, Stabilized4
 from flowsim.solvers.rock4_design import GOAL, finish, polynomial, prefix_weights, recurrence, taylor
-from flowsim.solvers.stabilized import _omegas, stability_interval
+from flowsim.solvers.stabilized import _next, _omegas, stability_interval
 from flowsim.solvers.stabilized4 import table
 
 SOLVERS = pytest.mark.parametrize("solver", [Stabilized(), Stabilized4()], ids=["stabilized", "stabilized4"])
@@ -35,6 +36,14 @@ def solve(solver, term, y, t1, tolerance=1e-6, **options):
     return diffrax.diffeqsolve(
         term, solver, 0.0, t1, None, y, stepsize_controller=control, max_steps=4096, throw=False, **options
     )
+
+
+def test_recurrences_are_those_of_the_chebyshev_polynomials():
+    """T, T', T'' outside [-1, 1], of which the coefficients of every stage are made."""
+    x = 1.03
+    expected = [[Chebyshev.basis(n).deriv(k)(x) if k else Chebyshev.basis(n)(x) for k in range(3)] for n in range(12)]
+    for older, newer, following in zip(expected, expected[1:], expected[2:], strict=False):
+        np.testing.assert_allclose(_next(x, older, newer), following, rtol=1e-12)
 
 
 @pytest.mark.thorough
