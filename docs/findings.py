@@ -16,11 +16,13 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray
+from scipy.optimize import nnls
 
 from flowsim import gallery
 
 IMAGES = pathlib.Path(__file__).parent / "images" / "findings"
 DELTAS = (-8, -6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
+POWERS = (0.127, 0.435)  # 2(1 - |g|) of the two largest |g| off the support, g the linear program's dual at every input
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
 
 
@@ -84,9 +86,10 @@ def sparse(runs, axes):
     alpha = np.array(sorted(a for a in norms if a < 1))
     over = np.array([norms[a] / least - 1 for a in alpha])
     print("woodworth2020", dict(zip(alpha.tolist(), over.tolist(), strict=True)))
-    width = 1 / np.log(1 / alpha**2)
+    powers = alpha[:, None] ** np.array(POWERS)
+    fitted = powers @ nnls(powers / over[:, None], np.ones(len(over)))[0]
     axes.plot(alpha, over, "o", color=COLORS[0], markersize=4, label="measured")
-    axes.plot(alpha, over[0] * width / width[0], "--", color="#888888", linewidth=0.8, label="∝ 1/ln(1/α²)")
+    axes.plot(alpha, fitted, "--", color="#888888", linewidth=0.8, label="a α^0.13 + b α^0.44, fitted")
     axes.set(xlabel="α", ylabel="ℓ₁ norm over the least, - 1", xscale="log", yscale="log")
 
 
@@ -105,7 +108,7 @@ def winner(runs, axes):
     data, (end,) = trajectory(folder), measured(folder, "predicted blow-up time").values()
     for k, name in enumerate((0.3, 1.3, 2.6)):
         beta = data.beta.values.reshape(len(data.time), -1)[:, k]
-        axes.plot(end - data.time.values, beta, color=COLORS[k], label=f"D = {name}")
+        axes.plot(end - data.time.values, beta, ".-", color=COLORS[k], label=f"D = {name}")
     print("he2026", end, data.beta.values[-1])
     axes.set(xlabel="time left to the blow-up", ylabel="β", xscale="log", yscale="log")
     axes.invert_xaxis()
