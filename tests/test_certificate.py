@@ -10,6 +10,8 @@ from benchmarks.certificates import judge, table
 
 import flowsim
 from flowsim.certificate import find_products
+from flowsim.certificate.certify import _tighter
+from flowsim.simulation.prepare import Settings
 
 from .problems import distance, reference
 
@@ -39,6 +41,11 @@ def test_two_kinds_of_evidence(method):
     error = abs(result.events["phase1_end"].time - float(arrays["phase1_end"]))
     assert error <= result.events["phase1_end"].uncertainty < 1e-5
     assert ("Gram" in result.certificate.method) == (method == "gram")
+
+
+def test_the_second_integration_is_tighter():
+    second = _tighter("dopri5", 10.0, Settings(1.0, "tsit5", 1e-6, 1e-8), jnp.float64).controller
+    np.testing.assert_allclose([second.rtol, second.atol], [1e-7, 1e-9])
 
 
 @pytest.mark.slow

@@ -123,3 +123,13 @@ def test_refusals():
         flowsim.simulate(plain, t1=1.0, probes=flowsim.probes.ntk())
     with pytest.raises(ValueError, match="eigenvalues, 8 are asked for"):
         flowsim.simulate(reference()[0], t1=1.0, probes=flowsim.probes.ntk(samples=4))
+
+
+def test_three_terms_are_enough_without_orthogonalization():
+    """A few vectors are orthonormal to rounding by the recurrence alone, and J between them is tridiagonal."""
+    matrix = np.random.default_rng(0).normal(size=(30, 30))
+    matrix = jnp.asarray(matrix + matrix.T)
+    space, _, _ = lanczos(lambda v: matrix @ v, jnp.arange(1.0, 31.0), most=5, orthogonalize=False)
+    np.testing.assert_allclose(space.basis @ space.basis.T, np.eye(5), atol=1e-12)
+    between = np.diag(space.diagonal) + np.diag(space.off[:4], 1) + np.diag(space.off[:4], -1)
+    np.testing.assert_allclose(space.basis @ matrix @ space.basis.T, between, atol=1e-11)

@@ -88,7 +88,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
      "auto.py::test_the_curvature_is_the_hessian_s"),
     # Linear algebra.
     ("linalg/lanczos.py", "- along * here - back * before", "- along * here + back * before",
-     "spectra.py::test_error_bounds"),
+     "spectra.py::test_three_terms_are_enough_without_orthogonalization"),
     ("linalg/spectra.py", "space.size - 1, axis=0))", "space.size - 1, axis=1))", "spectra.py::test_error_bounds"),
     ("linalg/spectra.py", "vectors[0] ** 2", "jnp.abs(vectors[0])", "spectra.py::test_quadrature"),
     # Certificates.
@@ -97,12 +97,12 @@ MUTANTS = tuple(Mutant(*row) for row in (
      "dense_output.py::test_a_bands_rounding_part_follows_the_curves_size"),
     ("certificate/bounds.py", "size=_NEIGHBORS, axis=0", "size=1, axis=0", "dense_output.py::test_a_band_answers"),
     ("certificate/certify.py", "rtol = max(rtol / factor,", "rtol = max(rtol * factor,",
-     "certificate.py::test_two_kinds_of_evidence[solver]"),
+     "certificate.py::test_the_second_integration_is_tighter"),
     ("certificate/premises.py", "and not second.ok:", "and second.ok:", "premises.py::test_smooth_activations"),
     # Problem, losses, flows, reductions, descent.
     ("losses.py", "return (prediction - label) ** 2 / 2", "return (prediction - label) ** 2", f"{_ORACLE} deep_linear"),
     ("problem/problem.py", "jnp.where(right, -jnp.inf, predictions)", "jnp.where(right, predictions, predictions)",
-     f"{_ORACLE} two_layers"),
+     "kinds.py::test_cross_entropy_and_its_margins"),
     ("models/attention.py", "raw / jnp.sqrt(self.W_V.shape[0])", "raw / jnp.sqrt(self.W_V.shape[1])",
      f"{_ORACLE} two_layers"),
     ("flows/adjusted.py", "v - self.strength * x", "v + self.strength * x", "flows.py::test_weight_decay"),
