@@ -85,9 +85,10 @@ def test_cross_entropy_and_its_margins():
     exact = -np.mean([2.0 - np.log(np.exp([2.0, 0.0, -1.0]).sum()), 1.0 - np.log(np.exp([0.0, 3.0, 1.0]).sum())])
     np.testing.assert_allclose(flowsim.losses.cross_entropy(logits, words), exact, rtol=1e-14)
     assert float(flowsim.losses.cross_entropy(1e6 * logits[0], words[0])) == 0.0
-    task = tasks.Task(jnp.zeros((1, 1), jnp.int32), words[None], None, None, 3, ("all",), target="word")
-    problem = flowsim.Problem(_Table(logits), task, loss=flowsim.losses.cross_entropy)
-    np.testing.assert_allclose(problem.margins(problem.parameters), [-2.0])  # the worse of 2 and 1 - 3
+    for labels, margin in ((words, -2.0), (jnp.array([0, 1]), 2.0)):  # the worse of 2 and 1 - 3, and of 2 and 3 - 1
+        task = tasks.Task(jnp.zeros((1, 1), jnp.int32), labels[None], None, None, 3, ("all",), target="word")
+        problem = flowsim.Problem(_Table(logits), task, loss=flowsim.losses.cross_entropy)
+        np.testing.assert_allclose(problem.margins(problem.parameters), [margin])
 
 
 class _Table(flowsim.models.AbstractModel):
