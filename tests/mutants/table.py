@@ -110,11 +110,11 @@ MUTANTS = tuple(Mutant(*row) for row in (
      "flows.py::test_adam_against_scipy"),
     ("reductions/gram.py", "-2 * s * (z.G @ dG)", "-s * (z.G @ dG)", "reductions.py::test_gram_is_the_push_forward"),
     ("reductions/factored.py", "jnp.asarray(np.argsort(np.concatenate([moving, rest])), jnp.int32)",
-     "jnp.asarray(np.concatenate([moving, rest]), jnp.int32)", "reductions.py unseen"),
+     "jnp.asarray(np.concatenate([moving, rest]), jnp.int32)", "reductions.py::test_reductions_are_isometric"),
     ("descent/track.py", "times = self._record * self._step_time", "times = (self._record + 1) * self._step_time",
      "descent.py::test_rows_stand_at_their_own_steps"),
     # Probes and claims.
-    ("probes/heads.py", "jnp.log(safe), axis=3)", "jnp.log(safe), axis=4)", f"{_ORACLE} two_layers"),
+    ("probes/heads.py", "jnp.mean(entropy, axis=(0, 3))", "jnp.max(entropy, axis=(0, 3))", f"{_ORACLE} two_layers"),
     ("probes/heads.py", "return jnp.exp(-jnp.sum(share", "return jnp.exp(jnp.sum(share", f"{_ORACLE} two_layers"),
     ("probes/words.py", '"nkq,nka,nqb->ab"', '"nkq,nka,nqb->ba"', f"{_ORACLE} papers_model"),
     ("probes/theory.py", "-half + jnp.sqrt(half**2 - last)", "half + jnp.sqrt(half**2 - last)",
