@@ -1,5 +1,8 @@
 """The adjoint of the steps taken: against forward mode, against differences, and what it costs."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,73 +14,95 @@ from .problems import reference
 
 LONG_FIXTURES = ("forward",)  # what uses them is slow
 
-T1 = 3.0
-PHASE1 = flowsim.events.phase1_end()
+T1, SAMPLES = 3.0, 8
+TIGHT = {"rtol": 1e-11, "atol": 1e-14, "solver": "dopri8"}
+FALLS = flowsim.events.crossing("falls", lambda t, model: model.product()[0, 0] + 0.5, direction="down")
+
+
+@functools.cache
+def linear():
+    """Two layers, eight samples."""
+    task = flowsim.tasks.regression(samples=SAMPLES, features=3, outputs=2, key=jax.random.key(0))
+    model = flowsim.models.DeepLinear(sizes=(3, 3, 2), key=jax.random.key(1))
+    return flowsim.Problem(model, task, loss=flowsim.losses.squared)
+
+
+def chosen(problem, eps):
+    """With the weights of samples 0 and 5 changed."""
+    weights = jnp.ones(problem.task.samples).at[jnp.array([0, 5])].add(eps)
+    return flowsim.Problem(problem.model(problem.parameters), problem.task, loss=problem.loss, weights=weights)
 
 
 @pytest.fixture(scope="module", name="forward")
 def _forward():
     """Derivatives by the weights of two samples, by forward mode."""
-    problem, _ = reference()
-
-    def family(eps):
-        weights = jnp.ones(problem.task.samples).at[jnp.array([0, 5])].add(eps)
-        return flowsim.Problem(problem.model(problem.parameters), problem.task, weights=weights)
-
     return flowsim.sensitivity(
-        family, at=[0.0, 0.0], t1=T1, rtol=1e-11, atol=1e-14, events=[PHASE1], save_times=[0.0, T1], certificate=False
-    )
+        lambda eps: chosen(linear(), eps), at=[0.0, 0.0], t1=T1, events=[FALLS], save_times=[0.0, T1],
+        certificate=False, **TIGHT,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module", name="of_loss")
 def _of_loss():
-    return flowsim.influence(reference()[0], t1=T1, rtol=1e-11, atol=1e-14)
+    return flowsim.influence(linear(), t1=T1, **TIGHT)
 
 
 def test_agrees_with_forward_mode(forward, of_loss):
     np.testing.assert_allclose(of_loss.derivatives[[0, 5]], forward.dataset.loss_derivative[-1], rtol=1e-8)
-    of_time = flowsim.influence(reference()[0], t1=T1, of=PHASE1, rtol=1e-11, atol=1e-14, certificate=False)
-    assert of_time.value == pytest.approx(forward.events["phase1_end"].time, rel=1e-9)
-    np.testing.assert_allclose(of_time.derivatives[[0, 5]], forward.events["phase1_end"].derivative, rtol=1e-8)
+    of_time = flowsim.influence(linear(), t1=T1, of=FALLS, certificate=False, **TIGHT)
+    assert of_time.value == pytest.approx(forward.events["falls"].time, rel=1e-9)
+    np.testing.assert_allclose(of_time.derivatives[[0, 5]], forward.events["falls"].derivative, rtol=1e-8)
     assert np.sum(of_time.derivatives) == pytest.approx(-of_time.value, rel=1e-8)  # all weights together are a clock
+
+
+@pytest.mark.slow
+def test_agrees_with_forward_mode_on_words():
+    """In the coordinates that `auto` reduces to, for the end of phase 1."""
+    problem, event = reference()[0], flowsim.events.phase1_end()
+    options = {"t1": T1, "rtol": 1e-11, "atol": 1e-14, "certificate": False}
+    forward = flowsim.sensitivity(
+        lambda eps: chosen(problem, eps), at=[0.0, 0.0], events=[event], save_times=[0.0, T1], **options
+    )
+    of_loss, of_time = (flowsim.influence(problem, of=of, **options) for of in ("loss", event))
+    np.testing.assert_allclose(of_loss.derivatives[[0, 5]], forward.dataset.loss_derivative[-1], rtol=1e-8)
+    np.testing.assert_allclose(of_time.derivatives[[0, 5]], forward.events["phase1_end"].derivative, rtol=1e-8)
 
 
 def test_all_samples_at_three_times_the_cost(of_loss):
     """Gradients, a vector-Jacobian product of the velocity counted as two."""
     assert of_loss.adjoint_evaluations + of_loss.run_evaluations <= 6 * of_loss.run_evaluations
-    assert len(of_loss.derivatives) == reference()[0].task.samples
+    assert len(of_loss.derivatives) == SAMPLES
 
 
 @pytest.mark.slow
 def test_errors_cover_a_loose_run(of_loss):
-    loose = flowsim.influence(reference()[0], t1=T1, rtol=1e-4, atol=1e-6)
+    loose = flowsim.influence(linear(), t1=T1, solver="dopri8", rtol=1e-4, atol=1e-6)
     assert np.all(np.abs(loose.derivatives - of_loss.derivatives) <= loose.errors)
 
 
-def test_weights_of_all_samples_together_scale_time(of_loss):
+def test_weights_of_all_samples_together_scale_time(forward, of_loss):
     """risk -> c risk is the same path at another speed: Σ influence = loss - T ‖∇loss‖² at the end."""
-    problem, _ = reference()
-    result = flowsim.simulate(problem, t1=T1, rtol=1e-11, atol=1e-14, save_times=[0.0, T1])
-    expected = result.final["loss"] - T1 * result.final["gradient_norm"] ** 2
+    final = forward.result.final
+    expected = final["loss"] - T1 * final["gradient_norm"] ** 2
     assert np.sum(of_loss.derivatives) == pytest.approx(expected, rel=1e-8)
-    assert sum(of_loss.by_group().values()) == pytest.approx(expected, rel=1e-8)
     assert of_loss.dataset.influence.dims == ("sample",)
 
 
 @pytest.mark.slow
 def test_states_that_do_not_fit_are_computed_again(monkeypatch, of_loss):
-    monkeypatch.setattr(steps, "NUMBERS", 4000)
-    again = flowsim.influence(reference()[0], t1=T1, rtol=1e-11, atol=1e-14, certificate=False)
+    monkeypatch.setattr(steps, "NUMBERS", 60)  # four states of 15 numbers
+    again = flowsim.influence(linear(), t1=T1, certificate=False, **TIGHT)
     np.testing.assert_allclose(again.derivatives, of_loss.derivatives, rtol=1e-11)
     assert again.adjoint_evaluations > of_loss.adjoint_evaluations
 
 
 @pytest.mark.slow
 def test_function_of_the_model_and_event_that_never_happens():
-    problem, _ = reference()
-    norm = flowsim.influence(problem, t1=0.5, of=lambda model: jnp.sum(model.W_K**2), certificate=False)
-    assert norm.derivatives.shape == (problem.task.samples,)
-    never = flowsim.influence(problem, t1=0.01, of=flowsim.events.loss_below(1e-9), certificate=False)
+    norm = flowsim.influence(
+        linear(), t1=0.5, of=lambda model: jnp.sum(model.layers[0] ** 2), certificate=False, **TIGHT
+    )
+    assert norm.derivatives.shape == (SAMPLES,)
+    never = flowsim.influence(linear(), t1=0.01, of=FALLS, certificate=False, **TIGHT)
     assert never.value is None
     assert never.derivatives is None
 
@@ -92,7 +117,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="flow of stages"):
         flowsim.influence(problem, t1=1.0, flow=staged)
     with pytest.raises(RuntimeError, match="max_steps"):
-        flowsim.influence(problem, t1=10.0, max_steps=3)
+        flowsim.influence(linear(), t1=10.0, max_steps=3, **TIGHT)
     with pytest.raises(ValueError, match="no samples"):
         flowsim.influence(flowsim.Problem.from_loss(lambda x: x**2, 1.0), t1=1.0)
 

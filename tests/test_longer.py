@@ -1,5 +1,6 @@
 """Longer and tighter: extended runs, runs that start where others ended, and errors that are asked for."""
 
+import functools
 import itertools
 
 import jax
@@ -14,6 +15,7 @@ from flowsim.simulation import TimeLimit, prepare, run
 TOL = {"rtol": 1e-9, "atol": 1e-11}
 
 
+@functools.cache  # one function, one set of programs
 def problem(scale=1.0):
     """A curved bowl whose flow has no closed form."""
     start = {"x": jnp.array([0.8, -0.3]), "y": jnp.array(0.7)}
@@ -24,12 +26,14 @@ def problem(scale=1.0):
     return flowsim.Problem.from_loss(risk, start)
 
 
+@functools.cache
 def words():
     task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=9, key=jax.random.key(0))
     model = flowsim.models.CooccurrenceTransformer(vocabulary=9, width=12, neurons=8, key=jax.random.key(1))
     return flowsim.Problem(flowsim.init.gaussian(sigma0=0.3, sigma1=0.3)(model, key=jax.random.key(2)), task)
 
 
+@functools.cache
 def falls(level):
     return flowsim.events.crossing("falls", lambda t, p: p["y"] - level, direction="both")
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,40 @@ import flowsim
 from flowsim import gallery
 
 STRENGTHS = np.array([4.0, 2.0, 1.0])
+
+
+class Landscape(eqx.Module):
+    """One of three risks of three numbers: a quadratic bowl, a slope with a flat passage, three cubes to be fitted.
+
+    Which one is an array, so that they share their programs.
+    """
+
+    which: jax.Array
+
+    def __call__(self, x):
+        return jax.lax.switch(self.which, [self.bowl, self.passage, self.cubes], x)
+
+    @staticmethod
+    def bowl(x):
+        return jnp.sum(jnp.array([1.0, 5.0, 2.0]) * x**2) / 2
+
+    @staticmethod
+    def passage(x):
+        """Along x₀ its slope is (x₀² + 0.1)(x₀ + 2): least near 0, where it is 0.2, and 0 at -2 only."""
+        return x[0] ** 4 / 4 + 2 * x[0] ** 3 / 3 + x[0] ** 2 / 20 + x[0] / 5 + jnp.sum(x[1:] ** 2) / 2
+
+    @staticmethod
+    def cubes(x):
+        return jnp.sum((x**3 - STRENGTHS) ** 2) / 2
+
+
+def passed(name, start, t1):
+    """A run through one of these landscapes, and its phases."""
+    which = jnp.asarray(["bowl", "passage", "cubes"].index(name))
+    problem = flowsim.Problem.from_loss(Landscape(which), jnp.asarray(start))
+    result = flowsim.simulate(problem, t1=t1, events=[flowsim.events.saddle()])
+    loss, saddles = float(result.trajectory.values["loss"][0]), result.events["saddle"].crossings
+    return result, flowsim.events.phases(saddles, loss=loss, end=t1, final=result.final["loss"])
 
 
 def diagonal(scale):
@@ -72,13 +107,10 @@ def test_deep_linear_network():
 @pytest.mark.slow
 def test_degenerate_saddles_have_heights():
     """Three layers of width one for each mode: the curvature vanishes at the saddles with the start, the index is 0."""
-    problem = flowsim.Problem.from_loss(lambda u: jnp.sum((u**3 - STRENGTHS) ** 2) / 2, 0.01 * jnp.ones(3))
-    result = flowsim.simulate(problem, t1=60.0, events=[flowsim.events.saddle()])
-    saddles = result.events["saddle"].crossings
-    cut = flowsim.events.phases(saddles, loss=10.5, end=60.0, final=result.final["loss"])
-    passed = [phase for phase in cut if phase.start > 1.0]
-    assert [phase.index for phase in passed] == [0, 0]
-    for phase, k in zip(passed, (1, 2), strict=True):
+    _, cut = passed("cubes", [0.01, 0.01, 0.01], 60.0)
+    plateaus = [phase for phase in cut if phase.start > 1.0]
+    assert [phase.index for phase in plateaus] == [0, 0]
+    for phase, k in zip(plateaus, (1, 2), strict=True):
         height = np.sum(STRENGTHS[k:] ** 2) / 2
         assert phase.height == pytest.approx(height, rel=0.01)
         assert abs(phase.height - height) <= 10 * phase.height_error < 0.1 * height
@@ -102,19 +134,15 @@ def test_plateaus_of_linear_attention():
 
 @pytest.mark.slow
 def test_narrow_passages_begin_no_phase():
-    """A convex valley with a bend: the gradient's norm has a minimum on the way, far from any stationary point."""
-    valley = flowsim.Problem.from_loss(
-        lambda p: jnp.sqrt(1 + p["x"] ** 2) / 10 + 50 * (p["y"] - jnp.tanh(p["x"])) ** 2 / 2, {"x": 3.0, "y": 1.5}
-    )
-    result = flowsim.simulate(valley, t1=100.0, events=[flowsim.events.saddle()])
-    loss, final = float(result.trajectory.values["loss"][0]), result.final["loss"]
-    assert len(flowsim.events.phases(result.events["saddle"].crossings, loss=loss, end=100.0, final=final)) == 1
+    """The gradient's norm has a minimum on the way, far from any stationary point."""
+    result, cut = passed("passage", [1.5, 0.01, 0.0], 100.0)
+    assert len(result.events["saddle"].times) == 1
+    assert len(cut) == 1
 
 
 def test_convergence_is_no_saddle():
-    """A quadratic bowl, run down to rounding: the norm of its gradient only falls."""
-    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(jnp.array([1.0, 5.0]) * x**2) / 2, jnp.ones(2))
-    result = flowsim.simulate(problem, t1=100.0, events=[flowsim.events.saddle()])
+    """The bowl, run down to rounding: the norm of its gradient only falls."""
+    result, _ = passed("bowl", [1.0, 1.0, 1.0], 100.0)
     assert result.events["saddle"].times == []
 
 
@@ -140,12 +168,12 @@ def test_refusals():
 
 
 TEXT = """name: small
-task: {kind: cooccurrence, samples: 12, length: 4, vocabulary: 9}
-model: {kind: cooccurrence_transformer, width: 8, neurons: 8}
-init: {kind: gaussian, sigma0: 0.3, sigma1: 0.3}
+task: {kind: regression, samples: 8, features: 2, outputs: 2}
+model: {kind: deep_linear, hidden: [2]}
+loss: squared
 flow: {kind: gradient, t1: 5.0}
 events: [{kind: saddle}]
-probes: [{kind: hessian_spectrum, count: 2}, {kind: ntk}]
+probes: [{kind: hessian_spectrum, count: 2, steps: 8}, {kind: ntk, count: 2}]
 save: {points: 8, spacing: log, first: 1.0e-2}
 certificate: false
 figures: [loss]

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 import flowsim
+from flowsim.sensitivities import families
 
 from .problems import reference
 
-LONG_FIXTURES = ("both",)  # what uses them is slow
+LONG_FIXTURES = ("reduced", "listed", "phase_one")  # what uses them is slow
 
 HALF = flowsim.events.crossing("half", lambda t, p: p["x"] - 0.5, direction="down")
+NEVER = flowsim.events.crossing("never", lambda t, p: p["x"] - 1e-6, direction="down")
+
+
+def dip(name, depth):
+    """(x - 1/2)² - δ hardly goes below 0: at another rate it is elsewhere, at another δ it is gone."""
+    return flowsim.events.crossing(name, lambda t, p: (p["x"] - 0.5) ** 2 - depth, direction="down")
 
 
 def decay(eps):
@@ -21,13 +28,14 @@ def decay(eps):
 
 
 def run(family, **options):
-    return flowsim.sensitivity(family, **{"rtol": 1e-10, "atol": 1e-13, **options})
+    return flowsim.sensitivity(family, **{"rtol": 1e-10, "atol": 1e-13, "certificate": False, **options})
 
 
 @pytest.fixture(scope="module", name="both")
 def _both():
     """In the rate a = 2 and the start b = 3, to t = 1.5."""
-    return run(decay, at=[2.0, 3.0], t1=1.5, events=[HALF], probes={"cube": lambda p: p["x"] ** 3})
+    events = [HALF, NEVER, dip("near", 1e-6), dip("far", 4e-2)]
+    return run(decay, at=[2.0, 3.0], t1=1.5, events=events, probes={"cube": lambda p: p["x"] ** 3})
 
 
 def test_closed_form(both):
@@ -54,7 +62,7 @@ def test_event_time(both):
 @pytest.mark.slow
 def test_one_number_has_no_axis():
     """And its certificate covers the error of a loose run."""
-    s = run(decay, at=2.0, t1=1.0, events=[HALF], rtol=1e-4, atol=1e-6)
+    s = run(decay, at=2.0, t1=1.0, events=[HALF], rtol=1e-4, atol=1e-6, certificate=True)
     time = np.log(2) / 2
     event = s.events["half"]
     assert isinstance(event.derivative, float)
@@ -66,26 +74,19 @@ def test_one_number_has_no_axis():
     assert np.all(np.abs(s.dataset.loss_derivative - (0.5 - 2 * t) * np.exp(-4 * t)) <= band)
 
 
-def test_event_that_never_fires():
-    s = run(decay, at=2.0, t1=0.1, events=[HALF])
-    assert s.events["half"].time is None
-    assert s.events["half"].derivative is None
+def test_event_that_never_fires(both):
+    assert both.events["never"].time is None
+    assert both.events["never"].derivative is None
     with pytest.raises(ValueError, match="never happens"):
-        s.exponent("half")
+        both.exponent("never")
 
 
-@pytest.mark.slow
-def test_tangential_crossing_says_so():
-    """(x - 1/2)² - δ hardly goes below 0: at another rate it is elsewhere, at another δ it is gone."""
-
-    def event(depth):
-        return flowsim.events.crossing("dip", lambda t, p: (p["x"] - 0.5) ** 2 - depth, direction="down")
-
-    near, far = (run(decay, at=2.0, t1=1.0, events=[event(d)]).events["dip"] for d in (1e-6, 1e-2))
+def test_tangential_crossing_says_so(both):
+    near, far = both.events["near"], both.events["far"]
     assert near.nearly_tangential
     assert not far.nearly_tangential
     x = 0.5 + 1e-3
-    assert near.derivative == pytest.approx(np.log(x) / 4, rel=1e-6)
+    np.testing.assert_allclose(near.derivative, [-np.log(3 / x) / 4, 1 / 6], rtol=1e-6)
 
 
 def central(family, at, h, *, events, reduction="auto", t1):
@@ -102,43 +103,45 @@ def central(family, at, h, *, events, reduction="auto", t1):
     return {key: (runs[0][key] - 8 * runs[1][key] + 8 * runs[2][key] - runs[3][key]) / (12 * h) for key in runs[0]}
 
 
-@pytest.fixture(scope="module", name="scaled")
-def _scaled():
+def scaled(eps):
     """The start's scale and one sample's weight, in a problem of the paper's."""
     problem, _ = reference()
-
-    def family(eps):
-        model = problem.model(jax.tree.map(lambda x: (1 + eps[0]) * x, problem.parameters))
-        weights = jnp.ones(problem.task.samples).at[0].add(eps[1])
-        return flowsim.Problem(model, problem.task, weights=weights)
-
-    options = {"at": [0.0, 0.0], "t1": 3.0, "events": [flowsim.events.phase1_end()], "save_times": [0.0, 3.0]}
-    return family, {name: run(family, reduction=name, **options) for name in ("auto", "none")}
+    model = problem.model(jax.tree.map(lambda x: (1 + eps[0]) * x, problem.parameters))
+    return flowsim.Problem(model, problem.task, weights=jnp.ones(problem.task.samples).at[0].add(eps[1]))
 
 
-def test_word_model_against_differences(scaled):
-    family, runs = scaled
+def scaled_run(reduction):
+    return run(
+        scaled, at=[0.0, 0.0], t1=3.0, events=[flowsim.events.phase1_end()], save_times=[0.0, 3.0], reduction=reduction
+    )
+
+
+@pytest.fixture(scope="module", name="reduced")
+def _reduced():
+    return scaled_run("auto")
+
+
+def test_word_model_against_differences(reduced):
+    """In reduced coordinates, whose bases depend on ε; the differences are of whole runs."""
+    assert reduced.solver.reduction != "none"
     for direction in range(2):
         unit = np.eye(2)[direction]
-        found = central(lambda e, unit=unit: family(e * unit), 0.0, 2e-3, events=[flowsim.events.phase1_end()], t1=3.0)
-        loss = runs["auto"].dataset.loss_derivative.values[-1, direction]
+        found = central(
+            lambda e, unit=unit: scaled(e * unit), 0.0, 2e-3, events=[flowsim.events.phase1_end()], t1=3.0,
+            reduction="none",
+        )  # fmt: skip
+        loss = reduced.dataset.loss_derivative.values[-1, direction]
         assert loss == pytest.approx(found["loss"], rel=1e-6)
-        assert runs["auto"].events["phase1_end"].derivative[direction] == pytest.approx(found["phase1_end"], rel=1e-6)
-
-
-def test_reductions_are_exact_for_derivatives(scaled):
-    _, runs = scaled
-    assert runs["auto"].solver.reduction != "none"
-    agree(runs["auto"], runs["none"])
-    for mine, other in zip(*(jax.tree.leaves(runs[k].parameters_derivative) for k in ("auto", "none")), strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-8 * float(jnp.max(jnp.abs(other))))
+        assert reduced.events["phase1_end"].derivative[direction] == pytest.approx(found["phase1_end"], rel=1e-6)
 
 
 @pytest.mark.slow
-def test_gram_system_is_exact_for_derivatives(scaled):
-    family, runs = scaled
-    options = {"at": [0.0, 0.0], "t1": 3.0, "events": [flowsim.events.phase1_end()], "save_times": [0.0, 3.0]}
-    agree(run(family, reduction="gram", **options), runs["none"])
+def test_reductions_are_exact_for_derivatives(reduced):
+    whole = scaled_run("none")
+    agree(reduced, whole)
+    agree(scaled_run("gram"), whole)
+    for mine, other in zip(*(jax.tree.leaves(s.parameters_derivative) for s in (reduced, whole)), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-8 * float(jnp.max(jnp.abs(other))))
 
 
 def agree(one, other):
@@ -157,7 +160,9 @@ def test_other_flows_have_derivatives():
 
 @pytest.mark.slow
 def test_start_without_differentiable_basis():
-    """W_V = 0 has dependent columns: auto integrates the whole problem and says so."""
+    """W_V = 0 has dependent columns: auto leaves the whole problem as it is, and says so."""
+    from flowsim.sensitivities.family import expand
+
     problem, _ = reference()
     zero = jax.tree.map(jnp.zeros_like, problem.parameters)
 
@@ -165,9 +170,9 @@ def test_start_without_differentiable_basis():
         model = problem.model(jax.tree.map(lambda a, b: a + eps * b, zero, problem.parameters))
         return flowsim.Problem(model, problem.task)
 
-    wide = run(family, at=0.0, t1=0.1, save_times=[0.0, 0.1])
-    assert wide.solver.reduction in ("none", "readout")
-    assert np.all(np.isfinite(wide.dataset.loss_derivative))
+    member = expand(family, jnp.asarray(0.0), "auto")
+    assert member.reduction.name in ("none", "readout")
+    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(member.change))
 
 
 def test_refusals():
@@ -207,23 +212,38 @@ LISTED = """sensitivities:
 """
 
 
-@pytest.mark.slow
-def test_from_an_experiment_file(tmp_path):
-    """All directions of all families in one run."""
+DIRECTIONS = (
+    "log scale of W_V", "log sigma0", "weight of sample 0", "weight of sample 3",
+    "random 0", "random 1", "random 2", "random 3",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", name="listed")
+def _listed(tmp_path_factory):
     from flowsim.config import load
     from flowsim.experiment import build
 
-    (tmp_path / "e.yaml").write_text(TEXT + LISTED)
-    experiment = load(tmp_path / "e.yaml", ())
-    prepared = build.prepared(experiment, build.problem(experiment, tmp_path), tmp_path)
-    result = flowsim.result.assemble(prepared, flowsim.simulation.run(prepared))
+    folder = tmp_path_factory.mktemp("listed")
+    (folder / "e.yaml").write_text(TEXT + LISTED)
+    experiment = load(folder / "e.yaml", ())
+    return build.prepared(experiment, build.problem(experiment, folder), folder)
+
+
+def test_from_an_experiment_file(listed):
+    """All directions of all families in one run; here where it starts."""
+    plan = listed.plan
+    assert plan.flow.labels == DIRECTIONS
+    found = flowsim.simulation.observe(plan, flowsim.simulation.start(plan))["loss_derivative"]
+    losses = np.asarray(plan.problem.losses(plan.problem.parameters))
+    np.testing.assert_allclose(found[2:4], losses[[0, 3]] / 12, rtol=1e-12)
+    assert np.all(np.isfinite(found))
+
+
+@pytest.mark.slow
+def test_run_of_an_experiment_file(listed):
+    result = flowsim.result.assemble(listed, flowsim.simulation.run(listed))
     found = result.dataset.loss_derivative
-    assert list(found.direction.values) == [
-        "log scale of W_V", "log sigma0", "weight of sample 0", "weight of sample 3",
-        "random 0", "random 1", "random 2", "random 3",
-    ]  # fmt: skip
-    losses = prepared.plan.problem.losses(prepared.plan.problem.parameters)
-    np.testing.assert_allclose(found[0, 2:4], np.asarray(losses)[[0, 3]] / 12, rtol=1e-12)
+    assert tuple(found.direction.values) == DIRECTIONS
     assert np.all(np.isfinite(found))
 
 
@@ -239,16 +259,35 @@ def test_experiment_file_says_what_is_wrong(tmp_path):
     assert "samples count from 0" in str(caught.value)
 
 
-@pytest.mark.slow
-def test_exponent_of_phase_one():
-    """T1 ∝ 1/(σ1² m m1): d log T1 / d log σ1 = -2 from one run, where the start's own alignment (∝ σ0 σ1) is small."""
-    from flowsim.sensitivities.families import scaled
-
+@pytest.fixture(scope="module", name="phase_one")
+def _phase_one():
+    """T1 by the scale of û, where the start's own alignment (∝ σ0 σ1) is small."""
     task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=51, distinct_words=True, key=jax.random.key(0))
     model = flowsim.models.FactoredTransformer.of_size(vocabulary=51, width=10**8, neurons=64)
     made = flowsim.init.theory(length=4, c0=0.005)(model, key=jax.random.key(2))
-    problem = flowsim.Problem(made, task)
-    s = run(scaled(problem, ["u_hat"]), at=[0.0], t1=2e-6, events=[flowsim.events.phase1_end()],
-            save_times=[0.0, 2e-6], rtol=1e-8, certificate=False)  # fmt: skip
-    event = s.events["phase1_end"]
-    assert float(event.derivative[0]) / event.time == pytest.approx(-2, abs=0.01)
+    family = families.scaled(flowsim.Problem(made, task), ["u_hat"])
+    options = {"t1": 2e-6, "events": [flowsim.events.phase1_end(terminal=True)], "save_times": [0.0], "rtol": 1e-8}
+    event = run(family, at=[0.0], **options).events["phase1_end"]
+    return family, options, float(event.derivative[0]) / event.time
+
+
+@pytest.mark.slow
+def test_exponent_of_phase_one(phase_one):
+    """T1 ∝ 1/(σ1² m m1): d log T1 / d log σ1 = -2 from one run."""
+    assert phase_one[2] == pytest.approx(-2, abs=0.01)
+
+
+@pytest.mark.slow
+def test_exponent_of_a_sweep_agrees(phase_one):
+    """Over σ1 from 0.8 to 1.25 times its value."""
+    import xarray
+
+    from flowsim.sweep.exponents import exponents
+
+    family, options, local = phase_one
+    scales, options = np.geomspace(0.8, 1.25, 5), {**options, "t1": 4e-6}
+    times = [flowsim.simulate(family(jnp.array([x - 1])), **options).events["phase1_end"].time for x in scales]
+    dataset = xarray.Dataset({"time": ("init.sigma1", times)}, coords={"init.sigma1": scales})
+    (fitted,) = exponents(dataset, "time", dataset["time"])
+    assert fitted.interval[0] <= local <= fitted.interval[1]
+    assert fitted.exponent == pytest.approx(-2, abs=0.01)

@@ -66,7 +66,7 @@ def _run():
     problem, _ = reference()
     chosen = flowsim.probes.hessian_spectrum(count=2, steps=40, density=True, starts=3, nodes=12)
     chosen |= flowsim.probes.ntk(count=3, samples=6)
-    return problem, flowsim.simulate(problem, t1=1.0, probes=chosen, save_times=[0.0, 0.5, 1.0])
+    return problem, flowsim.simulate(problem, t1=1.0, probes=chosen, save_times=[0.0, 1e-4, 0.5, 1.0])
 
 
 def test_hessian_spectrum_of_a_run(run):
@@ -99,18 +99,13 @@ def test_kernel_of_a_run(run):
         np.testing.assert_allclose(ds.ntk_alignment.values[row], aligned, rtol=1e-9)
     first, last = kernels
     distance = np.linalg.norm(last - first) / np.linalg.norm(first)
-    np.testing.assert_allclose(ds.ntk_distance.values, [0, ds.ntk_distance.values[1], distance], rtol=1e-9)
+    np.testing.assert_allclose(ds.ntk_distance.values[[0, -1]], [0, distance], rtol=1e-9)
     assert np.all(ds.ntk_speed.values > 0)
 
 
-@pytest.mark.slow
-def test_speed_of_the_kernel_is_its_derivative():
-    problem, _ = reference()
-    chosen = flowsim.probes.ntk(count=1, samples=4)
-    result = flowsim.simulate(problem, t1=2e-4, rtol=1e-12, atol=1e-14, save_times=[0.0, 1e-4, 2e-4], probes=chosen)
-    np.testing.assert_allclose(
-        result.dataset.ntk_distance.values[1] / 1e-4, result.dataset.ntk_speed.values[0], rtol=0.01
-    )
+def test_speed_of_the_kernel_is_its_derivative(run):
+    ds = run[1].dataset
+    np.testing.assert_allclose(ds.ntk_distance.values[1] / 1e-4, ds.ntk_speed.values[0], rtol=0.01)
 
 
 def test_refusals():

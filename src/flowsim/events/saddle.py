@@ -98,6 +98,7 @@ class Neighborhood(NamedTuple):
     error: Scalar
 
 
+@eqx.filter_jit  # inside a program: traced once, however many records of a crossing ask
 def neighborhood(moment: Moment, *, count: int, steps: int, threshold: float) -> Neighborhood:
     """Eigenpairs of the Hessian where the flow is, in the user's own parameters."""
     risk, here = moment.lift.original.risk, _as_made(moment)
