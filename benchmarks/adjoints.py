@@ -23,9 +23,9 @@ STAGES = 13  # gradients of a step of Diffrax's dopri8
 SHOWN = 3  # samples whose derivatives forward mode checks
 
 
-def word_problem():
-    task = flowsim.tasks.cooccurrence(samples=24, length=4, vocabulary=16, key=jax.random.key(0))
-    model = flowsim.models.CooccurrenceTransformer(vocabulary=16, width=32, neurons=32, key=jax.random.key(1))
+def word_problem(samples, width):
+    task = flowsim.tasks.cooccurrence(samples=samples, length=4, vocabulary=16, key=jax.random.key(0))
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=16, width=width, neurons=width, key=jax.random.key(1))
     return flowsim.Problem(flowsim.init.gaussian(sigma0=0.1, sigma1=0.1)(model, key=jax.random.key(2)), task)
 
 
@@ -43,35 +43,43 @@ def forward_mode(problem, t1):
     return np.asarray(s.dataset.loss_derivative.values[-1])
 
 
-class Continuous:
-    """The continuous adjoint of the plain gradient flow, by Diffrax."""
+class Continuous(eqx.Module):
+    """The continuous adjoint of the plain gradient flow, by Diffrax. Its numbers are arrays: one program for all."""
 
-    def __init__(self, problem, t1, rtol):
-        self.flat, unravel = jax.flatten_util.ravel_pytree(problem.parameters)
-        self.ones, self.t1 = jnp.ones(problem.task.samples), t1
-        self.risk = lambda y, w: weighted(problem, w).risk(unravel(y))
-        self.solver, self.control = diffrax.Dopri8(), diffrax.PIDController(rtol=rtol, atol=rtol * 1e-2)
+    problem: flowsim.Problem
+    t1: jax.Array
+    rtol: jax.Array
+
+    def risk(self, y, w):
+        return weighted(self.problem, w).risk(jax.flatten_util.ravel_pytree(self.problem.parameters)[1](y))
+
+    def start(self):
+        return jax.flatten_util.ravel_pytree(self.problem.parameters)[0]
+
+    def ones(self):
+        return jnp.ones(self.problem.task.samples)
 
     def velocity(self, y, w):
         return -jax.grad(self.risk)(y, w)
 
-    def solve(self, field, start, t0, t1, args=None, *, dense=False):
+    def solve(self, field, start, t0, t1, *, dense=False):
         return diffrax.diffeqsolve(
-            diffrax.ODETerm(field), self.solver, t0, t1, None, start, args, stepsize_controller=self.control,
-            saveat=diffrax.SaveAt(t1=True, dense=dense), max_steps=4096, throw=False,
+            diffrax.ODETerm(field), diffrax.Dopri8(), t0, t1, None, start, max_steps=4096, throw=False,
+            stepsize_controller=diffrax.PIDController(rtol=self.rtol, atol=self.rtol * 1e-2),
+            saveat=diffrax.SaveAt(t1=True, dense=dense),
         )  # fmt: skip
 
-    def forward(self, *, dense):
-        return self.solve(lambda t, y, _: self.velocity(y, self.ones), self.flat, 0.0, self.t1, dense=dense)
+    def forward(self, *, dense=False):
+        return self.solve(lambda t, y, _: self.velocity(y, self.ones()), self.start(), 0.0, self.t1, dense=dense)
 
     def pulled(self, y, costate):
         """λ' and the integrand of ∂φ/∂w."""
-        velocity, pull = jax.vjp(self.velocity, y, self.ones)
+        velocity, pull = jax.vjp(self.velocity, y, self.ones())
         of_y, of_w = pull(costate)
         return velocity, -of_y, -of_w
 
     def at_end(self, y):
-        return jax.grad(self.risk, argnums=(0, 1))(y, self.ones)
+        return jax.grad(self.risk, argnums=(0, 1))(y, self.ones())
 
     def path(self):
         there = self.forward(dense=True)
@@ -84,10 +92,14 @@ class Continuous:
         return back.ys[1][0], there.stats["num_steps"], back.stats["num_steps"], back.result
 
     def back(self):
-        there = self.forward(dense=False)
+        there = self.forward()
         y = there.ys[0]
         back = self.solve(lambda t, z, _: self.pulled(*z[:2]), (y, *self.at_end(y)), self.t1, 0.0)
         return back.ys[2][0], there.stats["num_steps"], back.stats["num_steps"], back.result
+
+
+forward = eqx.filter_jit(lambda made: made.forward().ys)
+continuous = {name: eqx.filter_jit(getattr(Continuous, name)) for name in ("path", "back")}
 
 
 def timed(call):
@@ -101,11 +113,9 @@ def timed(call):
 
 
 def of_steps(problem, t1, rtol, truth):
-    settings = flowsim.simulation.Settings(t1, "dopri8", rtol, rtol * 1e-2)
     options = {"t1": t1, "solver": "dopri8", "rtol": rtol, "atol": rtol * 1e-2, "reduction": "none"}
     found = flowsim.influence(problem, **options)
-    prepared = flowsim.simulation.prepare(problem, settings, reduction="none", save_times=[0.0, t1])
-    run = timed(lambda: jax.tree.leaves(flowsim.simulation.run(prepared).carry))[0]
+    run = timed(lambda: flowsim.simulate(problem, **options, save_times=[0.0, t1], certificate=False).parameters)[0]
     seconds = timed(lambda: flowsim.influence(problem, **options, certificate=False).derivatives)[0]
     error = np.max(np.abs(found.derivatives[:SHOWN] - truth))
     size = np.max(np.abs(truth))
@@ -115,17 +125,17 @@ def of_steps(problem, t1, rtol, truth):
 
 
 def of_equation(problem, t1, rtol, truth):
-    made, tight = Continuous(problem, t1, rtol), Continuous(problem, t1, rtol / 16)
-    forward = timed(eqx.filter_jit(lambda: made.forward(dense=False).ys))[0]
-    for name in ("path", "back"):
-        seconds, (found, there, back, result) = timed(eqx.filter_jit(getattr(made, name)))
-        again = eqx.filter_jit(getattr(tight, name))()[0]
+    made, tight = (Continuous(problem, jnp.asarray(t1), jnp.asarray(r)) for r in (rtol, rtol / 16))
+    run = timed(lambda: forward(made))[0]
+    for name, run_back in continuous.items():
+        seconds, (found, there, back, result) = timed(lambda run_back=run_back: run_back(made))
+        again = run_back(tight)[0]
         error = np.abs(np.asarray(found)[:SHOWN] - truth)
         bound = 4 * np.abs(np.asarray(found - again))[:SHOWN]
         said = "bound holds" if np.all(error <= bound + 1e-15) else "BOUND FAILS"
         said += "" if result == diffrax.RESULTS.successful else ", gave up"
         spent = STAGES * int(there), 3 * STAGES * int(back)
-        line(name, rtol, np.max(error) / np.max(np.abs(truth)), *spent, seconds / forward, said)
+        line(name, rtol, np.max(error) / np.max(np.abs(truth)), *spent, seconds / run, said)
 
 
 def line(name, rtol, error, run, adjoint, seconds, said):
@@ -135,13 +145,14 @@ def line(name, rtol, error, run, adjoint, seconds, said):
 
 def main():
     jax.config.update("jax_enable_x64", True)
-    problem = word_problem()
-    for t1 in (3.0, 30.0):
-        truth = forward_mode(problem, t1)
-        print(f"t1 = {t1:g}")
-        for rtol in (1e-4, 1e-6, 1e-8, 1e-10):
-            of_steps(problem, t1, rtol, truth)
-            of_equation(problem, t1, rtol, truth)
+    for samples, width in ((24, 32), (96, 256)):
+        problem = word_problem(samples, width)
+        for t1 in (3.0, 30.0) if width == 32 else (10.0,):
+            truth = forward_mode(problem, t1)
+            print(f"{samples} samples, width {width}, t1 = {t1:g}")
+            for rtol in (1e-4, 1e-6, 1e-8, 1e-10) if width == 32 else (1e-8,):
+                of_steps(problem, t1, rtol, truth)
+                of_equation(problem, t1, rtol, truth)
 
 
 if __name__ == "__main__":

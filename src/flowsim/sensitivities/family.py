@@ -81,8 +81,9 @@ def joined(members: Sequence[Member]) -> Member:
     def stack(x, *rows):
         if all(row is None for row in rows):
             return None
-        filled = [jnp.zeros((n, *x.shape), x.dtype) if r is None else r for n, r in zip(sizes, rows, strict=True)]
-        return jnp.concatenate(filled)
+        # By NumPy: JAX would compile a program for every shape.
+        pairs = zip(sizes, rows, strict=True)
+        return jnp.asarray(np.concatenate([np.zeros((n, *x.shape), x.dtype) if r is None else r for n, r in pairs]))
 
     changes = [(member.change.problem, member.change.lift) for member in members]
     problem, lift = jax.tree.map(stack, values, *changes, is_leaf=lambda x: x is None)
