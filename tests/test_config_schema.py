@@ -272,7 +272,7 @@ def test_the_template_of_optimizers_draws_their_distance_to_the_flow(dataset):
         discrete(dataset, f"run {i}", 1 + entry.learning_rate).assign_attrs(optimizer=entry.optimizer)
         for i, entry in enumerate(experiment.descent)
     ]
-    panel = plot.FIGURES["descent"](dataset, None, runs).axes[0]
+    panel = plot.FIGURES["descent"](dataset, {}, runs).axes[0]
     lines = [line for line in panel.lines if line.get_linewidth() > 1 and line.get_linestyle() != "None"]
     assert len(lines) == len(runs)
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(runs)
