@@ -29,7 +29,7 @@ STARTED = clock.monotonic()  # when the command was loaded: what a person waits 
 class Request:
     """What is to be run, and where. `source_folder`: where paths in the experiment start."""
 
-    experiment: ExperimentFile
+    experiment: Experiment
     source_text: str
     source_folder: pathlib.Path
     folder: pathlib.Path
