@@ -49,6 +49,7 @@ DENSE = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("solver", "steps", "order"), DENSE)
 def test_order_of_the_dense_output(solver, steps, order):
     times = np.linspace(0.0, 4.0, 97)

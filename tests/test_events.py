@@ -277,6 +277,7 @@ def test_events_at_the_instant_of_a_terminal_one_are_kept():
     assert result.events["later"].times == []
 
 
+@pytest.mark.slow
 def test_names_of_events_probes_and_losses_are_enough():
     problem, _ = reference()
     named = flowsim.Problem(problem.model(problem.parameters), problem.task, loss="logistic")

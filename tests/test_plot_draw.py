@@ -63,6 +63,7 @@ def test_any_probe_by_its_name(result):
     assert "against time" in caption
 
 
+@pytest.mark.slow
 def test_folder_brings_its_events_and_its_descent(folder, events):
     for run in (folder, str(folder), flowsim.load(folder)):
         figure = plot.draw(run, "loss")

@@ -8,7 +8,7 @@ import flowsim
 from .problems import distance, reference
 
 
-@pytest.fixture(scope="module", params=["small", "figure1"])
+@pytest.fixture(scope="module", params=["small", pytest.param("figure1", marks=pytest.mark.slow)])
 def run(request):
     problem, arrays = reference(request.param)
     result = flowsim.simulate(

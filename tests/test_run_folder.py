@@ -215,6 +215,7 @@ def test_figures_that_were_changed_in_the_resolved_file_are_drawn_by_the_resumed
     assert "kind: loss" in resolved.read_text()
 
 
+@pytest.mark.slow
 def test_the_report_is_made_again_to_the_same_bytes(tmp_path):
     folder = tmp_path / "run"
     killing.run(folder, source=SOURCE.replace("figures: []", "figures: [loss, attention]"))
