@@ -152,7 +152,8 @@ def main():
             print(f"{samples} samples, width {width}, t1 = {t1:g}")
             for rtol in (1e-4, 1e-6, 1e-8, 1e-10) if width == 32 else (1e-8,):
                 of_steps(problem, t1, rtol, truth)
-                of_equation(problem, t1, rtol, truth)
+                if width == 32:  # Diffrax keeps room for the dense output of every step that it may take
+                    of_equation(problem, t1, rtol, truth)
 
 
 if __name__ == "__main__":
