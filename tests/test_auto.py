@@ -1,6 +1,7 @@
 """`auto`: an explicit method that hands over to a stabilized one where the flow is stiff, and takes over again."""
 
 import dataclasses
+import sys
 
 import equinox as eqx
 import jax
@@ -265,6 +266,25 @@ def test_a_batch_hands_over_as_its_members_alone_do():
         assert found.solver.switches
         assert found.solver.vector_field_evaluations <= 1.5 * alone.solver.vector_field_evaluations
         np.testing.assert_allclose(found.trajectory.values["loss"], alone.trajectory.values["loss"], atol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_stiff_run_leaves_a_batch_only_where_that_pays(monkeypatch):
+    """On an accelerator a run by itself costs what hundreds together do: few evaluations to come are taken there."""
+    together = sys.modules["flowsim.simulation.together"]
+    assert together.worth_leaving("gpu") > together.worth_leaving("cpu")
+    options = {"t1": 3.0, "rtol": 1e-5, "atol": 1e-7, "save_times": [0.0, 3.0], "backend": "vmap"}
+
+    def member(seed):
+        return flowsim.Problem.from_loss(Quadratic(jnp.asarray([1.0, 1000.0 + seed])), jnp.ones(2))
+
+    left = flowsim.ensemble.simulate(member, (0, 1), **options)
+    monkeypatch.setattr(together, "worth_leaving", lambda backend: 10_000)
+    stayed = flowsim.ensemble.simulate(member, (0, 1), **options)
+    assert len(left.members.alone) == 2
+    assert not stayed.members.alone
+    for one, other in zip(left.members, stayed.members, strict=True):
+        np.testing.assert_allclose(one.trajectory.values["loss"], other.trajectory.values["loss"], rtol=1e-3)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from .advance import attempt, begin, commit, measure
 from .carry import Carry, Clock, Code, Plan, State
 from .inside import Attempt, Inside, finished, interpolant, moment, reads, select, until_save, watch
 from .stacked import Stacked
-from .stiff import held_back, worth_a_look
+from .stiff import held_back, looked_at, worth_a_look
 
 _QUEUE = 3  # steps of one run that wait to be looked into
 
@@ -186,14 +186,16 @@ def _save(stacked: Stacked, carry: Carry, done: Attempt, accept, rows):
 
 
 @fast_compile
-def stiffness(stacked: Stacked, lanes: Lanes) -> tuple[Lanes, Int[Array, ""]]:
-    """Take out the runs whose steps stability sizes, where another method could pay; and how many they are."""
-    wanted = ~lanes.out & stacked.each(worth_a_look, lanes.carry)
-    never = jnp.zeros_like(wanted)
-    held, carry = jax.lax.cond(
-        jnp.any(wanted), lambda: stacked.each(held_back, lanes.carry, wanted), lambda: (never, lanes.carry)
+def stiffness(stacked: Stacked, lanes: Lanes, least: Int[Array, ""]) -> Lanes:
+    """Take out the runs whose steps stability sizes, and that have at `least` so many evaluations to come."""
+    wanted = ~lanes.out & stacked.each(lambda plan, carry: worth_a_look(plan, carry, least), lanes.carry)
+    held, cost = jax.lax.cond(
+        jnp.any(wanted),
+        lambda: stacked.each(held_back, lanes.carry, wanted),
+        lambda: (jnp.zeros_like(wanted), jnp.zeros_like(lanes.carry.evaluations)),
     )
-    return eqx.tree_at(lambda x: (x.carry, x.out), lanes, (carry, lanes.out | held)), jnp.sum(held)
+    carry = jax.vmap(looked_at)(lanes.carry, cost)
+    return eqx.tree_at(lambda x: (x.carry, x.out), lanes, (carry, lanes.out | held))
 
 
 @fast_compile

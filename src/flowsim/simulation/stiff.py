@@ -9,11 +9,13 @@ decided from the carry, so a resumed run decides the same.
 """
 
 import math
+from types import ModuleType
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+import numpy as np
+from jaxtyping import Array, Bool, Int
 
 from .._jit import fast_compile
 from ..solver_names import SYMMETRIC
@@ -28,6 +30,7 @@ _PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
 _WORTH = 400  # evaluations to come below which no trial pays
 _WORTH_FIRST = 1000  # the same for the first of a run, whose program is yet to be compiled
 _WORTH_SECOND = 2000  # the same, where nothing promises that it does
+_WORTH_ALONE = 10_000  # the same, to leave a batch on an accelerator: one run by itself costs what hundreds do there
 _INTERVAL = 0.5  # stability interval of a stabilized method over the square of its stages, about
 _PROMISING = 0.7  # promised pace over the present one below which a stabilized method is worth a trial
 _LEAST, _SHARE = 120, 0.1  # evaluations of a trial: so many, or this share of what was spent before it
@@ -135,9 +138,15 @@ def _to_come(methods: Methods, carry: Carry, window: _Window) -> float:
     """
     start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
     before, since, left = carry.choice.clock.to_host() - start, window.now - start, end - window.now
-    folds = math.log(since / before) if before > 0 else math.inf
-    spent = window.spent - int(carry.choice.evaluations)
-    return min(window.pace * left, spent / folds * math.log((since + left) / since))
+    return float(_evaluations_left(np, window.spent - int(carry.choice.evaluations), before, since, left))
+
+
+def _evaluations_left(xp: ModuleType, spent, before, since, left):
+    """By both figures of `_to_come`, with NumPy or JAX as `xp`, after `spent` of them from `before` to `since`."""
+    tiny = xp.finfo(xp.asarray(since).dtype).tiny
+    before, since = xp.maximum(before, tiny), xp.maximum(since, tiny)
+    folds, passed = xp.maximum(xp.log(since) - xp.log(before), tiny), xp.maximum(since - before, tiny)
+    return spent * xp.minimum(left / passed, xp.log((since + left) / since) / folds)
 
 
 def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
@@ -261,18 +270,29 @@ def radius(plan: Plan, carry: Carry):
 curvature = fast_compile(radius)
 
 
-def worth_a_look(plan: Plan, carry: Carry) -> Bool[Array, ""]:
-    """Could another method than the explicit one still pay? For use inside compiled functions, as what follows."""
+def worth_leaving(backend: str) -> int:
+    """Evaluations to come from which on a run of a batch is looked at: on a CPU as a run by itself is."""
+    return _WORTH_FIRST if backend == "cpu" else _WORTH_ALONE
+
+
+def worth_a_look(plan: Plan, carry: Carry, least: Int[Array, ""]) -> Bool[Array, ""]:
+    """Has one run of a batch so many evaluations to come? For use inside compiled functions, as what follows."""
+    start = plan.start()[0]
     spent = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype)
-    passed = jnp.maximum(carry.choice.clock.until(carry.clock), jnp.finfo(carry.step.dtype).tiny)
-    return (carry.code == Code.RUNNING) & (spent / passed * carry.clock.until(plan.end) >= _WORTH)
+    before, since, left = start.until(carry.choice.clock), start.until(carry.clock), carry.clock.until(plan.end)
+    return (carry.code == Code.RUNNING) & (_evaluations_left(jnp, spent, before, since, left) >= least)
 
 
-def held_back(plan: Plan, carry: Carry, wanted: Bool[Array, ""]) -> tuple[Bool[Array, ""], Carry]:
-    """Does stability size an explicit method's steps, where it is `wanted` to know? And the carry with its cost."""
+def held_back(plan: Plan, carry: Carry, wanted: Bool[Array, ""]) -> tuple[Bool[Array, ""], Int[Array, ""]]:
+    """Does stability size an explicit method's steps, where it is `wanted` to know? And what it took to find out."""
     found, products = radius(plan, carry)
     cost = jnp.where(wanted, 2 * products + 1, 0).astype(carry.evaluations.dtype)
+    return wanted & (carry.previous_step * found > _STIFF), cost
+
+
+def looked_at(carry: Carry, cost: Int[Array, ""]) -> Carry:
+    """The next window starts here, after a look of some evaluations."""
     spent = carry.evaluations + cost
-    carry = eqx.tree_at(lambda c: (c.evaluations, c.choice.evaluations, c.choice.clock), carry,
-                        (spent, spent, carry.clock))  # fmt: skip
-    return wanted & (carry.previous_step * found > _STIFF), carry
+    return eqx.tree_at(
+        lambda c: (c.evaluations, c.choice.evaluations, c.choice.clock), carry, (spent, spent, carry.clock)
+    )

@@ -15,7 +15,7 @@ from .looks import guess, looked, settle, solve
 from .prepare import Prepared
 from .roughness import too_slow
 from .stacked import Stacked
-from .stiff import CHECK
+from .stiff import CHECK, worth_leaving
 from .timing import Stopwatch
 
 _WAITING = 0.125  # share of the runs that move beyond which those that wait for a look are looked at
@@ -95,6 +95,7 @@ class _Batch:
         watch = Stopwatch()
         lanes = start(self._stacked, jnp.asarray(self._places >= self._runs))
         window, stiff = FIRST_LOOK, bool(self._prepared.stiff)
+        least = jnp.asarray(worth_leaving(jax.default_backend()))
         while True:
             passes = window if stiff else min(self._prepared.chunk_steps, CHECK)
             lanes, counts = proceed_all(self._stacked, lanes, jnp.asarray(passes), self._limit)
@@ -105,7 +106,7 @@ class _Batch:
             if moving == 0 and (waiting == 0 or not self._moves(lanes)):
                 break
             if stiff:
-                lanes, _ = stiffness(self._stacked, lanes)
+                lanes = stiffness(self._stacked, lanes, least)
                 window = min(window * 3 // 2, CHECK)
             lanes = self._without_slides(lanes)
             if moving + waiting <= self._stacked.count // _FEW and self._passes >= _PATIENCE:
