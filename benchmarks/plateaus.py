@@ -65,8 +65,9 @@ def least_squares(parameters):
 def measured(problem, t1):
     event = flowsim.events.saddle(threshold=1e-3)
     probes = {"state": lambda p: jax.flatten_util.ravel_pytree(p)[0]}
+    times = np.unique(np.concatenate([np.linspace(0, t1, 1000), np.geomspace(1e-3, t1, 4000)]))
     result = flowsim.simulate(problem, t1=t1, rtol=1e-9, atol=1e-16, events=[event], probes=probes, certificate=False,
-                              save_times=np.linspace(0, t1, 1000))  # fmt: skip
+                              save_times=times)  # fmt: skip
     start = float(result.trajectory.values["loss"][0])
     cut = flowsim.events.phases(result.events["saddle"].crossings, loss=start, end=t1, final=result.final["loss"])
     return result, [phase for phase in cut if phase.height < 0.999 * start]

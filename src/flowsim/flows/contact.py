@@ -35,6 +35,7 @@ _SLACK = 256.0  # roundings that a kink which was just met has to move by, to be
 _COUPLED = 1e-12  # cosine between two kinks' gradients below which they do not know of each other
 _FAR = 40.0  # y at which a gate is 0 or 1 to rounding
 _REST = 1e-7  # rates, over the largest, and gates beside 0 and 1, that count as none
+_CLOSING = 1e-3  # gates beside 0 that may be on their way there
 _INDEPENDENT = 1e-7  # of a gradient that is left beside those of the others
 _LATER = (1.0, 30.0, 1e3, 3e4, 1e6)  # spans of the fast time, over its unit
 
@@ -168,8 +169,11 @@ class _Meeting:
         self.gates[group] = gates
         self.roles[group] = WATCHED
         self.roles[group[free]] = TIED
-        dependent = len(free) - len(self._independent(group[free]))
-        self.undecided += dependent > 0  # the gates of dependent kinks are not unique, nor is when they are left
+        # More kinks that stay than there are directions to leave them in, as where a neuron's weights vanish: their
+        # gates are not unique, nor is when they are left. Gates that close slowly, as its kinks stop, count as closed.
+        still = np.flatnonzero(self._rate(group, np.where(gates < _CLOSING, 0.0, gates)) == 0)
+        staying = np.union1d(free, still).astype(int)
+        self.undecided += len(staying) > len(self._independent(group[staying]))
         self.roles[group[free][self._independent(group[free])]] = SLIDING
 
     def _independent(self, which: np.ndarray) -> np.ndarray:
