@@ -26,6 +26,7 @@ from .words import frozen_directions, homogeneity
 _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 
 _SAME_KIND = 32.0  # how much tighter a second integration by the same method is: its error is a small share then
+_JUMPS = 4.0  # times as tight where steps begin anew at every jump of the velocity: few steps, whose errors vary more
 _RELUCTANCE = 4.0  # how many times cheaper it has to be than by another method
 _STEPS = 4  # times the limit of the first: 10 to 32 times tighter, a method takes up to three times its steps
 _SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling it well
@@ -91,7 +92,8 @@ def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
 def second(prepared: Prepared) -> Prepared:
     """The same run by other solvers at a tighter tolerance."""
     dtype = prepared.plan.end.high.dtype
-    method = _verifying_method(prepared.plan.method.kind, prepared.settings, dtype)
+    more = _JUMPS if prepared.plan.flow.traits.jumps else 1.0
+    method = _verifying_method(prepared.plan.method.kind, prepared.settings, dtype, more)
     plan, stiff = dataclasses.replace(prepared.plan, method=method), _verifying_stiff(prepared, dtype)
     settings = dataclasses.replace(prepared.settings, max_steps=_STEPS * prepared.settings.max_steps)
     again = dataclasses.replace(prepared, settings=settings, plan=plan, stiff=stiff, reluctance=_RELUCTANCE)
@@ -112,9 +114,9 @@ def _verifying_stiff(prepared: Prepared, dtype: Any) -> tuple[Method, ...]:
     return (_verifying_method(symmetric[0], settings, dtype), *again)
 
 
-def _verifying_method(kind: str, settings: Settings, dtype: Any) -> Method:
+def _verifying_method(kind: str, settings: Settings, dtype: Any, more: float = 1.0) -> Method:
     info = BY_KIND.get(kind, BY_KIND["tsit5"])  # a solver of a user's own is verified as tsit5 is
-    return _tighter(info.certified_by, info.certified_tighter, settings, dtype)
+    return _tighter(info.certified_by, more * info.certified_tighter, settings, dtype)
 
 
 def _tighter(kind: str, factor: float, settings: Settings, dtype: Any) -> Method:

@@ -25,6 +25,7 @@ class Traits:
       vectors that the velocity takes; `exponential` needs it.
     - `real_spectrum`: its eigenvalues are real, at least; the stabilized methods need it.
     - `conserves`: the invariants of the gradient flow are conserved.
+    - `jumps`: the velocity jumps on the path, at events of the flow's own.
     - `gradients`: gradients in one velocity, a Hessian-vector product counted as two.
     """
 
@@ -33,6 +34,7 @@ class Traits:
     symmetric: bool = False
     real_spectrum: bool = False
     conserves: bool = False
+    jumps: bool = False
     gradients: int = 1
 
 

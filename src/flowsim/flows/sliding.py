@@ -35,7 +35,7 @@ class Sliding(AbstractSwitched):
     Optimization and nonsmooth analysis.
     """
 
-    traits: ClassVar[Traits] = Traits(conserves=True)
+    traits: ClassVar[Traits] = Traits(conserves=True, jumps=True)
     renews: ClassVar[bool] = True
     places: int = eqx.field(static=True)
 
