@@ -13,9 +13,9 @@ from jaxtyping import PyTree
 from .. import _checks, reductions
 from ..flows import AbstractFlow, Staged
 from ..problem import Problem
-from ..result import Result, assemble
+from ..result import Result
 from ..simulation import Prepared, Settings, prepare
-from ..simulation import run as integrate
+from .alone import run_alone
 from .loop import each, on_device
 from .members import AbstractMembers, Joined, Listed, Member
 from .record import EnsembleResult
@@ -194,12 +194,7 @@ def _one_by_one(
     def work(item: tuple[int, int]) -> Member:
         number, seed = item
         with on_device(number):
-            own = prepare(seed)
-            result = assemble(own, integrate(own))
-            if certified:
-                result = result.certified(result.certificate)
-        store.put(seed, result)
-        return Member.of(seed, result, certified=certified)
+            return run_alone(seed, prepare(seed), certified=certified, put=store.put)
 
     rest = [(number, seed) for number, seed in enumerate(seeds) if seed not in kept]
     if rest:

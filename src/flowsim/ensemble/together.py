@@ -19,9 +19,9 @@ from ..certificate import evidence, second
 from ..moment import Lift
 from ..problem import Problem
 from ..reductions import reduce
-from ..result import Result, assemble
+from ..result import Result
 from ..simulation import Prepared, Stacked, begin, measure, together
-from ..simulation import run as integrate
+from .alone import run_alone
 from .loop import each
 from .members import Member
 from .stack import Stack
@@ -157,13 +157,7 @@ def _alone(batch: Batch, numbers: np.ndarray, certified: bool, put) -> dict[int,
     """Members that are run by themselves, by their numbers."""
 
     def work(number: int) -> Member:
-        own, seed = batch.own(number), batch.seeds[number]
-        result = assemble(own, integrate(own))
-        if certified:
-            result = result.certified(result.certificate)
-        if put is not None:
-            put(seed, result)
-        return Member.of(seed, result, certified=certified)
+        return run_alone(batch.seeds[number], batch.own(number), certified=certified, put=put)
 
     which = numbers.tolist()
     return dict(zip(which, each(work, which), strict=True)) if which else {}
