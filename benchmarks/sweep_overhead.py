@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from flowsim.config import load_text
+from flowsim.config import Source, load_text
 
 SOURCE = """\
 name: millisecond
@@ -39,9 +39,7 @@ def loop(root: pathlib.Path, count: int) -> float:
         if seed == WARM:
             began = time.process_time()
         experiment = load_text(SOURCE, origin="e.yaml", folder=root, overrides=[f"seed={seed}"])
-        run_experiment(
-            experiment, source_text=SOURCE, source_folder=root, folder=root / "loop" / str(seed), resume=False
-        )
+        run_experiment(Source(experiment, SOURCE, root), root / "loop" / str(seed))
     return (time.process_time() - began) / (count - WARM)
 
 

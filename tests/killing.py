@@ -24,15 +24,13 @@ SAME = ("trajectory.nc", "parameters.safetensors", "descent/00.nc", "figures/los
 
 
 def run(folder: pathlib.Path, *, resume: bool = False, source: str = SOURCE):
-    from flowsim.config import load_text
+    from flowsim.config import Source, load_text
     from flowsim.experiment.run import run_experiment
 
     experiment = load_text(source, origin="killed.yaml", folder=folder.parent)
     return run_experiment(
-        experiment,
-        source_text=source,
-        source_folder=folder.parent,
-        folder=folder,
+        Source(experiment, source, folder.parent),
+        folder,
         resume=resume and (folder / "meta.json").exists(),
         force=True,
     )

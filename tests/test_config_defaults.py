@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flowsim
-from flowsim.config import ExperimentErrors, load_text
+from flowsim.config import ExperimentErrors, Source, load_text
 from flowsim.config.schema.sweep import axes, values
 from flowsim.experiment import build
 from flowsim.experiment.run import run_experiment
@@ -117,7 +117,7 @@ def test_an_event_on_a_probe_and_a_start_from_a_run(tmp_path):
     """The norm of W_V crosses where its probe says; another run starts where that one ended."""
     events = "events=[{kind: crossing, name: grown, probe: {kind: norm, of: W_V}, value: 1.7}]"
     experiment = given(events, "probes=[{kind: norm, of: W_V}]", "save={points: 60, spacing: linear}")
-    first = run_experiment(experiment, source_text=WORDS, source_folder=tmp_path, folder=tmp_path / "first")
+    first = run_experiment(Source(experiment, WORDS, tmp_path), tmp_path / "first")
     time = first.summary.events["grown"].time
     dataset = first.run.result.dataset
     (name,) = [key for key in dataset if key.startswith("norm")]

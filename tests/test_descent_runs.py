@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray
 
-from flowsim.config import ExperimentErrors, load_text
+from flowsim.config import ExperimentErrors, Source, load_text
 from flowsim.experiment.run import run_experiment
 from flowsim.report import descent_lines
 
@@ -26,7 +26,7 @@ discrete:
 def test_a_run_says_how_far_descent_is(tmp_path):
     experiment = load_text(TEXT, origin="d.yaml")
     folder = tmp_path / "run"
-    outcome = run_experiment(experiment, source_text=TEXT, source_folder=tmp_path, folder=folder)
+    outcome = run_experiment(Source(experiment, TEXT, tmp_path), folder)
     found = outcome.summary.descent
     coarse, fine = found.runs  # a step of 3 ends after the flow
     assert (coarse.steps, fine.steps) == (10, 20)

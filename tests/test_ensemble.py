@@ -11,7 +11,7 @@ import xarray
 
 import flowsim
 from flowsim import ensemble
-from flowsim.config import load_text
+from flowsim.config import Source, load_text
 from flowsim.ensemble.stack import Stack
 from flowsim.experiment import build
 from flowsim.experiment.run import run_experiment
@@ -238,7 +238,7 @@ TEXT = (
 
 def run_into(folder, text=TEXT, **options):
     experiment = load_text(text, origin="many.yaml", folder=pathlib.Path())
-    return over.run_ensemble(experiment, source_text=text, source_folder=pathlib.Path(), folder=folder, **options)
+    return over.run_ensemble(Source(experiment, text, pathlib.Path()), folder, **options)
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_a_single_run_of_a_members_file_is_the_member_to_the_last_bit(finished, 
     member = members_of(finished[0].folder)[1]
     text = (member / "resolved.yaml").read_text()
     experiment = load_text(text, origin="e.yaml", folder=pathlib.Path())
-    run_experiment(experiment, source_text=text, source_folder=pathlib.Path(), folder=tmp_path / "run")
+    run_experiment(Source(experiment, text, pathlib.Path()), tmp_path / "run")
     for name in ("trajectory.nc", "parameters.safetensors", "resolved.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (member / name).read_bytes(), name
 

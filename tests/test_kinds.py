@@ -210,14 +210,12 @@ def test_experiments_are_sound_and_build(name):
 @pytest.mark.slow
 def test_deep_linear_experiment_runs(tmp_path):
     """A file of the new kinds through the whole command: certificate, figures, report, modes in the dataset."""
-    from flowsim.config import load
+    from flowsim.config import Source, load
     from flowsim.experiment.run import run_experiment
 
     path = EXPERIMENTS / "deep_linear.yaml"
     experiment = load(path, ["flow.t1=6.0", "save.points=20", "solver.rtol=1e-6", "certificate=false"])
-    outcome = run_experiment(
-        experiment, source_text=path.read_text(), source_folder=EXPERIMENTS, folder=tmp_path / "run"
-    )
+    outcome = run_experiment(Source(experiment, path.read_text(), EXPERIMENTS), tmp_path / "run")
     assert outcome.ok
     assert outcome.summary.events["loss_below"].time == pytest.approx(3.94, abs=0.01)
     assert (tmp_path / "run" / "figures" / "structure.png").exists()

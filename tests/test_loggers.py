@@ -11,7 +11,7 @@ import pytest
 
 import flowsim
 from flowsim import loggers
-from flowsim.config import load_text
+from flowsim.config import Source, load_text
 from flowsim.config.problems import ExperimentErrors
 from flowsim.experiment import build
 from flowsim.experiment.run import run_experiment
@@ -77,7 +77,7 @@ log: [{kind: json_lines, path: mine.jsonl}]
 @pytest.mark.slow
 def test_from_an_experiment_file(tmp_path):
     experiment = load_text(TEXT, origin="e.yaml", folder=tmp_path)
-    run_experiment(experiment, source_text=TEXT, source_folder=tmp_path, folder=tmp_path / "r")
+    run_experiment(Source(experiment, TEXT, tmp_path), tmp_path / "r")
     lines = [json.loads(line) for line in (tmp_path / "mine.jsonl").read_text().splitlines()]
     data = flowsim.load(tmp_path / "r").dataset
     assert [line["time"] for line in lines] == data["time"].values.tolist()

@@ -236,13 +236,13 @@ figures: []
 @pytest.mark.slow
 def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
     """`flowsim run --resume DIR flow.t1=5.0`: the same numbers as one run to the later end, what was saved stays."""
-    from flowsim.config import load_text
+    from flowsim.config import Source, load_text
     from flowsim.experiment.lengthen import lengthen
     from flowsim.experiment.run import run_experiment
     from flowsim.store import StoreError
 
     def ran(experiment, folder, **options):
-        return run_experiment(experiment, source_text=LINEAR, source_folder=tmp_path, folder=folder, **options)
+        return run_experiment(Source(experiment, LINEAR, tmp_path), folder, **options)
 
     def given(*overrides):
         return load_text(LINEAR, origin="e.yaml", overrides=overrides)

@@ -5,7 +5,7 @@ import typer
 
 from flowsim import plugin
 from flowsim.cli.app import app
-from flowsim.config import ExperimentErrors, load
+from flowsim.config import ExperimentErrors, Source, load
 from flowsim.config.sections import OldSpelling
 from flowsim.experiment.run import run_experiment
 
@@ -78,7 +78,7 @@ def test_the_old_spelling_is_still_read(tmp_path):
     plugin.load([written(tmp_path, "own.py", MODULE)])
     plugin.load([tmp_path / "own.py"])  # once is enough
     experiment = load(path)
-    outcome = run_experiment(experiment, source_text=EXPERIMENT, source_folder=tmp_path, folder=tmp_path / "run")
+    outcome = run_experiment(Source(experiment, EXPERIMENT, tmp_path), tmp_path / "run")
     assert outcome.ok
     assert outcome.summary.events["first"].time == pytest.approx(2 * 0.6279378083, rel=1e-6)  # half the speed
     assert outcome.summary.final.scalars["test_norm"] > 0

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from flowsim.config import load_text
+from flowsim.config import Source, load_text
 from flowsim.experiment.comparison import run_comparison
 from flowsim.store import StoreError
 from flowsim.sweep.verify import verify_experiment
@@ -34,7 +34,7 @@ def killing_at(text):
 
 def command(function, text, folder, **options):
     experiment = load_text(text, origin="e.yaml", folder=folder.parent)
-    return function(experiment, source_text=text, source_folder=folder.parent, folder=folder, **options)
+    return function(Source(experiment, text, folder.parent), folder, **options)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import flowsim
 import flowsim.report
 from flowsim import _files
 from flowsim.cli.run import resumed
-from flowsim.config import load_text
+from flowsim.config import Source, load_text
 from flowsim.experiment import folders
 from flowsim.experiment.run import run_experiment
 from flowsim.store import RefusedError, StoreError, Summary, read_dataset
@@ -210,7 +210,7 @@ def test_figures_that_were_changed_in_the_resolved_file_are_drawn_by_the_resumed
     text = resolved.read_text()
     assert "figures: []" in text
     resolved.write_text(text.replace("figures: []", "figures: [{kind: loss}]"))
-    run_experiment(**resumed(folder).sources(), folder=folder, resume=True)
+    run_experiment(resumed(folder).source, folder, resume=True)
     assert (folder / "figures" / "loss.png").exists()
     assert "kind: loss" in resolved.read_text()
 
@@ -442,7 +442,7 @@ def test_members_of_another_seed_are_refused(tmp_path):
 
     def run(**options):
         experiment = load_text(text, origin="e.yaml", folder=tmp_path)
-        return run_experiment(experiment, source_text=text, source_folder=tmp_path, folder=tmp_path / "run", **options)
+        return run_experiment(Source(experiment, text, tmp_path), tmp_path / "run", **options)
 
     def kill(done, _):
         if done == 2:

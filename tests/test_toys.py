@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from flowsim import plugin
-from flowsim.config import SECTIONS, ExperimentErrors, load_text, registered, resolved_yaml
+from flowsim.config import SECTIONS, ExperimentErrors, Source, load_text, registered, resolved_yaml
 from flowsim.config.kind import source
 from flowsim.experiment import build
 from flowsim.experiment.run import run_experiment
@@ -46,7 +46,7 @@ def test_a_run_of_toys_alone(tmp_path):
     """Task, model, loss, init, probe, event, flow, solver, figure and claim of a user's in one experiment."""
     experiment = checked()
     assert experiment.name == "toys"
-    outcome = run_experiment(experiment, source_text=PARTS, source_folder=tmp_path, folder=tmp_path / "run")
+    outcome = run_experiment(Source(experiment, PARTS, tmp_path), tmp_path / "run")
     summary = outcome.summary.model_dump()
     assert outcome.ok
     assert summary["solver"]["kind"] == "toy_solver"
@@ -68,7 +68,7 @@ def test_a_whole_problem_of_a_plugin(tmp_path):
     )
     experiment = load_text(text, origin="whole.yaml")
     assert (experiment.task, experiment.events) == (None, ())
-    outcome = run_experiment(experiment, source_text=text, source_folder=tmp_path, folder=tmp_path / "run")
+    outcome = run_experiment(Source(experiment, text, tmp_path), tmp_path / "run")
     assert outcome.summary.final.loss == pytest.approx(2 * math.exp(-2), rel=1e-6)
     with pytest.raises(ExperimentErrors, match=r"w.yaml:4:7 init: must be left out"):
         load_text(text.replace("figures", "init: as_made\nfigures"), origin="w.yaml")

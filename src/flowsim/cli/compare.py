@@ -46,7 +46,7 @@ def compare(
 
     with ending(output):
         try:
-            found = run_comparison(**request.sources(), folder=folder, resume=request.resume, say=output.detail)
+            found = run_comparison(request.source, folder, resume=request.resume, say=output.detail)
         except ValueError as error:
             output.refuse(str(error))
     output.data(found.table())

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from .._files import RefusedError, explain
-from ..config import Experiment, Place, load_text, resolved_yaml
+from ..config import Experiment, Place, Source, load_text, resolved_yaml
 from ..config.problems import refusal
 from ..config.yaml_text import read_text
 from ..sweep.folder import Sweep, SweepError
@@ -27,17 +27,16 @@ STARTED = clock.monotonic()  # when the command was loaded: what a person waits 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is to be run, and where. `source_folder`: where paths in the experiment start."""
+    """What is to be run, and where."""
 
-    experiment: Experiment
-    source_text: str
-    source_folder: pathlib.Path
+    source: Source
     folder: pathlib.Path
     resume: bool = False
 
-    def sources(self) -> dict[str, Any]:
-        """The experiment and where it comes from, by the names of the functions that run one."""
-        return {"experiment": self.experiment, "source_text": self.source_text, "source_folder": self.source_folder}
+    @property
+    def experiment(self) -> Experiment:
+        """The one that is to be run."""
+        return self.source.experiment
 
 
 @contextmanager
@@ -133,7 +132,7 @@ def requested(path: pathlib.Path, overrides: list[str], out: pathlib.Path | None
     """What an experiment file with its overrides asks for."""
     text = read_text(path)
     experiment = load_text(text, origin=str(path), folder=path.parent, overrides=overrides)
-    return Request(experiment, text, path.parent, new_folder(experiment) if out is None else out)
+    return Request(Source(experiment, text, path.parent), new_folder(experiment) if out is None else out)
 
 
 def new_folder(experiment: Experiment, prefix: str = "") -> pathlib.Path:
@@ -158,18 +157,19 @@ def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] =
         raise refusal(Place(str(folder)), "was made in Python: call flowsim.simulate again with this folder=.")
     if meta.command != command:
         raise refusal(Place(str(folder)), f"was made by {meta.command}: `flowsim {meta.command} --resume {folder}`.")
-    source = folders.read(meta.source_folder, folder)
+    start = folders.read(meta.source_folder, folder)
     resolved, given = current / "resolved.yaml", current / "experiment.yaml"
-    experiment = load_text(read_text(resolved), origin=str(resolved), folder=source, overrides=changes)
+    experiment = load_text(read_text(resolved), origin=str(resolved), folder=start, overrides=changes)
     if changes:
         from ..experiment.lengthen import lengthen
         from ..store import StoreError
 
         try:
-            experiment = lengthen(experiment, source, folder)
+            experiment = lengthen(experiment, start, folder)
         except StoreError as error:
             raise refusal(Place(str(folder)), f"cannot be lengthened: {error}.") from None
-    return Request(experiment, read_text(given) if given.exists() else "", source, folder, resume=True)
+    text = read_text(given) if given.exists() else ""
+    return Request(Source(experiment, text, start), folder, resume=True)
 
 
 def _plan(request: Request, output: Output) -> None:
@@ -178,8 +178,8 @@ def _plan(request: Request, output: Output) -> None:
 
     build.configure(request.experiment.precision)
     sizes.refuse_weights_that_cannot_fit(request.experiment)
-    problem = build.problem(request.experiment, request.source_folder)
-    prepared = build.prepared(request.experiment, problem, request.source_folder)
+    problem = build.problem(request.experiment, request.source.folder)
+    prepared = build.prepared(request.experiment, problem, request.source.folder)
     measured = sizes.measure(problem, prepared)
     sizes.refuse_what_cannot_fit(measured)
     plan = {
@@ -205,18 +205,18 @@ def execute(request: Request, output: Output, force: bool, where: Callable[[Swee
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)
-    asked = {**request.sources(), "folder": folder, "resume": request.resume, "force": force}
+    how = {"resume": request.resume, "force": force}
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
         if request.experiment.seeds:
             from ..sweep.ensemble import run_ensemble  # these load JAX and the whole simulator
 
             loaded = clock.monotonic() - STARTED
-            outcome = run_ensemble(**asked, place=where, members=shown.members, say=shown.say)
+            outcome = run_ensemble(request.source, folder, **how, place=where, members=shown.members, say=shown.say)
         else:
             from ..experiment.run import run_experiment
 
             loaded = clock.monotonic() - STARTED
-            outcome = run_experiment(**asked, progress=shown.update, say=shown.say)
+            outcome = run_experiment(request.source, folder, **how, progress=shown.update, say=shown.say)
     if not outcome.ended:
         output.say(f"{outcome.summary.message}; watch with: flowsim status {folder}")
         output.say(f"when they have ended: flowsim run --resume {folder}")

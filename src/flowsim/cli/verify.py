@@ -49,8 +49,8 @@ def execute(request: Request, output: Output, force: bool) -> None:
 
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
         verified = verify_experiment(
-            **request.sources(),
-            folder=request.folder,
+            request.source,
+            request.folder,
             resume=request.resume,
             force=force,
             progress=shown.update,

@@ -12,6 +12,7 @@ from .problems import ExperimentErrors, Place, Problem
 from .remark import Remark
 from .resolved import resolved_yaml
 from .schema import Experiment
+from .source import Source
 
 __all__ = [
     "SECTIONS",
@@ -24,6 +25,7 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "Remark",
+    "Source",
     "Traits",
     "kind",
     "kinds",

@@ -10,7 +10,7 @@ import xarray
 from .. import plot, store
 from .._files import write_bytes, write_text
 from ..compare import Comparison, DescentOrder, descent_order, work_precision
-from ..config.resolved import resolved_yaml
+from ..config import Source, resolved_yaml
 from ..config.schema import Experiment
 from ..problem import Problem
 from . import build, folders, pieces
@@ -20,11 +20,9 @@ from .signals import stopping
 
 
 def run_comparison(
-    experiment: Experiment,
-    *,
-    source_text: str,
-    source_folder: pathlib.Path,
+    source: Source,
     folder: pathlib.Path,
+    *,
     resume: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Comparison | DescentOrder:
@@ -36,17 +34,18 @@ def run_comparison(
     **Raises:** `ValueError` if the reference, or a flow, fails, or if the reference is one of the methods compared;
     `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
+    experiment = source.experiment
     build.configure(experiment.precision)
-    problem, who = build.problem(experiment, source_folder), identity(experiment, source_folder)
+    problem, who = build.problem(experiment, source.folder), identity(experiment, source.folder)
     run = store.RunFolder(folder)
     if not resume:
-        run.create(inputs=inputs(experiment, source_folder).values())
+        run.create(inputs=inputs(experiment, source.folder).values())
     with store.Lock(folder), stopping(folder, "compare") as stop:
         run.prepare(fresh=not resume)
         if resume:
             run.check_inputs()
         else:
-            run.write_inputs(source_text, resolved_yaml(experiment), _meta(experiment, source_folder, folder))
+            run.write_inputs(source.text, resolved_yaml(experiment), _meta(source, folder))
         run.segments.open_members(who)
         kept = pieces.outcomes(run, who)
 
@@ -64,13 +63,13 @@ def run_comparison(
     return found
 
 
-def _meta(experiment: Experiment, source_folder: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
+def _meta(source: Source, folder: pathlib.Path) -> dict[str, Any]:
     return {
         "schema_version": store.SCHEMA_VERSION,
-        "name": experiment.name,
+        "name": source.experiment.name,
         "command": "compare",
-        "source_folder": folders.written(source_folder, folder),
-        "git": git_state(source_folder),
+        "source_folder": folders.written(source.folder, folder),
+        "git": git_state(source.folder),
         **store.environment(),
     }
 

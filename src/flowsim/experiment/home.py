@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import store
+from ..config import Source
 from ..config.kinds.figure import DEFAULT
 from ..config.resolved import resolved_yaml
 from ..config.schema import Experiment
@@ -18,21 +19,6 @@ from .git import git_state
 from .identity import inputs
 from .log import logging_to
 from .signals import Stop, stopping
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What is run, as it was asked for.
-
-    **Fields:** `text`: the experiment as given; `folder`: where paths in it start; `command`: the one that resumes it;
-    `whole`: the experiment that this run is the first part of.
-    """
-
-    experiment: Experiment
-    text: str
-    folder: pathlib.Path
-    command: str = "run"
-    whole: Experiment | None = None
 
 
 @dataclasses.dataclass(frozen=True)

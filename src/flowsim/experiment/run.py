@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 
 from .. import report, store
+from ..config import Source
 from ..config.schema import Experiment
 from ..loggers import each_row
 from ..problem import Problem
@@ -15,7 +16,7 @@ from ..simulation import AbstractConsumer, Follow, ForEach, Prepared
 from ..simulation import run as integrate
 from . import build, descent, influenced, sizes
 from .account import Account
-from .home import Source, opened
+from .home import opened
 from .identity import identity
 from .signals import Interrupted, Stop
 
@@ -50,43 +51,38 @@ class Outcome:
 
 
 def run_experiment(
-    experiment: Experiment,
-    *,
-    source_text: str,
-    source_folder: pathlib.Path,
+    source: Source,
     folder: pathlib.Path,
+    *,
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
     instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
-    command: str = "run",
-    whole: Experiment | None = None,
     stop: Stop | None = None,
     then: Callable[["Run", store.RunFolder, store.Identity], None] | None = None,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
-    **Arguments:** `source_folder`: where paths in the experiment start. `say`: called with the name of each stage.
-    `instrument`: adds probes and events before it starts. `command`: the one that resumes it. `whole`: the experiment
-    that this run is the first part of. `stop`: ends it where it is asked, for a run beside the main thread. `then`:
-    what belongs to the run after its own files are written, done before it counts as complete.
+    **Arguments:** `say`: called with the name of each stage. `instrument`: adds probes and events before it starts.
+    `stop`: ends it where it is asked, for a run beside the main thread. `then`: what belongs to the run after its own
+    files are written, done before it counts as complete.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
+    experiment = source.experiment
     assert not experiment.seeds, "many seeds are run by flowsim.sweep.ensemble"
     account = Account()
     build.configure(experiment.precision)
     with account.stage("building"):
-        problem, prepared, who = _built(experiment, source_folder, instrument, whole or experiment)
-    source = Source(experiment, source_text, source_folder, command, whole)
+        problem, prepared, who = _built(source, instrument)
     with opened(source, prepared, folder, resume=resume, force=force, outer=stop) as home:
         run, log, stop = home.run, home.log, home.stop
         if home.finished:
             return done(run)
         target = getattr(experiment.solver, "target_error", None)
         recorder = store.Recorder(run.segments, who, fresh=target is not None)
-        consumers = [recorder, *_watching(experiment, problem, prepared, source_folder, progress), _signals(stop)]
+        consumers = [recorder, *_watching(source, problem, progress), _signals(stop)]
 
         def once(prepared: Prepared) -> Result:
             with stop.deferred():
@@ -97,7 +93,7 @@ def run_experiment(
         account.add("compiling", result.solver.seconds_compile)
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
-        summary = write(experiment, problem, result, run, source_folder, checking(stop, say), account)
+        summary = write(experiment, problem, result, run, source.folder, checking(stop, say), account)
         made = Run(problem, result.prepared, result)
         if then is not None:
             then(made, run, who)
@@ -113,24 +109,23 @@ def recorded(source: Source, problem: Problem, result: Result, folder: pathlib.P
         home.run.finish()
 
 
-def _built(experiment: Experiment, source_folder: pathlib.Path, instrument, whole: Experiment):
+def _built(source: Source, instrument) -> tuple[Problem, Prepared, store.Identity]:
     """All that is read and made before the run folder is touched."""
+    experiment = source.experiment
     sizes.refuse_weights_that_cannot_fit(experiment)
-    problem = build.problem(experiment, source_folder)
-    prepared = instrument(problem, build.prepared(experiment, problem, source_folder))
+    problem = build.problem(experiment, source.folder)
+    prepared = instrument(problem, build.prepared(experiment, problem, source.folder))
     influenced.refuse(experiment, problem, prepared)
-    return problem, prepared, identity(whole, source_folder)
+    return problem, prepared, identity(source.whole or experiment, source.folder)
 
 
-def _watching(
-    experiment: Experiment, problem: Problem, prepared: Prepared, source_folder: pathlib.Path, progress: Progress | None
-) -> list[AbstractConsumer]:
+def _watching(source: Source, problem: Problem, progress: Progress | None) -> list[AbstractConsumer]:
     """Who is told of every chunk."""
     consumers: list[AbstractConsumer] = []
     if progress is not None:
         consumers.append(Follow(progress))
-    if experiment.log:
-        consumers.append(ForEach(each_row(*build.loggers(experiment, problem, source_folder))))
+    if source.experiment.log:
+        consumers.append(ForEach(each_row(*build.loggers(source.experiment, problem, source.folder))))
     return consumers
 
 

@@ -11,13 +11,13 @@ import jax
 
 from .. import ensemble, plugin, store
 from .._files import StoreError
-from ..config.resolved import resolved_yaml
+from ..config import Source, resolved_yaml
 from ..config.schema import Experiment
 from ..ensemble import EnsembleResult
 from ..ensemble.members import Listed
 from ..experiment import build, influenced, sizes
 from ..experiment.account import Account
-from ..experiment.home import Home, Source, opened
+from ..experiment.home import Home, opened
 from ..experiment.identity import identity
 from ..experiment.run import Interrupted, Outcome, checking, done
 from ..simulation import Prepared
@@ -38,11 +38,9 @@ Counted = Callable[[int, int], None]
 
 
 def run_ensemble(
-    experiment: Experiment,
-    *,
-    source_text: str,
-    source_folder: pathlib.Path,
+    source: Source,
     folder: pathlib.Path,
+    *,
     resume: bool = False,
     force: bool = False,
     place: Place | None = None,
@@ -58,17 +56,16 @@ def run_ensemble(
 
     **Raises:** as `run_experiment`; `StoreError` if members could not be run; `PlaceError`.
     """
-    account = Account()
+    account, experiment = Account(), source.experiment
     build.configure(experiment.precision)
     with account.stage("building"):
-        first = first_member(experiment, source_folder)
+        first = first_member(experiment, source.folder)
         sizes.refuse_weights_that_cannot_fit(first)
-        problem = build.problem(first, source_folder)
-        prepared = build.prepared(first, problem, source_folder)
+        problem = build.problem(first, source.folder)
+        prepared = build.prepared(first, problem, source.folder)
         influenced.refuse(first, problem, prepared)
-        who = identity(experiment, source_folder)
+        who = identity(experiment, source.folder)
     where = None if place is None else place(Sweep(store.RunFolder(folder).coming(fresh=not resume), [], {}))
-    source = Source(experiment, source_text, source_folder)
     with opened(source, prepared, folder, resume=resume, force=force) as home:
         if home.finished:
             if where is not None:
@@ -76,18 +73,18 @@ def run_ensemble(
             return done(home.run)
         say = checking(home.stop, say)
         home.run.segments.open_members(who)
-        plan = over_seeds(first, experiment.seeds, source_folder)
+        plan = over_seeds(first, experiment.seeds, source.folder)
         listed = expand(plan)
         own = {one.values["seed"]: one.id for one in listed}
         sweep = Sweep.inside(home.run.path, plan, listed)
         with account.stage("members"):
-            left = _Members(first, source_folder, sweep, own, home, say, members).run(where)
+            left = _Members(first, source.folder, sweep, own, home, say, members).run(where)
         if left:
             return Outcome(home.run.home, _incomplete(experiment, left, len(own)), True)
         say("figures and report")
         with account.stage("descent, figures and report"):
             result = EnsembleResult(Listed([read(sweep.folder(name), seed) for seed, name in own.items()]))
-            summary = write(experiment, first, source_folder, result, home.run)
+            summary = write(experiment, first, source.folder, result, home.run)
         return Outcome(home.run.home, summary, result.ok, seconds=account.seconds)
 
 

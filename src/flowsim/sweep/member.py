@@ -5,7 +5,7 @@ import pathlib
 
 from .. import plugin
 from .._files import StoreError
-from ..config import ExperimentErrors
+from ..config import ExperimentErrors, Source
 from ..config.array_files import ArrayErrors
 from ..experiment.run import Interrupted, run_experiment
 from ..experiment.signals import Stop
@@ -40,17 +40,9 @@ def _run(sweep: Sweep, name: str, folder: pathlib.Path, stop: Stop | None) -> En
     member = sweep.members[name]
     plan = sweep.plans[member.plan]
     plugin.load([pathlib.Path(path) for path in plan.plugins])
-    experiment = plan.experiment(member.overrides)
+    source = Source(plan.experiment(member.overrides), plan.text, plan.folder)
     resume = (folder / "meta.json").exists()  # without it nothing counts as written
-    outcome = run_experiment(
-        experiment,
-        source_text=plan.text,
-        source_folder=plan.folder,
-        folder=folder,
-        resume=resume,
-        force=not resume,
-        stop=stop,
-    )
+    outcome = run_experiment(source, folder, resume=resume, force=not resume, stop=stop)
     sweep.failure(name).unlink(missing_ok=True)
     return _ended(name, outcome.summary.complete, outcome.summary.message)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from .._files import RefusedError
 from ..certificate import Certificate
+from ..config import Source
 from ..ensemble import Member, MemberStore
-from ..experiment.home import Source
 from ..experiment.run import recorded
 from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Trajectory, Variable
 from ..result import Result

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import plugin
+from ..config import Source
 from ..config.naming import Naming
 from ..config.resolved import resolved_yaml
 from ..config.schema import Certificate, Experiment, Scaling
-from ..experiment.home import Source
 from ..experiment.run import recorded
 from ..result import Result
 from . import ensemble as _ensemble

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import ensemble, plot, report, store
 from ..claims import AbstractTheory, Exponent, Point, Verdict, document, fit, scaling, tally, together, yang2024
+from ..config import Source
 from ..config.making import claims_of, wrong_result
 from ..config.problems import Place, refusal
 from ..config.schema import Certificate, Experiment, Scaling
@@ -33,11 +34,9 @@ class Verified:
 
 
 def verify_experiment(
-    experiment: Experiment,
-    *,
-    source_text: str,
-    source_folder: pathlib.Path,
+    source: Source,
     folder: pathlib.Path,
+    *,
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -51,26 +50,32 @@ def verify_experiment(
 
     **Raises:** as `run_experiment`; `ExperimentErrors` for an experiment of which nothing is claimed.
     """
+    experiment = source.experiment
     _refuse_what_nothing_is_claimed_of(experiment)
     if experiment.claims and experiment.certificate.method == "none":  # the error bounds decide
         experiment = experiment.model_copy(update={"certificate": Certificate()})
     build.configure(experiment.precision)
     first, *others = experiment.seeds or (experiment.seed,)
-    base = _ensemble.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source_folder)
-    member = Member(base, source_folder)
+    base = _ensemble.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source.folder)
+    member = Member(base, source.folder)
     found: list[Verified] = []
 
     def rest(run: Made, home: store.RunFolder, who: store.Identity) -> None:
         judged = member.judged(run.problem, run.prepared, run.result)
-        verification = _Verification(
-            experiment, base, source_folder, Kept(home, who), say, Runs(home.path, source_folder)
-        )
+        runs = Runs(home.path, source.folder)
+        verification = _Verification(experiment, base, source.folder, Kept(home, who), say, runs)
         found.append(verification.write([judged, *verification.others(judged, others)], member.theory, home))
 
     outcome = run_experiment(
-        base, source_text=source_text, source_folder=source_folder, folder=folder, resume=resume, force=force,
-        progress=progress, say=say, instrument=member.instrument, command="verify", whole=experiment, then=rest,
-    )  # fmt: skip
+        Source(base, source.text, source.folder, "verify", experiment),
+        folder,
+        resume=resume,
+        force=force,
+        progress=progress,
+        say=say,
+        instrument=member.instrument,
+        then=rest,
+    )
     if found:
         return dataclasses.replace(found[0], folder=outcome.folder)
     return Verified(folder, store.read_json(folder / "claims.json"), outcome.ok)  # it had been finished before
