@@ -306,8 +306,8 @@ def test_members_of_a_batch_are_stored_as_their_own_runs_are(finished, tmp_path)
     whole = members_of(finished[0].folder)
     text = TEXT.replace("discrete: ", "notes: ''\ndescent: ").partition("descent")[0]
     experiment = load_text(text, origin="e.yaml", folder=pathlib.Path())
-    first = over.first_member(experiment, pathlib.Path())
-    plan = over.over_seeds(first, experiment.seeds, pathlib.Path())
+    first, _ = over.first_member(experiment, pathlib.Path())
+    plan = over.plan_over(first, pathlib.Path(), seed=experiment.seeds)
     tmp_path.joinpath("sweep").mkdir()
     sweep = Sweep.add(tmp_path / "sweep", plan, expand(plan))
     own = {member.values["seed"]: name for name, member in sweep.members.items()}

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..sweep import States, Sweep, SweepError, states
+from ..sweep import States, Sweep, SweepError
 from ..sweep.expand import documented
-from ..sweep.place import PlaceError
-from ..sweep.slurm import queued
+from ..sweep.look import look
 from .command import command
 from .output import Output
 
@@ -42,7 +41,7 @@ def status(
         sweep = Sweep.read(folder)
     except SweepError as error:
         output.refuse(f"{error}.")
-    now, remark = _look(sweep)
+    now, remark = look(sweep)
     if not (output.json or once) and sys.stdout.isatty() and now.counts["running"]:
         now, remark = _watch(sweep)
     if remark:
@@ -91,25 +90,18 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def _look(sweep: Sweep) -> tuple[States, str]:
-    try:
-        return states(sweep, queued(sweep)), ""
-    except PlaceError as error:
-        return states(sweep), str(error)
-
-
 def _watch(sweep: Sweep) -> tuple[States, str]:
     from rich.console import Console  # loaded only where there is something to draw
     from rich.live import Live
     from rich.text import Text
 
-    now, remark = _look(sweep)
+    now, remark = look(sweep)
     try:
         with Live(console=Console(), transient=True, auto_refresh=False) as live:
             while now.counts["running"]:
                 live.update(Text(table(now)), refresh=True)
                 time.sleep(_EVERY)
-                now, remark = _look(sweep)
+                now, remark = look(sweep)
     except KeyboardInterrupt:
         pass
     return now, remark

@@ -15,6 +15,7 @@ from ..plugin import load as load_plugins
 from ..sweep import Member, States, Sweep, SweepError, states
 from ..sweep.drive import DiskFull, Stopped, Tally, drive
 from ..sweep.expand import Plan, documented, expand, plan
+from ..sweep.look import look
 from ..sweep.place import PlaceError
 from ..sweep.places import Options, place
 from .command import ExperimentFile, Jobs, Overrides, PerTask, Plugins, Slurm, command
@@ -227,11 +228,8 @@ def _refuse_unknown(made: Sweep, only: Sequence[str], output: Output) -> None:
 
 
 def _states(made: Sweep, output: Output) -> States:
-    """The states with what queues say; a queue that does not answer is a remark."""
-    from ..sweep.slurm import queued
-
-    try:
-        return states(made, queued(made))
-    except PlaceError as error:
-        output.say(f"{error}: the states below are those of the folders alone.")
-        return states(made)
+    """The states with what queues say; a queue that does not answer is said."""
+    now, remark = look(made)
+    if remark:
+        output.say(f"{remark}: the states below are those of the folders alone.")
+    return now

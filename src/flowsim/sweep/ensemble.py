@@ -6,6 +6,7 @@ The members are ordinary runs, in `members/` of the folder. They run in this pro
 import pathlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 
@@ -20,16 +21,17 @@ from ..experiment.account import Account
 from ..experiment.home import Home, opened
 from ..experiment.identity import identity
 from ..experiment.run import Interrupted, Outcome, checking, done
+from ..problem import Problem
 from ..simulation import Prepared
 from .axes import Axis
 from .drive import DiskFull, Stopped, drive
 from .expand import Plan, expand
 from .folder import Sweep
 from .inside import InProcess
+from .look import look
 from .medians import write
-from .place import AbstractPlace, PlaceError
-from .slurm import queued
-from .state import States, finished, states
+from .place import AbstractPlace
+from .state import States, finished
 from .stored import Folders, read
 
 Place = Callable[[Sweep], AbstractPlace]
@@ -59,9 +61,7 @@ def run_ensemble(
     account, experiment = Account(), source.experiment
     build.configure(experiment.precision)
     with account.stage("building"):
-        first = first_member(experiment, source.folder)
-        sizes.refuse_weights_that_cannot_fit(first)
-        problem = build.problem(first, source.folder)
+        first, problem = first_member(experiment, source.folder)
         prepared = build.prepared(first, problem, source.folder)
         influenced.refuse(first, problem, prepared)
         who = identity(experiment, source.folder)
@@ -73,7 +73,7 @@ def run_ensemble(
             return done(home.run)
         say = checking(home.stop, say)
         home.run.segments.open_members(who)
-        plan = over_seeds(first, experiment.seeds, source.folder)
+        plan = plan_over(first, source.folder, seed=experiment.seeds)
         listed = expand(plan)
         own = {one.values["seed"]: one.id for one in listed}
         sweep = Sweep.inside(home.run.path, plan, listed)
@@ -93,23 +93,27 @@ def member(experiment: Experiment, seed: int) -> Experiment:
     return experiment.model_copy(update={"seed": seed, "seeds": ()})
 
 
-def first_member(experiment: Experiment, folder: pathlib.Path) -> Experiment:
-    """The first seed's run, with the reduction that all members share."""
+def first_member(experiment: Experiment, folder: pathlib.Path) -> tuple[Experiment, Problem]:
+    """The first seed's run, with the reduction that all members share, and its problem."""
     first = member(experiment, experiment.seeds[0])
+    sizes.refuse_weights_that_cannot_fit(first)
     problem = build.problem(first, folder)
     flow = build.flow(first, build.context(first, problem, folder))
     name = ensemble.shared_reduction(experiment.flow.reduction, problem, flow)
-    return first.model_copy(update={"flow": first.flow.model_copy(update={"reduction": name})})
+    return first.model_copy(update={"flow": first.flow.model_copy(update={"reduction": name})}), problem
 
 
-LEFT_OUT = {"descent": (), "influence": (), "log": (), "figures": (), "scaling": (), "sweep": {}}
+_LEFT_OUT = {"seeds": (), "descent": (), "influence": (), "log": (), "figures": (), "scaling": (), "sweep": {}}
 
 
-def over_seeds(first: Experiment, seeds: Sequence[int], folder: pathlib.Path) -> Plan:
-    """The sweep that the members make: of the flow alone, as descent and figures are the ensemble's."""
-    text = resolved_yaml(first.model_copy(update=LEFT_OUT))
-    axis = Axis(("seed",), tuple((seed,) for seed in seeds))
-    return Plan(text, f"{first.name}.yaml", folder.resolve(), (), (axis,), tuple(map(str, plugin.sources())))
+def plan_over(base: Experiment, folder: pathlib.Path, **axes: Sequence[Any]) -> Plan:
+    """The sweep that an experiment's own runs make: of the flow alone, as descent and figures are the whole's.
+
+    **Arguments:** `axes`: the values of each key, as in `seed=(0, 1)`.
+    """
+    text = resolved_yaml(base.model_copy(update=_LEFT_OUT))
+    own = tuple(Axis((key,), tuple((value,) for value in values)) for key, values in axes.items())
+    return Plan(text, f"{base.name}.yaml", folder.resolve(), (), own, tuple(map(str, plugin.sources())))
 
 
 class _Members:
@@ -199,12 +203,11 @@ class _Members:
         return len(left)
 
     def _states(self) -> States:
-        """With what queues say; one that does not answer is a remark."""
-        try:
-            return states(self._sweep, queued(self._sweep))
-        except PlaceError as error:
-            self._say(f"{error}: what it has is not known here")
-            return states(self._sweep)
+        """With what queues say; one that does not answer is said."""
+        now, remark = look(self._sweep)
+        if remark:
+            self._say(f"{remark}: what it has is not known here")
+        return now
 
 
 def _incomplete(experiment: Experiment, left: int, number: int) -> store.Summary:

@@ -5,15 +5,12 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .. import plugin
 from ..config import Source
 from ..config.naming import Naming
-from ..config.resolved import resolved_yaml
 from ..config.schema import Certificate, Experiment, Scaling
 from ..experiment.run import recorded
 from ..result import Result
-from . import ensemble as _ensemble
-from .axes import Axis
+from .ensemble import plan_over
 from .expand import Member, Plan, expand, written
 from .folder import Sweep
 from .state import finished
@@ -39,17 +36,15 @@ class Runs:
 
     def over_seeds(self, base: Experiment, seeds: Sequence[int]) -> list[Run]:
         """The experiment of every seed."""
-        plan = _ensemble.over_seeds(base, seeds, self._folder)
+        plan = plan_over(base, self._folder, seed=seeds)
         return self._added(plan, expand(plan))
 
     def of_sizes(self, base: Experiment, entry: Scaling) -> Plan:
         """The sweep that an entry of `scaling` makes; without claims of one's own its runs are not certified."""
         left_out = {} if base.claims else {"certificate": Certificate(method="none")}
-        text = resolved_yaml(base.model_copy(update={**_ensemble.LEFT_OUT, **left_out, "seeds": ()}))
-        sizes = Axis((key_of(entry),), tuple((size_of(base, entry, value),) for value in entry.values))
-        seeds = Axis(("seed",), tuple((seed,) for seed in range(base.seed, base.seed + entry.seeds)))
-        sources = tuple(map(str, plugin.sources()))
-        return Plan(text, f"{base.name}.yaml", self._folder.resolve(), (), (sizes, seeds), sources)
+        sizes = [size_of(base, entry, value) for value in entry.values]
+        axes = {key_of(entry): sizes, "seed": range(base.seed, base.seed + entry.seeds)}
+        return plan_over(base.model_copy(update=left_out), self._folder, **axes)
 
     def at_size(self, plan: Plan, points: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> list[Run]:
         """Some members of such a sweep: the values of each on the axes, and what else is changed with them."""

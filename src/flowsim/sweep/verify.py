@@ -56,7 +56,7 @@ def verify_experiment(
         experiment = experiment.model_copy(update={"certificate": Certificate()})
     build.configure(experiment.precision)
     first, *others = experiment.seeds or (experiment.seed,)
-    base = _ensemble.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source.folder)
+    base, _ = _ensemble.first_member(experiment.model_copy(update={"seeds": (first, *others)}), source.folder)
     member = Member(base, source.folder)
     found: list[Verified] = []
 
