@@ -45,7 +45,7 @@ def problems(error: ValidationError, document: Document) -> Iterator[Problem]:
     found = error.errors(include_url=False)
     for item in found:
         if item["type"] == "too_short" and any(one["loc"][:-1] == item["loc"] for one in found):
-            continue  # pydantic before 2.10 counts only the items that are right
+            continue  # where pydantic counts the items that are right: that depends on the order of the annotations
         path, owner = locate(item["loc"], document.data)
         yield _problem(item, path, owner, document)
 

@@ -1,6 +1,7 @@
 """What surrounds the curves: time axis, border between the phases, legends, and the sentences of captions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray
@@ -21,6 +22,18 @@ _BORDER = {"color": "#555555", "linewidth": 0.8, "linestyle": (0, (2, 1.5)), "zo
 def border_time(events: Events) -> float | None:
     """The end of phase 1, None if it was not watched or never came."""
     return first_time(events.get("phase1_end"))
+
+
+def over_time(
+    drawing: Drawing, rows: int = 1, columns: int = 1, *, overlaid: bool = True, **size: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels over time, before anything is drawn into them.
+
+    **Arguments:** `overlaid`: do the runs of descent share the time axis? `size`: as of `Drawing.panels`.
+    """
+    figure, panels = drawing.panels(rows, columns, **size)
+    set_time_axis(panels, [drawing.dataset, *(drawing.overlays if overlaid else ())], drawing.time_axis)
+    return figure, panels
 
 
 def set_time_axis(panels: Sequence[Axes], runs: Sequence[xarray.Dataset], time_axis: str) -> None:
@@ -170,6 +183,16 @@ def overlay_sentence(overlays: Sequence[xarray.Dataset], needed: str) -> str:
     first = f"Dark broken lines: {drawn}, at time = {clock(overlays)}." if drawn else ""
     second = f"Not drawn for lack of {needed}: {absent}." if absent else ""
     return sentences(first, second)
+
+
+def closing_sentences(drawing: Drawing, name: str) -> str:
+    """What the caption of a figure of `name` over time ends with: phases, time axis, bands and runs of descent."""
+    return sentences(
+        phase_sentence(drawing.events),
+        scale_sentence(drawing.time_axis),
+        band_sentence(drawing.dataset, name),
+        overlay_sentence(drawing.overlays, name),
+    )
 
 
 def sentences(*parts: str) -> str:

@@ -30,8 +30,7 @@ def figure(drawing: Drawing, *, name: str) -> Figure:
     dataset, overlays = drawing.dataset, drawing.overlays
     require(dataset, [name])
     with drawing.settings():
-        plot, (axes,) = drawing.panels(height=2.5)
-        _frame.set_time_axis([axes], [dataset, *overlays], drawing.time_axis)
+        plot, (axes,) = _frame.over_time(drawing, height=2.5)
         entries = _entries(dataset[name])[:_MOST]
         looks = style.series([label for label, _ in entries])
         if len(entries) == 1:
@@ -78,8 +77,5 @@ def caption(drawing: Drawing, *, name: str) -> str:
     return _frame.sentences(
         f"{_title(values)} against time of the flow.",
         f"The first {_MOST} of {count} entries are drawn." if count > _MOST else "",
-        _frame.phase_sentence(drawing.events),
-        _frame.scale_sentence(drawing.time_axis),
-        _frame.band_sentence(drawing.dataset, name),
-        _frame.overlay_sentence(drawing.overlays, name),
+        _frame.closing_sentences(drawing, name),
     )

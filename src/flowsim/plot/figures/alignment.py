@@ -21,12 +21,11 @@ def figure(drawing: Drawing) -> Figure:
 
     **Reference:** Yang et al. 2024, Theorem 3.1.1.
     """
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     seeds = drawing.style.seeds
     require(dataset, NEEDS)
     with drawing.settings():
-        plot, (axes,) = drawing.panels(height=2.5)
-        _frame.set_time_axis([axes], [dataset, *overlays], time_axis)
+        plot, (axes,) = _frame.over_time(drawing, height=2.5)
         axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=1)
         handles = _draw_random(axes, dataset) if "mlp_alignment_random" in dataset else []
         for word, look in enumerate(style.WORDS):
@@ -44,7 +43,7 @@ def figure(drawing: Drawing) -> Figure:
         ]
         _curves.draw_descent(axes, descents)
         axes.set_ylabel(r"linear MLP function $G(\mu)$")
-        _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
+        _frame.finish([axes], drawing.events, drawing.time_axis, _frame.time_label(overlays))
         words = [_frame.handle(look) for look in style.WORDS]
         _frame.legend(
             drawing, plot, [*words, *handles, *_frame.overlay_handles(overlays)], columns=3 if not overlays else 2
@@ -69,7 +68,7 @@ def _draw_random(axes: Axes, dataset: xarray.Dataset) -> list:
 
 def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset = drawing.dataset
     random = ""
     if "mlp_alignment_random" in dataset:
         random = "Grey: the random words' median, quartiles (dark band) and full range (light band)."
@@ -77,8 +76,5 @@ def caption(drawing: Drawing) -> str:
         "What the linear MLP adds to the output for each unit of attention on a word: G of the two target words and "
         "of the common word against time of the flow.",
         random,
-        _frame.phase_sentence(events),
-        _frame.scale_sentence(time_axis),
-        _frame.band_sentence(dataset, "mlp_alignment"),
-        _frame.overlay_sentence(overlays, "mlp_alignment"),
+        _frame.closing_sentences(drawing, "mlp_alignment"),
     )

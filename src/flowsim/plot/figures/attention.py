@@ -26,12 +26,11 @@ def figure(drawing: Drawing) -> Figure:
 
     **Reference:** Yang et al. 2024, Figure 1a.
     """
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     seeds = drawing.style.seeds
     require(dataset, NEEDS)
     with drawing.settings():
-        plot, panels = drawing.panels(2, height=3.9)
-        _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
+        plot, panels = _frame.over_time(drawing, 2, height=3.9)
         for axes, change in zip(panels, (False, True), strict=True):
             for place, pair in enumerate(_PAIRS):
                 _curves.draw_flow(
@@ -49,7 +48,7 @@ def figure(drawing: Drawing) -> Figure:
         panels[0].set_ylabel(r"score $\mu_k^{\top} W_K^{\top} W_Q\, \mu_q$")
         panels[1].set_ylabel("change of score since $t = 0$")
         _zero(panels[1])
-        _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
+        _frame.finish(panels, drawing.events, drawing.time_axis, _frame.time_label(overlays))
         _frame.legend(drawing, plot, _handles(overlays), columns=2)
         plot.align_ylabels(panels)
         return plot
@@ -57,15 +56,11 @@ def figure(drawing: Drawing) -> Figure:
 
 def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
     return _frame.sentences(
         "Attention scores of the two target words and the common word, before the division by √m and the softmax: "
         "their values above, their change since t = 0 below. The color is the key word (which is attended to), the "
         "marker the query word (which attends).",
-        _frame.phase_sentence(events),
-        _frame.scale_sentence(time_axis),
-        _frame.band_sentence(dataset, "attention_score"),
-        _frame.overlay_sentence(overlays, "attention_score"),
+        _frame.closing_sentences(drawing, "attention_score"),
     )
 
 

@@ -34,16 +34,15 @@ def figure(drawing: Drawing) -> Figure:
 
     **Reference:** Yang et al. 2024, Lemmas 4.4 and 4.5.
     """
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     require(dataset, NEEDS)
     require_groups(dataset, _NAMES)
     with drawing.settings():
-        plot, panels = drawing.panels(2, height=4.2)
-        _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
+        plot, panels = _frame.over_time(drawing, 2, height=4.2)
         looks = [*(style.GROUPS[name] for name in _NAMES), _NEGATIVES]
         _draw_sums(panels[0], dataset, overlays, looks)
-        _draw_ratios(panels[1], dataset, overlays, _frame.border_time(events))
-        _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
+        _draw_ratios(panels[1], dataset, overlays, _frame.border_time(drawing.events))
+        _frame.finish(panels, drawing.events, drawing.time_axis, _frame.time_label(overlays))
         ratio_handles = [_frame.handle(_RATIO), _frame.handle(_GAP)]
         panels[1].legend(handles=ratio_handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), borderaxespad=0.2)
         handles: list[Line2D] = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays)]
@@ -125,17 +124,14 @@ def _broken_at_poles(curve: _curves.Curve) -> _curves.Curve:
 
 def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset = drawing.dataset
     curves = [_curves.to_curve(ratio) for ratio in ratios(dataset["gradient_sum"])]
-    low, high, clipped = ratio_limits(curves, _frame.border_time(events))
+    low, high, clipped = ratio_limits(curves, _frame.border_time(drawing.events))
     cut = f"Values outside [{low:.2g}, {high:.2g}], where a denominator is near zero, are cut off." if clipped else ""
     return _frame.sentences(
         "Automatic balancing of gradients. Above: Σ g over the samples of each group, g = 1/(1 + exp(y F)) being how "
         "strongly a sample still pulls. Below: the relative gap between the two groups that hold one target (Lemma "
         "4.4 bounds it) and the ratio R, which Lemma 4.5 holds between 1 and 2 (shaded) in phase 2.",
         cut,
-        _frame.phase_sentence(events),
-        _frame.scale_sentence(time_axis),
-        _frame.band_sentence(dataset, "gradient_sum"),
-        _frame.overlay_sentence(overlays, "gradient_sum"),
+        _frame.closing_sentences(drawing, "gradient_sum"),
     )

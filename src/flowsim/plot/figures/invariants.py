@@ -33,7 +33,7 @@ def figure(drawing: Drawing) -> Figure:
 
     **Raises:** `CannotDraw` if no run has a variable `invariant_<name>`, or all drifts are exactly zero.
     """
-    dataset, overlays, time_axis = drawing.dataset, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     require(dataset, ())
     names = _names([dataset, *overlays])
     if not names:
@@ -42,16 +42,15 @@ def figure(drawing: Drawing) -> Figure:
         columns = 2 if len(names) == 4 else min(len(names), 3)
         rows = -(-len(names) // columns)
         width = style.COLUMN if columns == 1 else style.PAGE
-        plot, panels = drawing.panels(rows, columns, width=width, height=0.5 + 2.0 * rows)
+        plot, panels = _frame.over_time(drawing, rows, columns, width=width, height=0.5 + 2.0 * rows)
         for axes in panels[len(names) :]:
             axes.remove()
         panels = panels[: len(names)]
-        _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
         for axes, name in zip(panels, names, strict=True):
             _draw_panel(axes, name, [dataset, *overlays])
         for axes in panels[::columns]:
             axes.set_ylabel("relative drift")
-        _frame.finish(panels, {}, time_axis)
+        _frame.finish(panels, {}, drawing.time_axis)
         for axes in panels[-columns:]:
             axes.set_xlabel("time $t$")
             axes.tick_params(labelbottom=True)  # also above a place that is left empty
@@ -93,12 +92,12 @@ def _handles(dataset: xarray.Dataset, overlays: Sequence[xarray.Dataset]) -> lis
 
 def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
-    dataset, overlays, time_axis = drawing.dataset, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     return _frame.sentences(
         "Drift of quantities that the exact gradient flow conserves, relative to their size, on a logarithmic axis.",
         "Along the flow (black) it is the integrator's error." if _names([dataset]) else "",
         "Gradient descent breaks them in proportion to its learning rate." if overlays else "",
         f"Of gradient descent, time is {_frame.clock(overlays)}." if overlays else "",
         "Where a drift is exactly zero nothing can be drawn.",
-        _frame.scale_sentence(time_axis),
+        _frame.scale_sentence(drawing.time_axis),
     )

@@ -22,12 +22,11 @@ def figure(drawing: Drawing) -> Figure:
 
     **Reference:** Yang et al. 2024, Figure 1b.
     """
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     seeds = drawing.style.seeds
     require(dataset, NEEDS)
     with drawing.settings():
-        plot, (axes,) = drawing.panels(height=2.5)
-        _frame.set_time_axis([axes], [dataset, *overlays], time_axis)
+        plot, (axes,) = _frame.over_time(drawing, height=2.5)
         groups = _groups(dataset)
         curves = [_curves.pick(dataset, "loss")]
         curves += [_curves.pick(dataset, "loss_by_group", {"group": name}) for name in groups]
@@ -38,7 +37,7 @@ def figure(drawing: Drawing) -> Figure:
             _curves.draw_flow(axes, curve, look, place=i / len(curves), width=1.7 if i == 0 else 1.2, seeds=seeds)
         _curves.draw_descent(axes, _descent(overlays, groups, looks), darken=len(overlays) <= _CROWD)
         axes.set_ylabel("training loss")
-        _frame.finish([axes], events, time_axis, _frame.time_label(overlays))
+        _frame.finish([axes], drawing.events, drawing.time_axis, _frame.time_label(overlays))
         handles = [*map(_frame.handle, looks), *_frame.overlay_handles(overlays, _colors(overlays))]
         if len(handles) > 1:
             _frame.legend(drawing, plot, handles, columns=3 if not overlays else 2)
@@ -47,16 +46,13 @@ def figure(drawing: Drawing) -> Figure:
 
 def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     what = "Training loss against time of the flow."
     if _groups(dataset):
         what = "Training loss (black) and the mean loss of each group of samples (colors) against time of the flow."
     return _frame.sentences(
         what,
-        _frame.phase_sentence(events),
-        _frame.scale_sentence(time_axis),
-        _frame.band_sentence(dataset, "loss"),
-        _frame.overlay_sentence(overlays, "loss"),
+        _frame.closing_sentences(drawing, "loss"),
         "Of these runs the loss of all samples is drawn." if len(overlays) > _CROWD and _groups(dataset) else "",
     )
 

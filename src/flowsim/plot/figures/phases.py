@@ -20,12 +20,11 @@ def figure(drawing: Drawing) -> Figure:
 
     **Raises:** `CannotDraw` if no saddle was recorded.
     """
-    dataset, time_axis = drawing.dataset, drawing.time_axis
+    dataset = drawing.dataset
     require(dataset, ("loss",))
     saddles = _saddles(drawing)
     with drawing.settings():
-        plot, (axes,) = drawing.panels(height=2.5)
-        _frame.set_time_axis([axes], [dataset], time_axis)
+        plot, (axes,) = _frame.over_time(drawing, height=2.5, overlaid=False)
         _curves.draw_flow(
             axes, _curves.pick(dataset, "loss"), style.ALL, place=0.0, width=1.7, seeds=drawing.style.seeds
         )
@@ -35,7 +34,7 @@ def figure(drawing: Drawing) -> Figure:
             axes.annotate(f"{phase['height']:.4g}, index {phase['index']}", (phase["start"], phase["height"]),
                           xytext=(3, 4), textcoords="offset points", fontsize=6)  # fmt: skip
         axes.set_ylabel("training loss")
-        _frame.finish([axes], drawing.events, time_axis)
+        _frame.finish([axes], drawing.events, drawing.time_axis)
         looks = [style.ALL, style.Look("height of a plateau", "#c0392b")]
         _frame.legend(drawing, plot, [_frame.handle(look) for look in looks], columns=2)
         return plot

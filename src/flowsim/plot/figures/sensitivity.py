@@ -14,20 +14,19 @@ def figure(drawing: Drawing) -> Figure:
 
     **Raises:** `CannotDraw` if the run has no derivatives.
     """
-    dataset, time_axis = drawing.dataset, drawing.time_axis
+    dataset = drawing.dataset
     require(dataset, ("loss_derivative",))
     values = dataset["loss_derivative"].transpose("time", ...).values.reshape(dataset.sizes["time"], -1)
     looks = style.series(_labels(drawing))
     with drawing.settings():
-        plot, (axes,) = drawing.panels(height=2.6)
-        _frame.set_time_axis([axes], [dataset], time_axis)
+        plot, (axes,) = _frame.over_time(drawing, height=2.6, overlaid=False)
         axes.axhline(0.0, color="#999999", linewidth=0.5)
         for look, column in zip(looks, values.T, strict=True):
             axes.plot(dataset["time"].values, column, color=look.color, linewidth=1.2)
         if np.max(np.abs(values)) > 30 * np.median(np.abs(values)) > 0:
             axes.set_yscale("asinh", linear_width=float(np.max(np.abs(values))) / 8)
         axes.set_ylabel(r"d(training loss)/d$\varepsilon$")
-        _frame.finish([axes], drawing.events, time_axis)
+        _frame.finish([axes], drawing.events, drawing.time_axis)
         _frame.legend(drawing, plot, [_frame.handle(look) for look in looks], columns=2)
         return plot
 

@@ -24,13 +24,12 @@ def figure(drawing: Drawing) -> Figure:
 
     **Raises:** `CannotDraw` if the trajectory holds neither.
     """
-    dataset, time_axis = drawing.dataset, drawing.time_axis
+    dataset = drawing.dataset
     require(dataset, ())
     if "hessian_spectrum" not in dataset and "hessian_density" not in dataset:
         raise CannotDraw("the trajectory has no hessian_spectrum: ask for the probe hessian_spectrum")
     with drawing.settings():
-        plot, (axes,) = drawing.panels(height=2.8)
-        _frame.set_time_axis([axes], [dataset], time_axis)
+        plot, (axes,) = _frame.over_time(drawing, height=2.8, overlaid=False)
         linear = _linear_width(dataset)
         axes.set_yscale("asinh", linear_width=linear)
         if "hessian_density" in dataset:
@@ -39,7 +38,7 @@ def figure(drawing: Drawing) -> Figure:
             values = dataset["hessian_spectrum"].values
             axes.plot(dataset["time"].values, values, color=_EXTREME.color, linewidth=0.6, alpha=0.8)
         axes.set_ylabel("eigenvalue of the Hessian")
-        _frame.finish([axes], drawing.events, time_axis)
+        _frame.finish([axes], drawing.events, drawing.time_axis)
         looks = [_EXTREME] * ("hessian_spectrum" in dataset) + [_BULK] * ("hessian_density" in dataset)
         _frame.legend(drawing, plot, [_frame.handle(look) for look in looks], columns=2)
         return plot

@@ -23,18 +23,17 @@ def figure(drawing: Drawing) -> Figure:
 
     **Raises:** `CannotDraw` if the trajectory holds none of them.
     """
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     require(dataset, ())
     names = _there(dataset)
     if not names:
         raise CannotDraw("the trajectory has no heads, blocks or modes")
     with drawing.settings():
         width = style.COLUMN if len(names) == 1 else style.PAGE
-        plot, panels = drawing.panels(1, len(names), width=width, height=2.6)
-        _frame.set_time_axis(panels, [dataset, *overlays], time_axis)
+        plot, panels = _frame.over_time(drawing, 1, len(names), width=width, height=2.6)
         for axes, name in zip(panels, names, strict=True):
             _draw_panel(axes, drawing, name)
-        _frame.finish(panels, events, time_axis, _frame.time_label(overlays))
+        _frame.finish(panels, drawing.events, drawing.time_axis, _frame.time_label(overlays))
         for axes in panels:
             axes.set_xlabel("time $t$")
         for axes, name in zip(panels, names, strict=True):
@@ -75,14 +74,14 @@ def _draw_panel(axes, drawing: Drawing, name: str) -> None:
 
 def caption(drawing: Drawing) -> str:
     """A sentence or more that let the figure stand alone."""
-    dataset, events, overlays, time_axis = drawing.dataset, drawing.events, drawing.overlays, drawing.time_axis
+    dataset, overlays = drawing.dataset, drawing.overlays
     names = _there(dataset)
     more = any(dataset.sizes[_PANELS[name][0]] > _MOST for name in names)
     return _frame.sentences(
         "; ".join(_PANELS[name][3] for name in names) + ", against time of the flow.",
         "Head 2.1 is the first head of the second layer." if "head" in dataset.dims else "",
         f"The first {_MOST} of each are drawn." if more else "",
-        _frame.phase_sentence(events),
-        _frame.scale_sentence(time_axis),
+        _frame.phase_sentence(drawing.events),
+        _frame.scale_sentence(drawing.time_axis),
         _frame.overlay_sentence(overlays, names[0]) if names else "",
     )
