@@ -177,8 +177,10 @@ def test_verify():
     def half_time(evidence):
         return near(evidence.time("fall"), np.log(2), 1e-6) & Finding.compare(evidence.value("double"), "<", 1.0)
 
-    @flowsim.claim(id="grows", statement="x grows", rule="final > first", constants={"factor": 1.0})
+    @flowsim.claim(id="grows", rule="final > first", constants={"factor": 1.0})
     def grows(evidence, constants):
+        """x
+        grows."""
         return Finding.compare(evidence.value("double"), ">", constants["factor"] * evidence.value("double", at=0.0))
 
     problem = flowsim.Problem.from_loss(lambda x: 0.5 * x**2, 1.0)
@@ -186,6 +188,7 @@ def test_verify():
     assert [v.word for v in found] == [Word.HOLDS, Word.FAILS]
     assert found["grows"].word == Word.FAILS
     assert not found.all_hold
+    assert found["grows"].claim.statement == "x grows."
     assert "half-time  holds" in repr(found)
     assert "<td>grows</td>" in found._repr_html_()
     with pytest.raises(KeyError, match="half-time, grows"):
@@ -195,6 +198,8 @@ def test_verify():
     wrong = flowsim.claim(id="w", statement="s", rule="r")(lambda evidence: True)
     with pytest.raises(TypeError, match="Finding"):
         wrong.verdict(found.evidence)
+    with pytest.raises(ValueError, match="claim 'w' states nothing"):
+        flowsim.claim(id="w", rule="r")(lambda evidence: Finding({}))
 
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "your-own-claim.md"

@@ -49,8 +49,8 @@ class Claim:
 def claim(
     *,
     id: str,
-    statement: str,
     rule: str,
+    statement: str = "",
     source: str = "",
     constants: Any = None,
     probes: Mapping[str, Any] | None = None,
@@ -58,11 +58,17 @@ def claim(
 ) -> Callable[[Callable[..., Finding]], Claim]:
     """Make a claim of a function `evidence -> Finding`.
 
-    **Arguments:** as the fields of `Claim`. With `constants` the function is called as `function(evidence, constants)`.
+    **Arguments:** as the fields of `Claim`. Without a `statement` the function's docstring is it. With `constants` the
+    function is called as `function(evidence, constants)`.
+
+    **Raises:** `ValueError` for a claim that states nothing.
     """
 
     def make(measure: Callable[..., Finding]) -> Claim:
-        return Claim(id, source, statement, rule, measure, constants, dict(probes or {}), tuple(events))
+        stated = statement or " ".join((measure.__doc__ or "").split())
+        if not stated:
+            raise ValueError(f"claim {id!r} states nothing: give a statement, or the function a docstring.")
+        return Claim(id, source, stated, rule, measure, constants, dict(probes or {}), tuple(events))
 
     return make
 

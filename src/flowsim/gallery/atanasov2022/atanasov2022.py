@@ -73,10 +73,10 @@ class Atanasov2022(flowsim.config.ProblemKind):
 
         @make(
             id="alignment is silent",
-            statement="The kernel has turned to the target before the loss moves.",
             rule="at the time at which 0.9 of WᵀW lies along β the risk is above 0.9 of its start, at every σ ≤ 0.01",
         )
         def silent(evidence):
+            """The kernel has turned to the target before the loss moves."""
             found, start = [], evidence.value("risk", at=0.0)
             for k in range(len(self.scales)):
                 if self.scales[k] <= 0.01:
@@ -85,21 +85,15 @@ class Atanasov2022(flowsim.config.ProblemKind):
                     found.append(Finding.compare((there / start[k]).named(label), ">", 0.9))
             return all_of(found) if found else Finding({}, reason="no σ is ≤ 0.01")
 
-        @make(
-            id="time of alignment",
-            statement="The time of alignment is of order 1/s and does not depend on σ.",
-            rule="at the two smallest σ it is the same within 1 %",
-        )
+        @make(id="time of alignment", rule="at the two smallest σ it is the same within 1 %")
         def aligned(evidence):
+            """The time of alignment is of order 1/s and does not depend on σ."""
             first, second = (evidence.time(f"aligned_{k}") for k in small)
             return near((second / first).named("ratio of the times of alignment"), 1.0, 0.01)
 
-        @make(
-            id="time of learning",
-            statement="The loss drops at ln(s σ⁻²)/(2s), up to a constant: it is later by ln(σ₁/σ₂)/s at a smaller σ₂.",
-            rule="the difference between the two smallest σ is within 1 % of it",
-        )
+        @make(id="time of learning", rule="the difference between the two smallest σ is within 1 % of it")
         def learned(evidence):
+            """The loss drops at ln(s σ⁻²)/(2s), up to a constant: it is later by ln(σ₁/σ₂)/s at a smaller σ₂."""
             first, second = (evidence.time(f"learned_{k}") for k in small)
             late = np.log(self.scales[small[0]] / self.scales[small[1]]) / self.signal
             return near((second - first).named("delay of learning"), float(late), 0.01)

@@ -62,12 +62,12 @@ class Cohen2021(flowsim.config.ProblemKind):
     def _edges(self, make, problem, sharpness, names):
         @make(
             id="edge of stability",
-            statement="Gradient descent follows the flow until the sharpness reaches 2/η; from then on its loss is no "
-            "longer monotone, and its sharpness stays near 2/η while the flow's goes on.",
             rule="the loss of the descent falls at every step up to the flow's time at 2/η, rises at a later one, and "
             "its final sharpness is within 20 % of 2/η and the flow's largest 5 % above it",
         )
         def edge(evidence):
+            """Gradient descent follows the flow until the sharpness reaches 2/η; from then on its loss is no longer
+            monotone, and its sharpness stays near 2/η while the flow's goes on."""
             _, flow = evidence.curve("sharpness")
             found = []
             for name, eta in names.items():
@@ -93,12 +93,9 @@ class Cohen2021(flowsim.config.ProblemKind):
 
 
 def _sharpening(make):
-    @make(
-        id="progressive sharpening",
-        statement="Along the flow the sharpness rises.",
-        rule="its largest value is above 1.5 times its first",
-    )
+    @make(id="progressive sharpening", rule="its largest value is above 1.5 times its first")
     def sharpening(evidence):
+        """Along the flow the sharpness rises."""
         _, curve = evidence.curve("sharpness")
         top = curve[int(np.argmax(curve.value))].named("largest sharpness")
         return Finding.compare(top, ">", 1.5 * curve[0].named("sharpness at the start"))

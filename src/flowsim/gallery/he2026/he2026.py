@@ -69,10 +69,10 @@ class He2026(flowsim.config.ProblemKind):
     def _orbits(self, make, orbits):
         @make(
             id="conserved quantities",
-            statement="α² - 2β² and α²β sin D are conserved.",
             rule="within 10 error bands of their start at all saved times but the last five, where one diverges",
         )
         def invariants(evidence):
+            """α² - 2β² and α²β sin D are conserved."""
             early = float(evidence.dataset.time.values[-6])
             scale = 1e4 * max(max(a, b) for a, b, _ in self.starts) ** 2
             start = {name: evidence.value(name, at=0.0).value for name in ("size", "twist")}
@@ -83,20 +83,20 @@ class He2026(flowsim.config.ProblemKind):
 
         @make(
             id="path",
-            statement="β(t) solves (β²)' = (2/p) √((c + 2β²)² β² - E²) cos D/|cos D|: an elliptic integral.",
             rule="within 10 error bands of its inverse at every saved time before 95 % of the time to the blow-up",
         )
         def path(evidence):
+            """β(t) solves (β²)' = (2/p) √((c + 2β²)² β² - E²) cos D/|cos D|: an elliptic integral."""
             time, curve = evidence.curve("beta", 0.0, 0.95 * evidence.end)
             exact = np.stack([orbit.beta(time, curve.value[:, k]) for k, orbit in enumerate(orbits)], axis=1)
             return agrees(evidence, "beta", exact, end=0.95 * evidence.end)
 
         @make(
             id="blow-up time",
-            statement="The flow blows up in finite time, and the frequency with the earliest blow-up wins.",
             rule="the first frequency beyond `radius` is the predicted one, within 10 error bounds of its time",
         )
         def blow_up(evidence):
+            """The flow blows up in finite time, and the frequency with the earliest blow-up wins."""
             winner = int(np.argmin([orbit.blow_up for orbit in orbits]))
             time = evidence.time(f"diverges_{winner}")
             reached = float(orbits[winner].time(np.sqrt((self.radius**2 - orbits[winner].size) / 3)))

@@ -113,18 +113,15 @@ class Kumar2024(flowsim.config.ProblemKind):
 
         @make(
             id="grokking",
-            statement="Without weight decay the test loss falls long after the training loss where α is large.",
             rule="at the largest α the test loss falls to a tenth at more than 3 times the training loss's time",
         )
         def grokking(evidence):
+            """Without weight decay the test loss falls long after the training loss where α is large."""
             return Finding.compare(delay(evidence, ranked[-1]), ">", 3.0)
 
-        @make(
-            id="laziness delays",
-            statement="The delay grows with α.",
-            rule="the ratio of the two times increases from each α to the next",
-        )
+        @make(id="laziness delays", rule="the ratio of the two times increases from each α to the next")
         def grows(evidence):
+            """The delay grows with α."""
             pairs = itertools.pairwise(ranked)
             return all_of(Finding.compare(delay(evidence, a), "<", delay(evidence, b)) for a, b in pairs)
 
@@ -135,20 +132,19 @@ class Kumar2024(flowsim.config.ProblemKind):
 
         @make(
             id="first the initial kernel",
-            statement="At large α learning starts as with the initial kernel, whose test loss is far above.",
             rule="when the training loss is half, the test loss is within 5 % of the linearized network's at that time",
         )
         def kernel(evidence):
+            """At large α learning starts as with the initial kernel, whose test loss is far above."""
             time = evidence.time(f"half_{lazy}")
             loss = evidence.value("test", at=f"half_{lazy}")[lazy].named("test loss when the training loss is half")
             return near(loss, self.linearized(key, time.value), 0.05)
 
         @make(
-            id="the norm does not fall",
-            statement="The weights' norm does not explain grokking: it grows.",
-            rule="at the largest and the least α it is larger at the end than at the start",
+            id="the norm does not fall", rule="at the largest and the least α it is larger at the end than at the start"
         )
         def norm(evidence):
+            """The weights' norm does not explain grokking: it grows."""
             start, final = evidence.value("norm", at=0.0), evidence.value("norm")
             pairs = [(final[k].named(f"norm at the end, α = {self.scales[k]:g}"), start[k]) for k in {lazy, rich}]
             return all_of(Finding.compare(end, ">", first.named("norm at the start")) for end, first in pairs)

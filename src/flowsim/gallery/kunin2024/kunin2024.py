@@ -80,22 +80,16 @@ class Kunin2024(flowsim.config.ProblemKind):
         return [*self._exact(make, key), *self._regimes(make, key)]
 
     def _exact(self, make, key):
-        @make(
-            id="exact solution",
-            statement="a(t) and w(t) have a closed form for every δ and every start.",
-            rule="within 10 error bands of the closed form at every saved time",
-        )
+        @make(id="exact solution", rule="within 10 error bands of the closed form at every saved time")
         def exact(evidence):
+            """a(t) and w(t) have a closed form for every δ and every start."""
             return agrees(evidence, "a", lambda t: self.path(key, t)[0]) & agrees(
                 evidence, "w", lambda t: self.path(key, t)[1]
             )
 
-        @make(
-            id="conserved δ",
-            statement="δ = η_w a² - η_a ‖w‖² is conserved.",
-            rule="within 10 error bands of its start at every saved time",
-        )
+        @make(id="conserved δ", rule="within 10 error bands of its start at every saved time")
         def delta(evidence):
+            """δ = η_w a² - η_a ‖w‖² is conserved."""
             return conserved(evidence, "delta", scale=1 + max(map(abs, self.deltas)))
 
         return [exact, delta]
@@ -105,10 +99,11 @@ class Kunin2024(flowsim.config.ProblemKind):
 
         @make(
             id="movement of the kernel",
-            statement="δ decides how far the kernel moves: its distance from the start follows the exact path.",
             rule="within 10 error bands of the distance on the closed form's path at every saved time",
         )
         def movement(evidence):
+            """δ decides how far the kernel moves: its distance from the start follows the exact path."""
+
             def closed(t):
                 each = jax.vmap(kernel_distance, (0, 0, 0, 0, None))
                 rates = jnp.asarray(self.rates)
@@ -119,10 +114,10 @@ class Kunin2024(flowsim.config.ProblemKind):
 
         @make(
             id="lazy for large δ",
-            statement="For δ → +∞ learning is lazy, for δ near 0 rich.",
             rule="the kernel's final distance from its start is larger at the δ nearest 0 than at the largest δ",
         )
         def lazy(evidence):
+            """For δ → +∞ learning is lazy, for δ near 0 rich."""
             near, far = int(np.argmin(np.abs(self.deltas))), int(np.argmax(self.deltas))
             if self.deltas[far] <= 0 or near == far:
                 return Finding({}, reason="needs a δ > 0 and one nearer to 0")

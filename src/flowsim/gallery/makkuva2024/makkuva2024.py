@@ -117,20 +117,14 @@ class Makkuva2024(flowsim.config.ProblemKind):
         return [*self._on_levels(make), *self._ends(make)]
 
     def _on_levels(self, make):
-        @make(
-            id="conserved energy",
-            statement="E = e² - w² - sgn(w) ln|w| is conserved.",
-            rule="within 10 error bands of its start at every saved time",
-        )
+        @make(id="conserved energy", rule="within 10 error bands of its start at every saved time")
         def conservation(evidence):
+            """E = e² - w² - sgn(w) ln|w| is conserved."""
             return conserved(evidence, "energy", scale=1 + max(abs(energy(e, w)) for e, w in self.starts))
 
-        @make(
-            id="path",
-            statement="On a level of the energy the flow is one scalar equation for w.",
-            rule="within 10 error bands of its solution at every saved time",
-        )
+        @make(id="path", rule="within 10 error bands of its solution at every saved time")
         def path(evidence):
+            """On a level of the energy the flow is one scalar equation for w."""
             return agrees(evidence, "w", self.path)
 
         return [conservation, path]
@@ -138,11 +132,11 @@ class Makkuva2024(flowsim.config.ProblemKind):
     def _ends(self, make):
         @make(
             id="basins of attraction",
-            statement="The side of w = -1/√2 and of the separatrix E = -½(1 + ln 2) on which a start lies decides "
-            "whether it ends at a global minimum, e²(1 + 2w|w|) = ln((1-p)(1-q)/(pq)), or at the unigram.",
             rule="every start ends with the cross-entropy of the predicted one, nearer than half the difference",
         )
         def basins(evidence):
+            """The side of w = -1/√2 and of the separatrix E = -½(1 + ln 2) on which a start lies decides whether it
+            ends at a global minimum, e²(1 + 2w|w|) = ln((1-p)(1-q)/(pq)), or at the unigram."""
             converged(evidence, CONVERGED)
             best, unigram = (float(self.cross_entropy(u, np)) for u in (self.target, 0.0))
             if best > unigram * (1 - 1e-9):
@@ -154,10 +148,10 @@ class Makkuva2024(flowsim.config.ProblemKind):
 
         @make(
             id="limit",
-            statement="The level of the energy gives the limit itself.",
             rule="the final (e, w) is within 10 error bounds of it, and of what the gradient's norm leaves to go",
         )
         def limit(evidence):
+            """The level of the energy gives the limit itself."""
             left = converged(evidence, CONVERGED)
             exact = np.array([self.limit(*start) for start in self.starts])
             found = []

@@ -112,10 +112,10 @@ class Nichani2024(flowsim.config.ProblemKind):
     def _stages(self, make, unigram):
         @make(
             id="uniform, then unigram",
-            statement="The cross-entropy starts at ln(words) and rests at that of the best unigram prediction.",
             rule="the first within 0.1 %, the second within 1 % where the risk falls most slowly between two drops",
         )
         def plateau(evidence):
+            """The cross-entropy starts at ln(words) and rests at that of the best unigram prediction."""
             time, risk = evidence.curve("loss")
             flat = resting_places(time, risk.value)
             count = Finding.compare(float(len(flat)), "==", 1.0)
@@ -124,11 +124,10 @@ class Nichani2024(flowsim.config.ProblemKind):
             return found & near(risk[flat[0]].named("plateau"), unigram, 0.01) if len(flat) else found
 
         @make(
-            id="bigram at the end",
-            statement="The last stage is the best bigram prediction: an induction head.",
-            rule="the final cross-entropy is within 1 % of it, and above the posterior mean's",
+            id="bigram at the end", rule="the final cross-entropy is within 1 % of it, and above the posterior mean's"
         )
         def bigram(evidence):
+            """The last stage is the best bigram prediction: an induction head."""
             final = evidence.value("loss")
             return near(final, self.bigram(), 0.01) & Finding.of(final > self.posterior())
 
@@ -137,10 +136,10 @@ class Nichani2024(flowsim.config.ProblemKind):
     def _parent(self, make):
         @make(
             id="attention finds the parent",
-            statement="The first layer attends to the position before.",
             rule="at every position from the third on it gets more than the others, and more than ½ on average",
         )
         def found(evidence):
+            """The first layer attends to the position before."""
             layer = evidence.value("first_layer")
             rows = range(2, self.length)
             ahead = [layer[s, s - 1].value - np.max(layer.value[s, : s - 1]) for s in rows]
@@ -150,10 +149,10 @@ class Nichani2024(flowsim.config.ProblemKind):
 
         @make(
             id="the parent comes late",
-            statement="Attention to the parent forms after the unigram stage, not with it.",
             rule="its mean passes ½ later than 10 times the time at which 95 % of the way to the unigram is made",
         )
         def late(evidence):
+            """Attention to the parent forms after the unigram stage, not with it."""
             ratio = (evidence.time("parent") / evidence.time("unigram")).named("time of the parent / of the unigram")
             return Finding.compare(ratio, ">", 10.0)
 

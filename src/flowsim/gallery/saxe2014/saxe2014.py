@@ -82,19 +82,16 @@ class Saxe2014(flowsim.config.ProblemKind):
 
         @make(
             id="strength of every mode",
-            statement="Every mode's strength follows s' = N s^(2-2/N) (λ - s), for N = 2 a sigmoid in t (eq. 10).",
             rule="within 10 error bands of the closed form at every saved time, and no coupling between modes",
         )
         def strength(evidence):
+            """Every mode's strength follows s' = N s^(2-2/N) (λ - s), for N = 2 a sigmoid in t (eq. 10)."""
             curve = agrees(evidence, "strength", self.strength)
             return curve & conserved(evidence, "crosstalk", scale=largest)
 
-        @make(
-            id="half-times",
-            statement="At depth 2 a mode has half its strength at ln(λ/s₀ - 1) / (2λ).",
-            rule="within 10 error bounds of the event's time",
-        )
+        @make(id="half-times", rule="within 10 error bounds of the event's time")
         def half_times(evidence):
+            """At depth 2 a mode has half its strength at ln(λ/s₀ - 1) / (2λ)."""
             if self.depth != 2:
                 return Finding({}, reason="stated for depth 2")
             if self.start >= min(self.strengths) / 2:
@@ -102,12 +99,9 @@ class Saxe2014(flowsim.config.ProblemKind):
             times = enumerate(self.half_times())
             return all_of(equals(evidence.time(f"half_{i}"), float(time)) for i, time in times)
 
-        @make(
-            id="balance",
-            statement="W_(l+1)ᵀ W_(l+1) - W_l W_lᵀ is conserved, and 0 from a balanced start.",
-            rule="within 10 error bands of 0 at every saved time",
-        )
+        @make(id="balance", rule="within 10 error bands of 0 at every saved time")
         def balance(evidence):
+            """W_(l+1)ᵀ W_(l+1) - W_l W_lᵀ is conserved, and 0 from a balanced start."""
             scale = largest ** (2 / self.depth)
             start = abs(evidence.value("balance", at=0.0)).named("balance at the start")
             return conserved(evidence, "balance", scale=scale) & Finding.of(start < 1e-12 * scale)
@@ -115,20 +109,17 @@ class Saxe2014(flowsim.config.ProblemKind):
         return [strength, half_times, balance]
 
     def _stages(self, make):
-        @make(
-            id="order of learning",
-            statement="Modes are learned in the order of their strengths.",
-            rule="half-times increase as the strengths decrease",
-        )
+        @make(id="order of learning", rule="half-times increase as the strengths decrease")
         def order(evidence):
+            """Modes are learned in the order of their strengths."""
             return in_order(evidence, "half", self.strengths)
 
         @make(
             id="plateau heights",
-            statement="Between two transitions the loss rests at ½ Σ λ² of the modes not yet learned.",
             rule="within 10 % where the gradient is least between half-times that are 3/λ of the next mode apart",
         )
         def plateaus(evidence):
+            """Between two transitions the loss rests at ½ Σ λ² of the modes not yet learned."""
             found = [self._plateau(evidence, a) for a in np.unique(self.strengths)[1:]]
             found = [x for x in found if x is not None]
             reason = "no two half-times are six growth times apart, or the run ended before"

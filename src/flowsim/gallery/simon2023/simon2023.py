@@ -66,38 +66,26 @@ class Simon2023(flowsim.config.ProblemKind):
     def _closed_forms(self, make):
         gamma = np.asarray(self.eigenvalues)
 
-        @make(
-            id="singular values",
-            statement="s_j²(t) = 1 / (γ_j + (s_j(0)⁻² - γ_j) e^(-8 γ_j t)).",
-            rule="within 10 error bands of the closed form at every saved time",
-        )
+        @make(id="singular values", rule="within 10 error bands of the closed form at every saved time")
         def singular_values(evidence):
+            """s_j²(t) = 1 / (γ_j + (s_j(0)⁻² - γ_j) e^(-8 γ_j t))."""
             return agrees(evidence, "squared_singular_value", self.squares)
 
-        @make(
-            id="loss",
-            statement="The loss is Σ (γ_j s_j² - 1)² and falls in steps.",
-            rule="within 10 error bands of the closed form at every saved time",
-        )
+        @make(id="loss", rule="within 10 error bands of the closed form at every saved time")
         def loss(evidence):
+            """The loss is Σ (γ_j s_j² - 1)² and falls in steps."""
             return agrees(evidence, "loss", lambda t: np.sum((gamma * self.squares(t) - 1) ** 2, axis=1))
 
-        @make(
-            id="times of the steps",
-            statement="Mode j is learned at ln(1/(s₀² γ_j) - 1) / (8 γ_j).",
-            rule="within 10 error bounds of the event's time",
-        )
+        @make(id="times of the steps", rule="within 10 error bounds of the event's time")
         def times(evidence):
+            """Mode j is learned at ln(1/(s₀² γ_j) - 1) / (8 γ_j)."""
             if self.start**2 * max(gamma) >= 0.5:
                 return Finding({}, reason="a mode starts beyond half its final size")
             return all_of(equals(evidence.time(f"step_{i}"), float(time)) for i, time in enumerate(self.steps()))
 
-        @make(
-            id="order of the steps",
-            statement="Eigendirections are learned one by one, in the order of their eigenvalues.",
-            rule="the steps' times increase as the eigenvalues decrease",
-        )
+        @make(id="order of the steps", rule="the steps' times increase as the eigenvalues decrease")
         def order(evidence):
+            """Eigendirections are learned one by one, in the order of their eigenvalues."""
             return in_order(evidence, "step", gamma)
 
         return [singular_values, loss, times, order]

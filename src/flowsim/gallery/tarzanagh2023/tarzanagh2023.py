@@ -63,21 +63,18 @@ class Tarzanagh2023(flowsim.config.ProblemKind):
         return [*self._direction(make, best), *self._growth(make, best)]
 
     def _direction(self, make, best):
-        @make(
-            id="token selection",
-            statement="Attention ends on the token of the highest score in every sample.",
-            rule="its least attention at the end is above 0.99",
-        )
+        @make(id="token selection", rule="its least attention at the end is above 0.99")
         def selection(evidence):
+            """Attention ends on the token of the highest score in every sample."""
             _separable(best)
             return Finding.compare(evidence.value("selected"), ">", 0.99)
 
         @make(
             id="direction",
-            statement="z converges in direction to the maximum-margin separator of the best tokens (Theorem 3).",
             rule="its cosine with the solution of the quadratic program ends above 0.99, and nearer to 1 than at √t1",
         )
         def direction(evidence):
+            """z converges in direction to the maximum-margin separator of the best tokens (Theorem 3)."""
             _separable(best)
             final, early = evidence.value("cosine"), evidence.value("cosine", at=float(np.sqrt(evidence.end)))
             label = "cosine with the separator"
@@ -88,21 +85,20 @@ class Tarzanagh2023(flowsim.config.ProblemKind):
     def _growth(self, make, best):
         @make(
             id="logarithmic growth",
-            statement="The margin grows like ln t: ‖z‖ like ‖separator‖ ln t.",
             rule="between t1/100 and t1 the slope of ‖z‖ in ln t is within 5 % of the separator's norm",
         )
         def growth(evidence):
+            """The margin grows like ln t: ‖z‖ like ‖separator‖ ln t."""
             _separable(best)
             time, norm = evidence.curve("norm", evidence.end / 100)
             slope = (norm[-1] - norm[0]) / float(np.log(time[-1] / time[0]))
             return near(slope.named("slope of ‖z‖ in ln t"), float(np.linalg.norm(best)), 0.05)
 
         @make(
-            id="unbounded norm",
-            statement="No finite z is optimal: the norm grows without end, and the loss falls to ln(1 + 1/e).",
-            rule="the norm grows over the last decade, and the loss is within 1 % of ln(1 + 1/e)",
+            id="unbounded norm", rule="the norm grows over the last decade, and the loss is within 1 % of ln(1 + 1/e)"
         )
         def unbounded(evidence):
+            """No finite z is optimal: the norm grows without end, and the loss falls to ln(1 + 1/e)."""
             _separable(best)
             _, norm = evidence.curve("norm", evidence.end / 10)
             floor = float(np.log1p(np.exp(-1.0)))

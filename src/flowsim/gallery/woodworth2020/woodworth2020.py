@@ -79,20 +79,14 @@ class Woodworth2020(flowsim.config.ProblemKind):
         return [*self._mirror(make, free.shape[1]), *self._limits(make, key)]
 
     def _mirror(self, make, dependent):
-        @make(
-            id="conserved u∘v",
-            statement="u∘v = α² is conserved in every entry.",
-            rule="within 10 error bands of its start at every saved time",
-        )
+        @make(id="conserved u∘v", rule="within 10 error bands of its start at every saved time")
         def product(evidence):
+            """u∘v = α² is conserved in every entry."""
             return conserved(evidence, "product", scale=max(1.0, *self.scales) ** 2)
 
-        @make(
-            id="mirror flow",
-            statement="arcsinh(β/(2α²)) stays in the span of the inputs: the flow is mirror descent in β.",
-            rule="its part outside the span is within 10 error bands of 0 at every saved time",
-        )
+        @make(id="mirror flow", rule="its part outside the span is within 10 error bands of 0 at every saved time")
         def mirror(evidence):
+            """arcsinh(β/(2α²)) stays in the span of the inputs: the flow is mirror descent in β."""
             shape, size = (len(self.scales), dependent), 1 + float(np.log(1 + 1 / min(self.scales) ** 2))
             return agrees(evidence, "off_the_span", lambda t: np.zeros((len(t), *shape)), scale=size)
 
@@ -103,10 +97,10 @@ class Woodworth2020(flowsim.config.ProblemKind):
 
         @make(
             id="implicit bias",
-            statement="The limit minimizes Σ β arcsinh(β/2α²) - √(β² + 4α⁴) among all interpolators (Theorem 1).",
             rule="the final β is that minimizer within 10 error bands and what the residual, below 1e-6, leaves to go",
         )
         def bias(evidence):
+            """The limit minimizes Σ β arcsinh(β/2α²) - √(β² + 4α⁴) among all interpolators (Theorem 1)."""
             final, residual = evidence.value("beta"), evidence.value("residual")
             if np.max(np.abs(residual.value)) > 1e-6:
                 return Finding({}, reason=f"the residual is {np.max(np.abs(residual.value)):.1e} at the end")
@@ -121,11 +115,11 @@ class Woodworth2020(flowsim.config.ProblemKind):
 
         @make(
             id="sparse limit",
-            statement="For α → 0 the limit has the least ℓ₁ norm among all interpolators.",
             rule="at the smallest α its ℓ₁ norm is within 1/ln(1/α²) of the linear program's, relatively, "
             "and is larger at every larger α",
         )
         def sparse(evidence):
+            """For α → 0 the limit has the least ℓ₁ norm among all interpolators."""
             least = _least_l1(X, y)
             smallest = int(np.argmin(self.scales))
             final = evidence.value("beta")

@@ -74,20 +74,14 @@ class Zhang2024(flowsim.config.ProblemKind):
     def _head(self, make):
         gamma = self.preconditioner
 
-        @make(
-            id="balance",
-            statement="u² - ‖U‖²_F is conserved.",
-            rule="within 10 error bands of its start at every saved time",
-        )
+        @make(id="balance", rule="within 10 error bands of its start at every saved time")
         def balance(evidence):
+            """u² - ‖U‖²_F is conserved."""
             return conserved(evidence, "balance", scale=float(np.sqrt(np.sum(gamma**-2.0))))
 
-        @make(
-            id="limit",
-            statement="From σ²‖Γ‖√d < 2 the flow converges to u U = Γ⁻¹ with u = ‖Γ⁻¹‖_F^½ (Theorem 4.1).",
-            rule="within 1e-7 of the largest entry once the gradient's norm is below 1e-9",
-        )
+        @make(id="limit", rule="within 1e-7 of the largest entry once the gradient's norm is below 1e-9")
         def limit(evidence):
+            """From σ²‖Γ‖√d < 2 the flow converges to u U = Γ⁻¹ with u = ‖Γ⁻¹‖_F^½ (Theorem 4.1)."""
             self._arrived(evidence)
             final = evidence.value("coefficients")
             apart = abs(final - np.diag(1 / gamma))
@@ -102,23 +96,20 @@ class Zhang2024(flowsim.config.ProblemKind):
         gamma, lam = self.preconditioner, np.asarray(self.covariance)
         shifted = 2 * lam
 
-        @make(
-            id="risk of the limit",
-            statement="The limit's risk is ½(Tr Λ - Tr(Λ² Γ⁻¹)).",
-            rule="relatively within 1e-7 once the gradient's norm is below 1e-9",
-        )
+        @make(id="risk of the limit", rule="relatively within 1e-7 once the gradient's norm is below 1e-9")
         def risk(evidence):
+            """The limit's risk is ½(Tr Λ - Tr(Λ² Γ⁻¹))."""
             self._arrived(evidence)
             return near(evidence.value("loss"), 0.5 * float(np.sum(lam - lam**2 / gamma)), 1e-7)
 
         @make(
             id="covariate shift",
-            statement="On prompts of another covariance the trained head is not the best linear predictor in context "
-            "(section 4.3).",
             rule="with 2Λ in place of Λ its risk is the formula's for A = Γ⁻¹, relatively within 1e-7, and above the "
             "least risk for 2Λ",
         )
         def shift(evidence):
+            """On prompts of another covariance the trained head is not the best linear predictor in context (section
+            4.3)."""
             self._arrived(evidence)
             there = flowsim.tasks.in_context_moment(shifted, self.examples)
             exact = 0.5 * np.sum(shifted - 2 * shifted**2 / gamma + shifted**2 * there / gamma**2)

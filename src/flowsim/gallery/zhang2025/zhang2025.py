@@ -93,28 +93,19 @@ class Zhang2025(flowsim.config.ProblemKind):
         return [*self._directions(make), *self._drops(make)]
 
     def _directions(self, make):
-        @make(
-            id="aligned heads",
-            statement="A head aligned with eigenvector d learns a_d by a' = 6 λ² a^(4/3) (1 - γ a).",
-            rule="within 10 error bands of the scalar equation's solution at every saved time",
-        )
+        @make(id="aligned heads", rule="within 10 error bands of the scalar equation's solution at every saved time")
         def aligned(evidence):
+            """A head aligned with eigenvector d learns a_d by a' = 6 λ² a^(4/3) (1 - γ a)."""
             return agrees(evidence, "gain", self.gains)
 
-        @make(
-            id="order of learning",
-            statement="Directions are learned one by one in the order of their variances.",
-            rule="the aligned heads' half-times increase as the eigenvalues decrease",
-        )
+        @make(id="order of learning", rule="the aligned heads' half-times increase as the eigenvalues decrease")
         def order(evidence):
+            """Directions are learned one by one in the order of their variances."""
             return in_order(evidence, "learned", self.covariance)
 
-        @make(
-            id="final risk",
-            statement="All three models end at Tr Λ - Σ λ/(1 + (1 + Tr Λ/λ)/N).",
-            rule="relatively within 1e-7, once the gradient's norm is below 1e-8",
-        )
+        @make(id="final risk", rule="relatively within 1e-7, once the gradient's norm is below 1e-8")
         def final(evidence):
+            """All three models end at Tr Λ - Σ λ/(1 + (1 + Tr Λ/λ)/N)."""
             converged(evidence, 1e-8)
             return all_of(near(evidence.value(f"risk_{c}"), float(self.plateaus()[-1]), 1e-7) for c in COPIES)
 
@@ -123,11 +114,11 @@ class Zhang2025(flowsim.config.ProblemKind):
     def _drops(self, make):
         @make(
             id="plateaus of separate heads",
-            statement="From a small random start separate rank-one K and Q visit a plateau at L_m, Tr Λ - Σ_(d≤m) "
-            "λ_d/(1 + (1 + Tr Λ/λ_d)/N), after each direction.",
             rule="within 2 % where the risk falls most slowly between two drops, for every m",
         )
         def plateaus(evidence):
+            """From a small random start separate rank-one K and Q visit a plateau at L_m, Tr Λ - Σ_(d≤m) λ_d/(1 + (1 +
+            Tr Λ/λ_d)/N), after each direction."""
             time, risk = evidence.curve("risk_random")
             flat = resting_places(time, risk.value)
             heights = self.plateaus()[1:-1]
@@ -140,12 +131,9 @@ class Zhang2025(flowsim.config.ProblemKind):
             visits = [near(risk[i].named(f"plateau {m + 1}"), float(h), 0.02) for m, (i, h) in pairs]
             return all_of([Finding({"plateaus between drops": float(len(flat))}, found.conditions), *visits])
 
-        @make(
-            id="one drop with merged K, Q",
-            statement="With merged K and Q the risk falls in one abrupt drop.",
-            rule="no resting place between the first plateau and the end",
-        )
+        @make(id="one drop with merged K, Q", rule="no resting place between the first plateau and the end")
         def merged(evidence):
+            """With merged K and Q the risk falls in one abrupt drop."""
             time, risk = evidence.curve("risk_merged")
             if risk.value[-1] > 1.001 * self.plateaus()[-1]:
                 return Finding({}, reason="nothing, or not all, is learned by the end")
