@@ -47,12 +47,15 @@ _FIRST = ("run", "check", "new")  # in the list of commands; the rest in order o
 
 
 def _register() -> None:
-    """Every module of this folder that has a `register` is a command."""
+    """Every module of this folder whose function of its name is a command, or that has a `register` of its own."""
     found = sorted(module.name for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent)]))
     for name in (*_FIRST, *(name for name in found if name not in (*_FIRST, "app"))):
-        register = getattr(importlib.import_module(f".{name}", __package__), "register", None)
-        if register is not None:
-            register(app)
+        module = importlib.import_module(f".{name}", __package__)
+        function = getattr(module, name, None)
+        if hasattr(module, "register"):
+            module.register(app)
+        elif getattr(function, "is_command", False):
+            app.command(name)(function)
 
 
 _register()

@@ -12,10 +12,6 @@ from .output import Output
 ExperimentFile = Annotated[pathlib.Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")]
 
 
-def register(app: typer.Typer) -> None:
-    app.command("check")(check)
-
-
 @command(plugins=True)
 def check(
     output: Output,

@@ -11,10 +11,6 @@ from .command import command
 from .output import Output
 
 
-def register(app: typer.Typer) -> None:
-    app.command("collect")(collect)
-
-
 @command
 def collect(
     output: Output,

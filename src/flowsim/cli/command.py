@@ -66,6 +66,7 @@ def command(function: Callable[..., None] | None = None, *, plugins: bool = Fals
             load_plugins((given.pop("plugin", None) if plugins else None) or [])
             function(output, *positional, **given)
 
+    called.is_command = True  # type: ignore[attr-defined]
     own = list(inspect.signature(function).parameters.values())[1:]  # after `output`
     added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None if name == "plugin" else False,
                                annotation=kind) for name, kind in common.items()]  # fmt: skip

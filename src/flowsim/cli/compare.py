@@ -10,10 +10,6 @@ from .output import Output
 from .run import asked_for, ending, new_folder, refuse_used
 
 
-def register(app: typer.Typer) -> None:
-    app.command("compare")(compare)
-
-
 @command(plugins=True)
 def compare(
     output: Output,

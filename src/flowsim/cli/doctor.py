@@ -11,10 +11,6 @@ from .output import Output
 _MARKS = {"ok": "ok  ", "note": "note", "warning": "WARN", "error": "FAIL"}
 
 
-def register(app: typer.Typer) -> None:
-    app.command("doctor")(doctor)
-
-
 @command
 def doctor(
     output: Output,

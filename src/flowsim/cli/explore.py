@@ -9,10 +9,6 @@ from .command import command
 from .output import Output
 
 
-def register(app: typer.Typer) -> None:
-    app.command("explore")(explore)
-
-
 @command
 def explore(
     output: Output,

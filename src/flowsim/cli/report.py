@@ -10,10 +10,6 @@ from .command import command
 from .output import Output
 
 
-def register(app: typer.Typer) -> None:
-    app.command("report")(report)
-
-
 @command
 def report(
     output: Output,

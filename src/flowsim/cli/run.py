@@ -53,10 +53,6 @@ def ending(output: Output) -> Iterator[None]:
         output.refuse(f"{error}.")
 
 
-def register(app: typer.Typer) -> None:
-    app.command("run")(run)
-
-
 @command(plugins=True)
 def run(
     output: Output,

@@ -2,14 +2,8 @@
 
 import json as json_module
 
-import typer
-
 from .command import command
 from .output import SCHEMA_VERSION, Output
-
-
-def register(app: typer.Typer) -> None:
-    app.command("schema")(schema)
 
 
 @command(plugins=True)

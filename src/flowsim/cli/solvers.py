@@ -2,15 +2,9 @@
 
 import dataclasses
 
-import typer
-
 from ..solver_names import AUTO, OPTAX, SCIPY, SOLVERS
 from .command import command
 from .output import Output
-
-
-def register(app: typer.Typer) -> None:
-    app.command("solvers")(solvers)
 
 
 @command

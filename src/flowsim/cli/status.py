@@ -18,10 +18,6 @@ _EVERY = 2.0  # seconds between looks
 _FIRST = ("failed", "lost", "running", "waiting", "done")  # what a person wants to see first
 
 
-def register(app: typer.Typer) -> None:
-    app.command("status")(status)
-
-
 @command
 def status(
     output: Output,

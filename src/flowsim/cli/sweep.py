@@ -25,10 +25,6 @@ from .status import line, record
 _SHOWN = 20  # members listed by a person's dry run
 
 
-def register(app: typer.Typer) -> None:
-    app.command("sweep")(sweep)
-
-
 @command
 def sweep(
     output: Output,

@@ -13,10 +13,6 @@ from .progress import progress, telling
 from .run import Request, asked_for, ending, refuse_used
 
 
-def register(app: typer.Typer) -> None:
-    app.command("verify")(verify)
-
-
 @command(plugins=True)
 def verify(
     output: Output,
