@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from scipy.integrate import DOP853 as Coefficients  # the published coefficients, as SciPy exposes them
 
+from .dense import AbstractDense
+
 _STAGES = 16  # 12 of the method, the slope at the step's end, 3 for the dense output
 
 
@@ -26,7 +28,7 @@ _A, _C = _tableau()
 _ERRORS = np.stack([Coefficients.E5, Coefficients.E3])
 
 
-class DenseOutput(diffrax.AbstractLocalInterpolation):
+class DenseOutput(AbstractDense):
     """Seventh-order dense output.
 
     **Reference:** Hairer, Nørsett, Wanner (1993), Solving Ordinary Differential Equations I, section II.6.
@@ -37,11 +39,8 @@ class DenseOutput(diffrax.AbstractLocalInterpolation):
     y0: PyTree
     terms: PyTree  # (7, ...) in every leaf
 
-    def evaluate(self, t0, t1=None, left: bool = True):
-        del left
-        if t1 is not None:
-            return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
-        x = (t0 - self.t0) / (self.t1 - self.t0)
+    def at(self, t):
+        x = (t - self.t0) / (self.t1 - self.t0)
         weights = jnp.cumprod(jnp.stack([x, 1 - x, x, 1 - x, x, 1 - x, x]))  # x, x(1-x), x²(1-x), …
         return jax.tree.map(lambda y, terms: y + _product(weights, terms), self.y0, self.terms)
 

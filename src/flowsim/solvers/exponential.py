@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from .. import _tree
+from .dense import AbstractDense
 from .krylov import Krylov, krylov, phi
 
 _SHARE = 0.03  # of the strictest array's tolerance, for what the Krylov spaces leave out
@@ -34,7 +35,7 @@ class ExponentialMemory(eqx.Module):
     radius: Float[Array, ""]
 
 
-class DenseOutput(diffrax.AbstractLocalInterpolation):
+class DenseOutput(AbstractDense):
     """y(s) = y₀ + s φ₁(sJ) f(y₀) + 2 s³/h² φ₃(sJ) (bend of the step), at s after the step's start.
 
     The method's own formula at a shorter step, from the Krylov spaces that the step made: a polynomial in s could not
@@ -47,12 +48,9 @@ class DenseOutput(diffrax.AbstractLocalInterpolation):
     linear: Krylov
     curved: Krylov
 
-    def evaluate(self, t0, t1=None, left: bool = True):
-        del left
-        if t1 is not None:
-            return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
+    def at(self, t):
         start, unravel = ravel_pytree(self.y0)
-        s = t0 - self.t0
+        s = t - self.t0
         square = (s / (self.t1 - self.t0)) ** 2
         return unravel(start + _scaled(self.linear, s, 1)[0] + 2 * square * _scaled(self.curved, s, 3)[0])
 

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .dense import AbstractDense
+
 
 class Scheme(eqx.Module):
     """An explicit method in two registers, with an embedded one.
@@ -115,7 +117,7 @@ FIFTH = Scheme(
 )
 
 
-class CubicHermite(diffrax.AbstractLocalInterpolation):
+class CubicHermite(AbstractDense):
     """The cubic that has the states and the slopes of a step's ends; its error is O(h⁴).
 
     It holds the slopes as they are, not times the step, so that it takes no memory of its own.
@@ -128,18 +130,15 @@ class CubicHermite(diffrax.AbstractLocalInterpolation):
     slope0: PyTree
     slope1: PyTree
 
-    def evaluate(self, t0, t1=None, left: bool = True):
-        del left
-        if t1 is not None:
-            return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
+    def at(self, t):
         h = self.t1 - self.t0
-        x = (t0 - self.t0) / h
+        x = (t - self.t0) / h
         rise, p, q = x**2 * (3 - 2 * x), h * x * (1 - x) ** 2, -h * x**2 * (1 - x)
 
-        def at(y0, y1, k0, k1):
+        def between(y0, y1, k0, k1):
             return y0 + rise * (y1 - y0) + p * k0 + q * k1
 
-        return jax.tree.map(at, self.y0, self.y1, self.slope0, self.slope1)
+        return jax.tree.map(between, self.y0, self.y1, self.slope0, self.slope1)
 
 
 class Lean(diffrax.AbstractAdaptiveSolver):

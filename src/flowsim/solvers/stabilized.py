@@ -33,7 +33,26 @@ class Memory(eqx.Module):
     stages: Int[Array, ""]
 
 
-class Stabilized(diffrax.AbstractAdaptiveSolver):
+class AbstractStabilized(diffrax.AbstractAdaptiveSolver):
+    """What the Chebyshev methods share: their arguments, and the memory that they begin with."""
+
+    safety: float = eqx.field(static=True, default=1.1)
+    max_stages: int = eqx.field(static=True, default=250)
+    renew_after: int = eqx.field(static=True, default=100)
+
+    term_structure: ClassVar = diffrax.AbstractTerm
+    interpolation_cls: ClassVar[Callable[..., diffrax.ThirdOrderHermitePolynomialInterpolation]] = (
+        diffrax.ThirdOrderHermitePolynomialInterpolation
+    )
+
+    def func(self, terms, t0, y0, args):
+        return terms.vf(t0, y0, args)
+
+    def init(self, terms, t0, t1, y0, args):
+        return init_memory(terms, t0, y0, args)
+
+
+class Stabilized(AbstractStabilized):
     """RKC2, the second-order Runge-Kutta-Chebyshev method, with as many stages as each step needs.
 
         R_s(z) = 1 - b_s T_s(ω0) + b_s T_s(ω0 + ω1 z),   |R_s(z)| ≤ 1 for -0.653 (s² - 1) ≤ z ≤ 0
@@ -60,26 +79,11 @@ class Stabilized(diffrax.AbstractAdaptiveSolver):
     **Reference:** Sommeijer, Shampine, Verwer (1998), J. Comput. Appl. Math. 88, 315-326: sections 2 and 3.
     """
 
-    safety: float = eqx.field(static=True, default=1.1)
-    max_stages: int = eqx.field(static=True, default=250)
-    renew_after: int = eqx.field(static=True, default=100)
-
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., diffrax.ThirdOrderHermitePolynomialInterpolation]] = (
-        diffrax.ThirdOrderHermitePolynomialInterpolation
-    )
-
     def order(self, terms):
         return 2
 
     def error_order(self, terms):
         return 3  # of the estimate, which the controller takes the root of
-
-    def func(self, terms, t0, y0, args):
-        return terms.vf(t0, y0, args)
-
-    def init(self, terms, t0, t1, y0, args):
-        return init_memory(terms, t0, y0, args)
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         h = terms.contr(t0, t1)

@@ -1,11 +1,8 @@
 """The fourth-order stabilized method: as `stabilized`, for tighter tolerances."""
 
 import functools
-from collections.abc import Callable
-from typing import ClassVar
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from .. import _tree
 from .rock4_design import TABLE
-from .stabilized import end_of_step, hermite, init_memory, start_of_step
+from .stabilized import AbstractStabilized, end_of_step, hermite, start_of_step
 
 
 @functools.cache
@@ -23,7 +20,7 @@ def table() -> dict[str, np.ndarray]:
         return dict(stored)
 
 
-class Stabilized4(diffrax.AbstractAdaptiveSolver):
+class Stabilized4(AbstractStabilized):
     """A fourth-order orthogonal Runge-Kutta-Chebyshev method (ROCK4), with as many stages as each step needs.
 
         R_s(z) = w(z) P_{s-4}(z) = e^z + O(z⁵),   |R_s(z)| ≤ 1 for -0.34 s² ≤ z ≤ 0,
@@ -37,26 +34,11 @@ class Stabilized4(diffrax.AbstractAdaptiveSolver):
     **Reference:** Abdulle (2002), SIAM J. Sci. Comput. 23, 2041-2054; see `_rock4_design` for the coefficients.
     """
 
-    safety: float = eqx.field(static=True, default=1.1)
-    max_stages: int = eqx.field(static=True, default=250)
-    renew_after: int = eqx.field(static=True, default=100)
-
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., diffrax.ThirdOrderHermitePolynomialInterpolation]] = (
-        diffrax.ThirdOrderHermitePolynomialInterpolation
-    )
-
     def order(self, terms):
         return 4
 
     def error_order(self, terms):
         return 4  # of the estimate: the embedded result is of order three
-
-    def func(self, terms, t0, y0, args):
-        return terms.vf(t0, y0, args)
-
-    def init(self, terms, t0, t1, y0, args):
-        return init_memory(terms, t0, y0, args)
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         h = terms.contr(t0, t1)
