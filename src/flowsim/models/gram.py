@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .model import AbstractWordModel
+from .model import AbstractInnerProducts
 
 
-class GramTransformer(AbstractWordModel):
+class GramTransformer(AbstractInnerProducts):
     """G, c = ‖u‖², A = W_KᵀW_Q and the Gram matrices of W_V, W_K, W_Q (specification section 9; paper, Appendix C).
 
     A prediction needs G and A only; the others carry the metric in which they move.
@@ -31,15 +31,6 @@ class GramTransformer(AbstractWordModel):
     def trainable(self) -> Any:
         every = jax.tree.map(lambda _: True, self)
         return eqx.tree_at(lambda model: model.m, every, False)
-
-    def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
-        return self.G[tokens]
-
-    def scores(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
-        return self.key_query(tokens)
-
-    def alignment(self) -> Float[Array, "vocabulary"]:
-        return self.G
 
     def key_query(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
         return _among(self.A, words)

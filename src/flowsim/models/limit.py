@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .model import AbstractWordModel
+from .model import AbstractInnerProducts
 
 
-class InfiniteWidthTransformer(AbstractWordModel):
+class InfiniteWidthTransformer(AbstractInnerProducts):
     """m → ∞ at fixed m1 under Condition 1: attention stays uniform, and G follows logistic regression on word counts.
 
         dG/dτ = -∂G,   τ = σ1² m m1 t
@@ -40,15 +40,6 @@ class InfiniteWidthTransformer(AbstractWordModel):
     def trainable(self) -> Any:
         still = jax.tree.map(lambda _: False, self)
         return eqx.tree_at(lambda m: m.G, still, True)
-
-    def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
-        return self.G[tokens]
-
-    def scores(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
-        return self.key_query(tokens)
-
-    def alignment(self) -> Float[Array, "vocabulary"]:
-        return self.G
 
     def key_query(self, words: Int[Array, "words"]) -> Float[Array, "words words"]:
         return jnp.zeros((words.shape[0], words.shape[0]), self.column_squared.dtype)

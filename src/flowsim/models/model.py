@@ -72,3 +72,18 @@ class AbstractWordModel(AbstractModel):
     def __call__(self, tokens: Int[Array, "length"]) -> Float[Array, ""]:
         """F(X) of one sample: the sum over the query positions (Equation 1)."""
         return jnp.sum(self.values(tokens) @ self.attention(tokens))
+
+
+class AbstractInnerProducts(AbstractWordModel):
+    """The paper's model where G of every word is at hand, and the rest by inner products of words."""
+
+    G: eqx.AbstractVar[Float[Array, "vocabulary"]]
+
+    def values(self, tokens: Int[Array, "length"]) -> Float[Array, "length"]:
+        return self.G[tokens]
+
+    def scores(self, tokens: Int[Array, "length"]) -> Float[Array, "length length"]:
+        return self.key_query(tokens)
+
+    def alignment(self) -> Float[Array, "vocabulary"]:
+        return self.G
