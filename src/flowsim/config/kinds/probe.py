@@ -42,22 +42,27 @@ class ProbeKind(Kind):
                          "take a model with heads, or a plugin's probe")  # fmt: skip
 
 
-@kind("probe", "sharpness")
-class Sharpness(ProbeKind):
-    """The `count` largest eigenvalues of the Hessian of the loss, or of its block in the parameters `of`, by `steps`
-    Lanczos steps at every saved time."""
+class _OfArray(ProbeKind):
+    """A probe of what `of` names. **Fields:** `block`: may it be a block of arrays?"""
 
     traits: ClassVar[Traits] = Traits(matrices=True)
+    block: ClassVar[bool] = True
+
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        yield from ProbeKind.check(self, experiment)
+        yield from self.named(experiment, "of", block=self.block)
+
+
+@kind("probe", "sharpness")
+class Sharpness(_OfArray):
+    """The `count` largest eigenvalues of the Hessian of the loss, or of its block in the parameters `of`, by `steps`
+    Lanczos steps at every saved time."""
 
     of: ParameterName | None = about(
         "A parameter or block of them whose Hessian it is; all if not given.", None, example="W_V"
     )
     count: Annotated[Whole, Field(ge=1, le=24)] = about("How many of the largest eigenvalues.", 1)
     steps: Annotated[Whole, Field(ge=24, le=1000)] = about("Lanczos steps at every saved time.", 24)
-
-    def check(self, experiment: Any) -> Iterator[Remark]:
-        yield from ProbeKind.check(self, experiment)
-        yield from self.named(experiment, "of")
 
     def build(self, context: Any) -> Any:
         from ...probes import sharpness
@@ -181,16 +186,10 @@ class Margins(ProbeKind):
 
 
 @kind("probe", "norm")
-class Norm(ProbeKind):
+class Norm(_OfArray):
     """Norm of the trained array, or of the block of arrays, that `of` names."""
 
-    traits: ClassVar[Traits] = Traits(matrices=True)
-
     of: ParameterName = about("The trained array, or block of arrays.", example="W_V")
-
-    def check(self, experiment: Any) -> Iterator[Remark]:
-        yield from ProbeKind.check(self, experiment)
-        yield from self.named(experiment, "of")
 
     def build(self, context: Any) -> Any:
         from ...probes import norm
@@ -199,16 +198,12 @@ class Norm(ProbeKind):
 
 
 @kind("probe", "rank")
-class Rank(ProbeKind):
+class Rank(_OfArray):
     """Effective rank of the trained matrix that `of` names."""
 
-    traits: ClassVar[Traits] = Traits(matrices=True)
+    block: ClassVar[bool] = False
 
     of: ParameterName = about("The trained matrix.", example="W_V")
-
-    def check(self, experiment: Any) -> Iterator[Remark]:
-        yield from ProbeKind.check(self, experiment)
-        yield from self.named(experiment, "of", block=False)
 
     def build(self, context: Any) -> Any:
         from ...probes import rank

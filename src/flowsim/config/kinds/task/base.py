@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from ...kind import Kind
+from ...base import Count, about
+from ...kind import Kind, Traits
 
 
 class TaskKind(Kind):
@@ -28,3 +29,13 @@ class TaskKind(Kind):
         draw = context.key("fresh")
         keys = {"key": context.key("task"), "draw": draw} if self.fixes_law else {"key": draw}
         return getattr(tasks, self.kind)(**given, **keys)
+
+
+class DrawnLaw(TaskKind):
+    """Vectors x with numbers for labels, by a law that is drawn too."""
+
+    traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number", fresh=True)
+    fixes_law: ClassVar[bool] = True
+
+    samples: Count = about("How many samples.", example=50)
+    features: Count = about("Entries of x.", example=8)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from ...base import Count, Listed, NotNegative, Positive, about
 from ...kind import Traits, kind
 from ...remark import Remark
-from .base import TaskKind
+from .base import DrawnLaw, TaskKind
 
 
 @kind("task", "in_context_regression")
@@ -32,14 +32,9 @@ class InContextRegressionTask(TaskKind):
 
 
 @kind("task", "regression")
-class RegressionTask(TaskKind):
+class RegressionTask(DrawnLaw):
     """y = f(A x) + noise."""
 
-    traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number", fresh=True)
-    fixes_law: ClassVar[bool] = True
-
-    samples: Count = about("How many samples.", example=50)
-    features: Count = about("Entries of x.", example=8)
     outputs: Count = about("Entries of y.", 1)
     spectrum: Annotated[tuple[Positive, ...], Listed] | None = about(
         "Singular values of A; Gaussian entries if not given.", None, example=[4.0, 2.0, 1.0], unit="label/input"

@@ -8,7 +8,7 @@ from pydantic import Field
 from ...base import Count, NotNegative, Whole, about
 from ...kind import Traits, kind
 from ...remark import Remark
-from .base import TaskKind
+from .base import DrawnLaw, TaskKind
 
 
 @kind("task", "modular_addition")
@@ -26,14 +26,9 @@ class ModularAdditionTask(TaskKind):
 
 
 @kind("task", "teacher_student")
-class TeacherStudentTask(TaskKind):
+class TeacherStudentTask(DrawnLaw):
     """A teacher network of one hidden layer on Gaussian inputs."""
 
-    traits: ClassVar[Traits] = Traits(inputs="vectors", labels="number", fresh=True)
-    fixes_law: ClassVar[bool] = True
-
-    samples: Count = about("How many samples.", example=50)
-    features: Count = about("Entries of x.", example=8)
     neurons: Count = about("Hidden neurons of the teacher.", 1)
     activation: Literal["linear", "relu", "tanh", "erf", "quadratic"] = about("Of the teacher's neurons.", "relu")
     noise: NotNegative = about("Standard deviation of what is added to the labels.", 0.0, unit="label")
