@@ -42,22 +42,31 @@ def as_problem(problem: Any) -> Problem:
 
 def as_events(given: Any) -> tuple[Event, ...]:
     """Events, some perhaps by name; one alone stands for a list of one. **Raises:** `TypeError`, `ValueError`."""
-    given = (given,) if isinstance(given, Event | str) else given
-    if not isinstance(given, Sequence):
-        raise TypeError(f"events must be a list of flowsim.events, got {_checks.described(given)}.")
-    found = tuple(_event(one) for one in given)
+    found = tuple(map(_event, _listed(given, Event, "events must be a list of flowsim.events")))
     _distinct("event", [event.name for event in found])
     return found
+
+
+def _listed(given: Any, kind: type, must: str) -> Sequence[Any]:
+    """Several of a kind; one alone, or a name, stands for a list of one. **Raises:** `TypeError` that begins so."""
+    given = (given,) if isinstance(given, kind | str) else given
+    if not isinstance(given, Sequence):
+        raise TypeError(f"{must}, got {_checks.described(given)}.")
+    return given
+
+
+def _string(given: Any, must: str, remedy: str) -> str:
+    """A name. **Raises:** `TypeError` that begins and ends so."""
+    if not isinstance(given, str):
+        raise TypeError(f"{must}, got {_checks.described(given)}: {remedy}.")
+    return given
 
 
 def _event(given: Any) -> Event:
     if isinstance(given, Event):
         return given
-    if not isinstance(given, str):
-        raise TypeError(
-            f"an event must be one of flowsim.events, got {_checks.described(given)}: a condition of your own is "
-            "flowsim.events.crossing(name, function)."
-        )
+    remedy = "a condition of your own is flowsim.events.crossing(name, function)"
+    given = _string(given, "an event must be one of flowsim.events", remedy)
     if given not in EVENTS and given in events.__all__:
         raise ValueError(f"the event {given!r} needs its arguments: write flowsim.events.{given}(…).")
     return EVENTS[_checks.choice("event", given, EVENTS, more=", or an object of flowsim.events")]()
@@ -70,20 +79,14 @@ def as_probes(given: Any) -> tuple[Probe, ...]:
     """
     if isinstance(given, Mapping):
         return tuple(probes.user(name, function) for name, function in given.items())
-    given = (given,) if isinstance(given, Probe | str) else given
-    if not isinstance(given, Sequence):
-        raise TypeError(f"probes must be a dictionary name -> function, got {_checks.described(given)}.")
-    return tuple(_probe(one) for one in given)
+    return tuple(map(_probe, _listed(given, Probe, "probes must be a dictionary name -> function")))
 
 
 def _probe(given: Any) -> Probe:
     if isinstance(given, Probe):
         return given
-    if not isinstance(given, str):
-        raise TypeError(
-            f"a probe in a list must be one of flowsim.probes, got {_checks.described(given)}: a function of your own "
-            'needs a name, as in probes={"norm": function}.'
-        )
+    remedy = 'a function of your own needs a name, as in probes={"norm": function}'
+    given = _string(given, "a probe in a list must be one of flowsim.probes", remedy)
     return PROBES[_checks.choice("probe", given, PROBES, more=", or an object of flowsim.probes")]()
 
 

@@ -22,7 +22,6 @@ def figure(drawing: Drawing) -> Figure:
     **Reference:** Yang et al. 2024, Theorem 3.1.1.
     """
     dataset, overlays = drawing.dataset, drawing.overlays
-    seeds = drawing.style.seeds
     require(dataset, NEEDS)
     with drawing.settings():
         plot, (axes,) = _frame.over_time(drawing, height=2.5)
@@ -34,7 +33,7 @@ def figure(drawing: Drawing) -> Figure:
                 _curves.pick(dataset, "mlp_alignment", {"word": word}),
                 look,
                 place=word / 3,
-                seeds=seeds,
+                seeds=drawing.style.seeds,
             )
         descents = [
             (_curves.pick(run, "mlp_alignment", {"word": word}), look, index)
