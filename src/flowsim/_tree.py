@@ -10,6 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 
+def is_array(x: Any) -> bool:
+    """Is it an array of JAX or NumPy?"""
+    return isinstance(x, jax.Array | np.ndarray)
+
+
 def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
     """Euclidean inner product Σ x_i y_i over all leaves."""
     products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), x, y))

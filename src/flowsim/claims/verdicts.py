@@ -24,15 +24,20 @@ class Verdicts(Sequence[Verdict]):
     def __getitem__(self, index: slice) -> "Verdicts": ...
     def __getitem__(self, index):
         """By position, or by a claim's id."""
-        if isinstance(index, str):
-            found = [item for item in self.items if item.claim.id == index]
-            if not found:
-                known = ", ".join(item.claim.id for item in self.items)
-                raise KeyError(f"no claim {index!r}; claims: {known}.")
-            return found[0]
-        if isinstance(index, slice):
-            return Verdicts(self.items[index], self.evidence)
-        return self.items[index]
+        match index:
+            case str():
+                return self._of(index)
+            case slice():
+                return Verdicts(self.items[index], self.evidence)
+            case _:
+                return self.items[index]
+
+    def _of(self, claim: str) -> Verdict:
+        found = [item for item in self.items if item.claim.id == claim]
+        if not found:
+            known = ", ".join(item.claim.id for item in self.items)
+            raise KeyError(f"no claim {claim!r}; claims: {known}.")
+        return found[0]
 
     def __len__(self) -> int:
         return len(self.items)

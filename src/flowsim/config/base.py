@@ -71,14 +71,15 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 FilePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_clean)]
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
+    """A mapping that is not too long to be checked quickly."""
     if isinstance(value, dict) and len(value) > 100:
         raise wrong("must have at most 100 entries")
     return value
 
 
 Argument = bool | int | float | str
-Arguments = Annotated[dict[Identifier, Argument | list[Argument]], BeforeValidator(_bounded)]
+Arguments = Annotated[dict[Identifier, Argument | list[Argument]], BeforeValidator(bounded)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,9 +54,15 @@ def quoted(document: Document, path: Path, value: object) -> str:
     """A value as it was written."""
     if path in document.texts:
         return shortened(document.texts[path]) or "nothing"
-    if isinstance(value, dict | list | tuple):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    return "nothing" if value is None else shortened(value)
+    match value:
+        case None:
+            return "nothing"
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return shortened(value)
 
 
 def _problem(item, path: Path, owner: type[BaseModel] | None, document: Document) -> Problem:

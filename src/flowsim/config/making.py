@@ -5,11 +5,13 @@ import linecache
 import pathlib
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from .context import Context
 from .kind import SECTIONS, Kind, source
 from .problems import ExperimentErrors, Place, refusal, shortened
+
+T = TypeVar("T")
 
 
 def built(part: Kind, context: Context) -> Any:
@@ -44,6 +46,13 @@ def wrong_result(part: Kind, given: Any, wanted: str = "") -> ExperimentErrors:
     wanted = wanted or SECTIONS[part.section]
     message = f"build of {type(part).__name__} returned {_named(given)}; it must return {wanted}."
     return refusal(Place(_file(part)), message, f"{part.section} {part.kind}")
+
+
+def of_type(part: Kind, made: Any, wanted: type[T]) -> T:
+    """What `build` returned. **Raises:** `ExperimentErrors` if it is nothing of the type wanted."""
+    if not isinstance(made, wanted):
+        raise wrong_result(part, made)
+    return made
 
 
 def probes_of(part: Kind, context: Context) -> dict[str, Any]:

@@ -22,9 +22,11 @@ def resolved_yaml(experiment: Experiment) -> str:
 
 def _plain(value: Any) -> Any:
     """Lists for tuples; the kind first; nothing for what is not given."""
-    if isinstance(value, dict):
-        ordered = sorted(value.items(), key=lambda entry: entry[0] not in ("kind", "spacing"))
-        return {key: _plain(item) for key, item in ordered if item is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+    match value:
+        case dict():
+            ordered = sorted(value.items(), key=lambda entry: entry[0] not in ("kind", "spacing"))
+            return {key: _plain(item) for key, item in ordered if item is not None}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value

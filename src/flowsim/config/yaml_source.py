@@ -7,6 +7,7 @@ values) is refused before anything is built from it. No constructor is ever call
 import copy
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -152,14 +153,15 @@ class _Reader:
     def _single(self, events: Iterator[Any]):
         data, documents = None, 0
         for event in events:
-            if isinstance(event, DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    self._stop(event, "a second document starts here; an experiment is one YAML document.")
-                if event.version and tuple(event.version) != (1, 2):
-                    self._stop(event, f"YAML {'.'.join(map(str, event.version))} is not read; use YAML 1.2.")
-            elif isinstance(event, MappingStartEvent | SequenceStartEvent | ScalarEvent | AliasEvent):
-                data = self._node(event, events, ())
+            match event:
+                case DocumentStartEvent():
+                    documents += 1
+                    if documents > 1:
+                        self._stop(event, "a second document starts here; an experiment is one YAML document.")
+                    if event.version and tuple(event.version) != (1, 2):
+                        self._stop(event, f"YAML {'.'.join(map(str, event.version))} is not read; use YAML 1.2.")
+                case MappingStartEvent() | SequenceStartEvent() | ScalarEvent() | AliasEvent():
+                    data = self._node(event, events, ())
         return data
 
     def _node(self, event: Any, events: Iterator[Any], path: Path):
@@ -178,18 +180,23 @@ class _Reader:
         return self._content(event, events, path)
 
     def _content(self, event: Any, events: Iterator[Any], path: Path):
-        if isinstance(event, ScalarEvent):
-            return self._scalar(event, path)
-        if isinstance(event, SequenceStartEvent):
-            items = []
-            while not isinstance(item := next(events), SequenceEndEvent):
-                items.append(self._node(item, events, (*path, len(items))))
-            return items
-        return self._mapping(events, path)
+        match event:
+            case ScalarEvent():
+                return self._scalar(event, path)
+            case SequenceStartEvent():
+                return self._sequence(events, path)
+            case _:
+                return self._mapping(events, path)
+
+    def _sequence(self, events: Iterator[Any], path: Path) -> list:
+        items = []
+        for item in _until(SequenceEndEvent, events):
+            items.append(self._node(item, events, (*path, len(items))))
+        return items
 
     def _mapping(self, events: Iterator[Any], path: Path) -> dict:
         entries = {}
-        while not isinstance(key := next(events), MappingEndEvent):
+        for key in _until(MappingEndEvent, events):
             if not isinstance(key, ScalarEvent):
                 self._stop(key, "a key must be a word, not a list, a mapping or an alias.")
             here = (*path, key.value)
@@ -227,6 +234,11 @@ class _Reader:
         """What makes the rest unreadable ends the reading."""
         self._note(self.place(event.start_mark), (), message)
         self._raise()
+
+
+def _until(end: type, events: Iterator[Any]) -> Iterator[Any]:
+    """The next events up to an end, which is taken too; whoever asks takes those inside an event's node."""
+    return itertools.takewhile(lambda event: not isinstance(event, end), events)
 
 
 def _plain(error: Exception) -> str:

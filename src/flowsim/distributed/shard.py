@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from .. import _checks
+from .. import _checks, _tree
 from ..problem import Problem
 
 SAMPLES, PARAMETERS = "samples", "parameters"  # the mesh's axes
@@ -78,6 +78,6 @@ def _placed(tree: PyTree, mesh: Mesh, where: Callable[[Any], PartitionSpec]) -> 
     """Every array of a tree on the mesh."""
 
     def place(x):
-        return jax.device_put(x, NamedSharding(mesh, where(x))) if isinstance(x, jax.Array | np.ndarray) else x
+        return jax.device_put(x, NamedSharding(mesh, where(x))) if _tree.is_array(x) else x
 
     return jax.tree.map(place, tree)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jaxtyping import PyTree
 
-from .. import _checks, reductions
+from .. import _checks, _tree, reductions
 from ..flows import AbstractFlow, Staged
 from ..problem import Problem
 from ..result import Result
@@ -109,7 +108,7 @@ def simulate(
 def _is_stacked(seeds: Any) -> bool:
     """Arrays with an axis of members in front, rather than numbers one by one?"""
     leaves = jax.tree.leaves(seeds)
-    return bool(leaves) and all(isinstance(x, jax.Array | np.ndarray) and x.ndim > 0 for x in leaves)
+    return bool(leaves) and all(_tree.is_array(x) and x.ndim > 0 for x in leaves)
 
 
 def kept_only(prepared: Prepared, keep: Sequence[str] | None) -> Prepared:

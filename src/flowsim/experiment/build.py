@@ -12,7 +12,7 @@ from ..claims import Claim
 from ..config import Context
 from ..config.kind import source
 from ..config.kinds.flow import adjusted
-from ..config.making import blamed, built, claims_of, event_of, probes_of, wrong_result
+from ..config.making import blamed, built, claims_of, event_of, of_type, probes_of, wrong_result
 from ..config.problems import ExperimentErrors, Place, refusal, shortened
 from ..config.schema import DescentConfig, Experiment
 from ..flows import AbstractFlow
@@ -50,14 +50,9 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
     _refuse_devices(experiment)
     here = Context(experiment, folder)
     if experiment.problem is not None:
-        whole = built(experiment.problem, here)
-        if not isinstance(whole, Problem):
-            raise wrong_result(experiment.problem, whole)
-        return _spread(experiment, whole)
+        return _spread(experiment, of_type(experiment.problem, built(experiment.problem, here), Problem))
     parts: Any = experiment  # without a whole problem these four are there
-    task = built(parts.task, here)
-    if not isinstance(task, Task):
-        raise wrong_result(parts.task, task)
+    task = of_type(parts.task, built(parts.task, here), Task)
     here = here.with_(task=task)
     model = tried.model(parts.model, built(parts.model, here), task)
     model = _started(parts.init, here.with_(model=model), model)
@@ -157,10 +152,7 @@ def context(experiment: Experiment, built: Problem, folder: pathlib.Path = pathl
 
 def flow(experiment: Experiment, here: Context) -> AbstractFlow:
     """The vector field, with what changes its velocity."""
-    made = built(experiment.flow, here)
-    if not isinstance(made, AbstractFlow):
-        raise wrong_result(experiment.flow, made)
-    return adjusted(experiment.flow, made)
+    return adjusted(experiment.flow, of_type(experiment.flow, built(experiment.flow, here), AbstractFlow))
 
 
 def settings(experiment: Experiment) -> Settings:

@@ -16,11 +16,13 @@ def read_plain(tree: Any) -> Any:
 
 
 def _map(tree: Any, change) -> Any:
-    if isinstance(tree, dict):
-        return change({key: _map(value, change) for key, value in tree.items()})
-    if isinstance(tree, list | tuple):
-        return [_map(value, change) for value in tree]
-    return change(tree)
+    match tree:
+        case dict():
+            return change({key: _map(value, change) for key, value in tree.items()})
+        case list() | tuple():
+            return [_map(value, change) for value in tree]
+        case _:
+            return change(tree)
 
 
 def _written(value: Any) -> Any:

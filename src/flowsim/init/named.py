@@ -22,7 +22,7 @@ def from_named(arrays: Mapping[str, np.ndarray], source: str = "the arrays") -> 
 
     def start(model: PyTree, *, key: Any) -> PyTree:
         names, (leaves, structure) = _tree.paths(model), jax.tree.flatten(model)
-        wanted = {n: x for n, x in zip(names, leaves, strict=True) if isinstance(x, jax.Array | np.ndarray)}
+        wanted = {n: x for n, x in zip(names, leaves, strict=True) if _tree.is_array(x)}
         unknown = sorted(set(arrays) - set(wanted))
         if unknown:
             raise ValueError(

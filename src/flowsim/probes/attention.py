@@ -16,11 +16,12 @@ def patterns(model: PyTree, tokens: Array) -> Float[Array, "heads length length"
 
     **Raises:** `ValueError` for a model whose attention is not known.
     """
-    if isinstance(model, AbstractWordModel):
-        return model.attention(tokens)[None]
-    if isinstance(model, Transformer):
-        found = model.attention(tokens)
-        return found.reshape(-1, *found.shape[2:])
+    match model:
+        case AbstractWordModel():
+            return model.attention(tokens)[None]
+        case Transformer():
+            found = model.attention(tokens)
+            return found.reshape(-1, *found.shape[2:])
     raise ValueError(
         f"attention is known of flowsim.models' transformers, not of {type(model).__name__}: write a probe of your own."
     )

@@ -61,9 +61,15 @@ def of_structure(problem: Problem) -> tuple[Probe, ...]:
     """What this problem's model has: heads and blocks, or a product of matrices."""
     if problem.task is None:
         return ()
-    if isinstance(problem.remainder, Transformer):
-        return ((_ENTROPY,) if problem.remainder.kind == "softmax" else ()) + (_RANK, _NORM)
-    return (_MODES,) if isinstance(problem.remainder, DeepLinear) else ()
+    match problem.remainder:
+        case Transformer(kind="softmax"):
+            return (_ENTROPY, _RANK, _NORM)
+        case Transformer():
+            return (_RANK, _NORM)
+        case DeepLinear():
+            return (_MODES,)
+        case _:
+            return ()
 
 
 def labels_of_structure(problem: Problem) -> dict[str, list]:

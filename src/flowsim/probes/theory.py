@@ -74,10 +74,11 @@ def _readout_rate_defect(moment):
 def a_squared(problem: Problem) -> Float[Array, ""]:
     """‖a‖², which is m1 for the paper's a_j = ±1, in whatever coordinates the model is written."""
     model = problem.model(problem.parameters)
-    if isinstance(model, FactoredTransformer):
-        return model.a_norm**2
-    if isinstance(model, CooccurrenceTransformer):
-        return jnp.sum(model.a**2)
+    match model:
+        case FactoredTransformer():
+            return model.a_norm**2
+        case CooccurrenceTransformer():
+            return jnp.sum(model.a**2)
     return problem.metric.a_squared  # pyright: ignore[reportOptionalMemberAccess, reportFunctionMemberAccess]
 
 

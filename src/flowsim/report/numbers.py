@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .._values import is_number
 from ..store import SolverSummary
 
 
@@ -11,14 +12,14 @@ def number(value: Any, digits: int = 6) -> str:
     """A value for a table: floats to `digits` figures, nothing as a dash, everything else as it is."""
     if value is None:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, float):
+    if not isinstance(value, float):
         return str(value)
     return f"{value:.{digits}g}"
 
 
 def error(value: Any) -> str:
     """A size of an error: two figures say all."""
-    return number(float(value), 2) if isinstance(value, int | float) and not isinstance(value, bool) else number(value)
+    return number(float(value), 2) if is_number(value) else number(value)
 
 
 def measured(value: float | int, uncertainty: float | int | None) -> str:
@@ -43,12 +44,12 @@ def solvers(record: SolverSummary) -> str:
 def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of nested mappings, as (`outer.inner`, value); lists are joined when they are short and plain."""
     for name, value in record.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
-            if any(isinstance(item, Mapping | list | tuple) for item in value):
+        match value:
+            case Mapping():
+                yield from flat(value, f"{prefix}{name}.")
+            case list() | tuple() if any(isinstance(item, Mapping | list | tuple) for item in value):
                 yield from flat({str(i): item for i, item in enumerate(value)}, f"{prefix}{name}.")
-            else:
+            case list() | tuple():
                 yield prefix + str(name), ", ".join(number(item) for item in value) or "none"
-        else:
-            yield prefix + str(name), value
+            case _:
+                yield prefix + str(name), value

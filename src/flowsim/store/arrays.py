@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from .. import _tree
 from .._files import RefusedError, refuse_irregular, write_bytes
 
 
@@ -55,7 +56,7 @@ def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
 
 def flatten(tree: PyTree) -> dict[str, np.ndarray]:
     """Every array of a pytree by its position; random keys as their bits."""
-    leaves = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array | np.ndarray)]
+    leaves = [x for x in jax.tree.leaves(tree) if _tree.is_array(x)]
     return {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
 
 

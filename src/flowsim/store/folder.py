@@ -138,9 +138,7 @@ class RunFolder:
 def named_parameters(model: Any) -> dict[str, np.ndarray]:
     """Every array of a model by its path: `W`, `W_V`, `W_K`, `W_Q`, `a` for the paper's."""
     leaves = zip(_tree.paths(model), jax.tree.leaves(model), strict=True)
-    arrays = {
-        name: np.require(leaf, requirements="C") for name, leaf in leaves if isinstance(leaf, jax.Array | np.ndarray)
-    }
+    arrays = {name: np.require(leaf, requirements="C") for name, leaf in leaves if _tree.is_array(leaf)}
     if isinstance(model, CooccurrenceTransformer):
         arrays.pop("embedding", None)  # given by the task, not a parameter
     return arrays

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from .._values import is_whole
 from ..config import ExperimentErrors, Place, Problem
 from ..config.problems import refusal
 from ..config.schema.sweep import values
@@ -63,7 +64,7 @@ def axis(key: str, value: Any, document: Document, place: Place) -> Axis:
 def of_seeds(document: Document) -> list[Axis]:
     """`seeds` as the axis `seed`; what is not well formed stays for the checks of the experiment."""
     given, first = document.data.get(SEEDS, ()), document.data.get("seed", 0)
-    if isinstance(given, int) and not isinstance(given, bool) and isinstance(first, int) and 1 <= given <= 10_000:
+    if is_whole(given) and isinstance(first, int) and 1 <= given <= 10_000:
         given = range(first, first + given)
     if not isinstance(given, list | range) or not given:
         return []

@@ -9,6 +9,7 @@ import numpy as np
 import xarray
 
 from .._files import write
+from .._values import is_number, is_whole
 from ..config.problems import printable
 from .folder import Sweep, SweepError
 from .grid import Dimension, Grid, grid
@@ -85,9 +86,9 @@ def _coordinates(one: Dimension) -> list[tuple[str, Any]]:
 
 def _array(values: Sequence[Any]) -> np.ndarray:
     """Numbers as numbers, all else as text."""
-    if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+    if all(is_whole(v) for v in values):
         return np.array(values, dtype=np.int64 if all(abs(v) < 2**63 for v in values) else float)
-    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+    if all(is_number(v) for v in values):
         return np.array(values, dtype=float)
     return np.array(["" if v is None else str(v) for v in values], dtype=object)
 

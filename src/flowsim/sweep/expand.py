@@ -225,11 +225,15 @@ def value_of(data: Mapping[str, Any], key: str) -> Any:
     value: Any = data
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    if isinstance(value, Mapping):
-        return value["kind"] if set(value) == {"kind"} else _json(value)
-    if isinstance(value, list | tuple):
-        return _json(value)
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    match value:
+        case Mapping() if set(value) == {"kind"}:
+            return value["kind"]
+        case Mapping() | list() | tuple():
+            return _json(value)
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
 
 
 def resolved(plan: Plan, member: Member) -> dict[str, Any]:

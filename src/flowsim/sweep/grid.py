@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._values import is_number
 from .expand import Plan
 from .folder import Sweep
 
@@ -101,6 +102,6 @@ def _inside(key: str, axes: Sequence[str]) -> bool:
 def _dimension(group: tuple[str, ...], values: Iterable[Mapping[str, Any]]) -> Dimension:
     points = list(dict.fromkeys(tuple(one[key] for key in group) for one in values))
     first = [point[0] for point in points]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in first):
+    if all(is_number(value) for value in first):
         points.sort(key=lambda point: point[0])
     return Dimension(group, tuple(points))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Identifier, Listed, NotNegative, Positive, Section, Short, about, wrong
+from ..base import Identifier, Listed, NotNegative, Positive, Section, Short, about, bounded
 from ..kind import Kind, Traits, kind, section_fields
 from ..names import meant, names_parameters
 from ..remark import Remark
@@ -31,12 +31,6 @@ class Stage(Section):
     until: Identifier | None = about("The event that ends the stage.", None, example="phase1_end")
 
 
-def _rates(value: Any) -> Any:
-    if isinstance(value, dict) and len(value) > 100:
-        raise wrong("must have at most 100 entries")
-    return value
-
-
 @section_fields("flow")
 class FlowKind(Kind):
     """How long a flow runs, its exact reduction, and what changes its velocity, applied in the order of the fields."""
@@ -46,7 +40,7 @@ class FlowKind(Kind):
         "The exact smaller system that is solved, by name; `auto` chooses, `none` solves the model as it is.", "auto"
     )
     weight_decay: NotNegative = about("λ in θ' = … - λθ.", 0.0, unit="1/time")
-    time_scales: Annotated[dict[ParameterName, NotNegative], BeforeValidator(_rates)] = about(
+    time_scales: Annotated[dict[ParameterName, NotNegative], BeforeValidator(bounded)] = about(
         "Parameter -> factor on its velocity, 0 for rest.", default_factory=dict, example={"W_K": 0.1}, unit="1"
     )
     clip: Positive | None = about("Largest norm of the velocity.", None, example=1.0, unit="weight/time")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from ..._values import is_whole
 from ..base import Listed, Section, Seed, Short, about, wrong
 from ..kind import registered
 from ..kinds.figure import DEFAULT
@@ -125,7 +126,7 @@ class Experiment(Section):
     @field_validator("seeds", mode="before")
     @classmethod
     def _count_up(cls, value: Any, info: Any) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
+        if is_whole(value) and 1 <= value <= 10_000:
             first = info.data.get("seed", 0)
             return tuple(range(first, first + value))
         if isinstance(value, list | tuple):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from ..._values import is_number
 from ..base import wrong
 from ..remark import Remark
 
@@ -50,14 +51,14 @@ def values(axis: Any, seed: int = 0) -> tuple[Any, ...]:
 
 
 def _whole(value: Any, message: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 1 <= value <= MOST:
+    if not is_number(value) or value != int(value) or not 1 <= value <= MOST:
         raise wrong(f"{message} from 1 to {MOST}")
     return int(value)
 
 
 def _spaced(form: str, content: Any) -> tuple[float, ...]:
     numbers = isinstance(content, list | tuple) and len(content) == 3
-    if not numbers or any(isinstance(v, bool) or not isinstance(v, int | float) for v in content):
+    if not numbers or not all(map(is_number, content)):
         raise wrong(f"{form} must be [first, last, n], three numbers")
     first, last, count = float(content[0]), float(content[1]), _whole(content[2], f"{form} must end in a whole n")
     if form == "log" and (first <= 0 or last <= 0):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from ...._values import is_number
 from ...base import Count, about, wrong
 from ...kind import Kind, Traits, kind
 from ...remark import Remark
@@ -16,7 +17,7 @@ LARGE_WEIGHTS = 2 * 10**8  # above it drawing coordinates instead pays
 
 def _width(value: Any) -> Any:
     """Widths are whole numbers, or `.inf` (also `inf`) for the limit of infinite width."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if not (is_number(value) or isinstance(value, str)):
         raise wrong("must be a whole number >= 1, or .inf")
     if value == "inf" or value == math.inf:
         return math.inf
