@@ -68,26 +68,14 @@ def show(output: Output, name: Name) -> None:
 
 @papers.command()
 @command
-def run(
-    output: Output,
-    name: Name,
-    overrides: Overrides = None,
-    out: Out = None,
-    force: Force = False,
-) -> None:
+def run(output: Output, name: Name, overrides: Overrides = None, out: Out = None, force: Force = False) -> None:
     """Run a paper's experiment, without judging its claims."""
     run_command.execute(_requested(name, overrides, out, output), output, force)
 
 
 @papers.command()
 @command
-def verify(
-    output: Output,
-    name: Name,
-    overrides: Overrides = None,
-    out: Out = None,
-    force: Force = False,
-) -> None:
+def verify(output: Output, name: Name, overrides: Overrides = None, out: Out = None, force: Force = False) -> None:
     """Run a paper's experiment and judge its claims.
 
     The exit code says whether the run went through, not whether the claims hold.
