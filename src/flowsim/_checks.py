@@ -6,10 +6,12 @@ An argument that cannot be meant raises `TypeError` (it is of another kind) or `
 import difflib
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+
+T = TypeVar("T")
 
 
 def described(value: Any) -> str:
@@ -29,14 +31,20 @@ def described(value: Any) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
+def instance(value: Any, kind: type[T], must: str, remedy: str = "") -> T:
+    """A value of a kind. **Raises:** `TypeError`: what it `must` be, what was given, and the `remedy`."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{must}, got {described(value)}{': ' if remedy else ''}{remedy}.")
+    return value
+
+
 def choice(what: str, word: Any, known: Iterable[str], *, more: str = "") -> str:
     """A word that is one of the known ones.
 
     **Raises:** `ValueError` that lists them, with what may have been meant; `TypeError` if it is no string.
     """
     known = tuple(known)
-    if not isinstance(word, str):
-        raise TypeError(f"{what} must be one of {', '.join(known)}{more}, got {described(word)}.")
+    instance(word, str, f"{what} must be one of {', '.join(known)}{more}")
     if word not in known:
         near = difflib.get_close_matches(word.lower(), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."

@@ -62,8 +62,7 @@ def crossing(
     **Raises:** `TypeError` if the name is no string or the function none; `ValueError` for another direction. When a
     run is prepared, `TypeError` for a function that does not return one real number.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"an event's name must be a string, got {_checks.described(name)}.")
+    _checks.instance(name, str, "an event's name must be a string")
     if not callable(function):
         raise TypeError(f"event {name}: the condition must be a function (t, parameters) -> number, got "
                         f"{_checks.described(function)}.")  # fmt: skip

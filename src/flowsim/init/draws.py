@@ -59,12 +59,16 @@ def kaiming_uniform() -> Initializer:
     """
 
     def initialize(model: PyTree, *, key: Key) -> PyTree:
-        if not isinstance(model, AbstractWordModel):
-            return redraw_matrices(model, key, lambda k, shape, fan_in: _symmetric(k, shape) / math.sqrt(fan_in))
-        if not isinstance(model, CooccurrenceTransformer):
-            raise ValueError("a width whose matrices are never formed needs a Gaussian init: gaussian, kaiming_normal "
-                             "or theory; the law of uniform entries is not known in its coordinates.")  # fmt: skip
-        return _redraw(model, key, _symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
+        match model:
+            case CooccurrenceTransformer():
+                return _redraw(model, key, _symmetric, lambda name: 1 / math.sqrt(_fan_in(model, name)))
+            case AbstractWordModel():
+                raise ValueError(
+                    "a width whose matrices are never formed needs a Gaussian init: gaussian, kaiming_normal or "
+                    "theory; the law of uniform entries is not known in its coordinates."
+                )
+            case _:
+                return redraw_matrices(model, key, lambda k, shape, fan_in: _symmetric(k, shape) / math.sqrt(fan_in))
 
     return initialize
 
@@ -94,16 +98,18 @@ def _fan_in(model, name):
 
 
 def _normal(model, key, scale_of):
-    if isinstance(model, InfiniteWidthTransformer):
-        raise ValueError("the limit of infinite width needs scales that fall with the width: use init.theory.")
-    if isinstance(model, FactoredTransformer):
-        return draw_factors(model, sigma0=scale_of("W_V"), sigma1=scale_of("W"), key=_checks.key(key))
-    if not isinstance(model, CooccurrenceTransformer):
-        raise ValueError(
-            f"gaussian draws the W, W_V, W_K, W_Q of CooccurrenceTransformer, which {type(model).__name__} lacks: use "
-            "kaiming_uniform, kaiming_normal, or a function (model, *, key) -> model of your own."
-        )
-    return _redraw(model, key, jax.random.normal, scale_of)
+    match model:
+        case CooccurrenceTransformer():
+            return _redraw(model, key, jax.random.normal, scale_of)
+        case FactoredTransformer():
+            return draw_factors(model, sigma0=scale_of("W_V"), sigma1=scale_of("W"), key=_checks.key(key))
+        case InfiniteWidthTransformer():
+            raise ValueError("the limit of infinite width needs scales that fall with the width: use init.theory.")
+        case _:
+            raise ValueError(
+                f"gaussian draws the W, W_V, W_K, W_Q of CooccurrenceTransformer, which {type(model).__name__} lacks: "
+                "use kaiming_uniform, kaiming_normal, or a function (model, *, key) -> model of your own."
+            )
 
 
 def _redraw(model, key, draw, scale_of):

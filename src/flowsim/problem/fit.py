@@ -38,11 +38,8 @@ def sample_weights(weights: Any, task: Task | None, dtype: Any) -> Float[Array, 
 def check_kinds(model: Any, task: Any) -> None:
     if task is None:
         return  # by `from_loss`, whose model is any pytree
-    if not isinstance(task, Task):
-        raise TypeError(
-            f"task must be a flowsim.tasks.Task, got {_checks.described(task)}: make one of your own arrays by "
-            "flowsim.tasks.from_arrays."
-        )
+    remedy = "make one of your own arrays by flowsim.tasks.from_arrays"
+    _checks.instance(task, Task, "task must be a flowsim.tasks.Task", remedy)
     if not callable(model) or isinstance(model, type):
         raise TypeError(
             f"model must be an Equinox module that takes one sample, got {_checks.described(model)}; the flow of any "

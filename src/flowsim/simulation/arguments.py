@@ -30,11 +30,8 @@ PROBES: Mapping[str, Callable[[], Probe]] = {"sharpness": probes.sharpness, "mar
 
 def as_problem(problem: Any) -> Problem:
     """**Raises:** `TypeError` for anything but a problem, and for one whose arrays are traced."""
-    if not isinstance(problem, Problem):
-        raise TypeError(
-            f"problem must be a flowsim.Problem, got {_checks.described(problem)}: make one by flowsim.Problem(model, "
-            "task) or flowsim.Problem.from_loss(loss, parameters)."
-        )
+    remedy = "make one by flowsim.Problem(model, task) or flowsim.Problem.from_loss(loss, parameters)"
+    _checks.instance(problem, Problem, "problem must be a flowsim.Problem", remedy)
     closed_over = [cell.cell_contents for cell in getattr(problem.loss, "__closure__", None) or ()]
     _checks.not_traced("the problem", [problem, *closed_over])
     return problem
@@ -50,23 +47,14 @@ def as_events(given: Any) -> tuple[Event, ...]:
 def _listed(given: Any, kind: type, must: str) -> Sequence[Any]:
     """Several of a kind; one alone, or a name, stands for a list of one. **Raises:** `TypeError` that begins so."""
     given = (given,) if isinstance(given, kind | str) else given
-    if not isinstance(given, Sequence):
-        raise TypeError(f"{must}, got {_checks.described(given)}.")
-    return given
-
-
-def _string(given: Any, must: str, remedy: str) -> str:
-    """A name. **Raises:** `TypeError` that begins and ends so."""
-    if not isinstance(given, str):
-        raise TypeError(f"{must}, got {_checks.described(given)}: {remedy}.")
-    return given
+    return _checks.instance(given, Sequence, must)
 
 
 def _event(given: Any) -> Event:
     if isinstance(given, Event):
         return given
     remedy = "a condition of your own is flowsim.events.crossing(name, function)"
-    given = _string(given, "an event must be one of flowsim.events", remedy)
+    given = _checks.instance(given, str, "an event must be one of flowsim.events", remedy)
     if given not in EVENTS and given in events.__all__:
         raise ValueError(f"the event {given!r} needs its arguments: write flowsim.events.{given}(…).")
     return EVENTS[_checks.choice("event", given, EVENTS, more=", or an object of flowsim.events")]()
@@ -86,7 +74,7 @@ def _probe(given: Any) -> Probe:
     if isinstance(given, Probe):
         return given
     remedy = 'a function of your own needs a name, as in probes={"norm": function}'
-    given = _string(given, "a probe in a list must be one of flowsim.probes", remedy)
+    given = _checks.instance(given, str, "a probe in a list must be one of flowsim.probes", remedy)
     return PROBES[_checks.choice("probe", given, PROBES, more=", or an object of flowsim.probes")]()
 
 
@@ -94,10 +82,8 @@ def as_flow(flow: Any) -> flows.AbstractFlow:
     """A flow; the gradient flow by default. **Raises:** `TypeError`."""
     if flow is None or flow == "gradient":
         return flows.gradient()
-    if not isinstance(flow, flows.AbstractFlow):
-        raise TypeError(f"flow must be one of flowsim.flows, such as flowsim.flows.momentum(friction=1.0), got "
-                        f"{_checks.described(flow)}.")  # fmt: skip
-    return flow
+    must = "flow must be one of flowsim.flows, such as flowsim.flows.momentum(friction=1.0)"
+    return _checks.instance(flow, flows.AbstractFlow, must)
 
 
 _MEASURED = _tree.Seen()
