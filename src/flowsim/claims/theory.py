@@ -76,11 +76,13 @@ def together(parts: Sequence[Any]) -> AbstractTheory:
 
     **Raises:** `ValueError` for a whole theory beside other claims; `TypeError` for anything else.
     """
-    whole, claims, laws = (tuple(part for part in parts if isinstance(part, k)) for k in (AbstractTheory, Claim, Law))
+    whole = [part for part in parts if isinstance(part, AbstractTheory)]
     if whole:
         if len(parts) > 1:
             raise ValueError("a whole theory cannot be judged together with other claims; verify them one by one.")
         return whole[0]
+    claims = tuple(part for part in parts if isinstance(part, Claim))
+    laws = tuple(part for part in parts if isinstance(part, Law))
     if len(claims) + len(laws) < len(parts):
         wrong = next(part for part in parts if not isinstance(part, Claim | Law))
         raise TypeError(f"claims must be made by flowsim.claim, got {type(wrong).__name__}.")

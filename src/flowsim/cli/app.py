@@ -51,7 +51,7 @@ def _register() -> None:
     found = sorted(module.name for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent)]))
     for name in (*_FIRST, *(name for name in found if name not in (*_FIRST, "app"))):
         module = importlib.import_module(f".{name}", __package__)
-        function = getattr(module, name, None)
+        function: Any = getattr(module, name, None)
         if hasattr(module, "register"):
             module.register(app)
         elif getattr(function, "is_command", False):

@@ -201,7 +201,7 @@ def execute(request: Request, output: Output, force: bool, where: Callable[[Swee
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)
-    how = {"resume": request.resume, "force": force}
+    how: dict[str, Any] = {"resume": request.resume, "force": force}
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
         if request.experiment.seeds:
             from ..sweep.ensemble import run_ensemble  # these load JAX and the whole simulator

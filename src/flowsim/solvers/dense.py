@@ -5,15 +5,15 @@ import abc
 import diffrax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import PyTree
 
 
 class AbstractDense(diffrax.AbstractLocalInterpolation):
     """Dense output that is given by the state at a time."""
 
     @abc.abstractmethod
-    def at(self, t: Float[Array, ""]) -> PyTree:
-        """The state."""
+    def at(self, t) -> PyTree:
+        """The state at a time."""
 
     def evaluate(self, t0, t1=None, left: bool = True):
         """As Diffrax asks for it: the state at `t0`, or its change from there to `t1`."""
