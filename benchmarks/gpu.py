@@ -51,13 +51,13 @@ class Row(NamedTuple):
 
 
 def timed(work: Callable[[], Any], repeats: int = 2) -> tuple[float, float, Any]:
-    """Seconds of the first call, of the best later one, and what it gave."""
+    """Seconds of the first call, of the best later one, if there is one, and what it gave."""
     seconds, value = [], None
     for _ in range(1 + repeats):
         began = time.perf_counter()
         value = jax.block_until_ready(work())
         seconds.append(time.perf_counter() - began)
-    return seconds[0], min(seconds[1:]), value
+    return seconds[0], min(seconds[1:] or seconds), value
 
 
 def of_words(sizes: tuple[int, int, int, int], seed: Any = 0) -> flowsim.Problem:
@@ -131,13 +131,14 @@ def seeds(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
         _, bare, _ = timed(functools.partial(bare_end, numbers), 1)
         for certificate in (False, True):
             kind = "certified" if certificate else "no certificates"
-            expected = 2 * each * members * (2 if certificate else 1)
+            repeats = int(members == sizes.seeds[0])  # what follows has no program of its own
+            expected = (1 + repeats) * each * members * (2 if certificate else 1)
             if expected > left():
                 yield Row(f"{members} seeds, {kind}", bare, note=f"not measured: would take about {expected:.0f} s")
                 continue
             run = functools.partial(ensemble.simulate, make, numbers, certificate=certificate, **options)
-            first, ours, result = timed(run, 1)
-            each = each if certificate else first / members
+            first, ours, result = timed(run, repeats)
+            each = each if certificate else ours / members
             note = f"all reached the end: {result.ok}; {len(result.members.alone)} of them run by themselves"
             yield Row(f"{members} seeds, {kind}", bare, ours, first, note)
 

@@ -433,26 +433,3 @@ def test_a_full_stdout_is_one_message(given, tmp_path, monkeypatch):
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line != "e.yaml: no errors."]
     assert said == ["flowsim: stdout cannot be written: No space left on device"]
-
-
-@pytest.mark.slow
-def test_members_of_another_seed_are_refused(tmp_path):
-    text = SOURCE.replace("seed: 3", "seeds: 3").replace("points: 60", "points: 6")
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("descent"))
-
-    def run(**options):
-        experiment = load_text(text, origin="e.yaml", folder=tmp_path)
-        return run_experiment(Source(experiment, text, tmp_path), tmp_path / "run", **options)
-
-    def kill(done, _):
-        if done == 2:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(members=kill)
-    segments = tmp_path / "run" / "segments"
-    (segments / "seed-0.safetensors").write_bytes((segments / "seed-1.safetensors").read_bytes())
-    with pytest.raises(RefusedError, match=r"seed-0\.safetensors: is not seed 0 of this run: delete it"):
-        run(resume=True)
-    (segments / "seed-0.safetensors").unlink()
-    assert run(resume=True).ok

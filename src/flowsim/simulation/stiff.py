@@ -26,6 +26,7 @@ from .carry import Carry, Choice, Clock, Code, Plan
 CHECK = 100  # tried steps between two looks, at the most
 _TRIAL = 4  # tried steps between two looks at a method that is being tried
 _STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
+_INSTANT = 1e-30  # share of what is to come, or of an e-fold, that counts as no time passed
 _PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
 _WORTH = 400  # evaluations to come below which no trial pays
 _WORTH_FIRST = 1000  # the same for the first of a run, whose program is yet to be compiled
@@ -144,9 +145,9 @@ def _to_come(methods: Methods, carry: Carry, window: _Window) -> float:
 def _evaluations_left(xp: ModuleType, spent, before, since, left):
     """By both figures of `_to_come`, with NumPy or JAX as `xp`, after `spent` of them from `before` to `since`."""
     tiny = xp.finfo(xp.asarray(since).dtype).tiny
-    before, since = xp.maximum(before, tiny), xp.maximum(since, tiny)
-    folds, passed = xp.maximum(xp.log(since) - xp.log(before), tiny), xp.maximum(since - before, tiny)
-    return spent * xp.minimum(left / passed, xp.log((since + left) / since) / folds)
+    before, since, least = xp.maximum(before, tiny), xp.maximum(since, tiny), _INSTANT * left + tiny
+    folds, passed = xp.maximum(xp.log(since) - xp.log(before), _INSTANT), xp.maximum(since - before, least)
+    return spent * xp.minimum(left / passed, (xp.log(since + left) - xp.log(since)) / folds)
 
 
 def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:

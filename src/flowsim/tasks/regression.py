@@ -109,7 +109,7 @@ def in_context_regression(
 def in_context_risk(
     A: Float[Array, "features features"],
     *,
-    covariance: Float[Array, "features"] | Sequence[float],
+    covariance: Float[Array | np.ndarray, "features"] | Sequence[float],
     examples: int,
     noise: float = 0.0,
     weight_variance: float = 1.0,

@@ -30,7 +30,8 @@ class Zhang2025(flowsim.config.ProblemKind):
     examples: int = Field(default=31, ge=1, description="Number N of pairs in a prompt.")
     start: float = Field(default=0.02, gt=0, description="Scale of the initial weights.")
     head_start: float = Field(default=1.0, gt=0, description="Factor on the start of the least variance's head.")
-    tie: float = Field(default=0.0, description="Adds tie · ‖v‖² to every risk: breaks the closed forms.")
+    merge: bool = Field(default=True, description="False leaves K and Q of `merged` separate: breaks its one drop.")
+    tie: float = Field(default=0.0, description="Adds tie · ‖A‖² to every risk: breaks the closed forms.")
 
     @property
     def preconditioner(self):
@@ -50,18 +51,21 @@ class Zhang2025(flowsim.config.ProblemKind):
         least = jnp.arange(D) == jnp.argmin(jnp.asarray(self.covariance))
         ahead = jnp.where(least, self.head_start, 1.0)
         v, k, q, u, m = (jax.random.fold_in(key, i) for i in range(2, 7))
+
+        def separate(keys):
+            shapes = {"v": (D,), "k": (D, D), "q": (D, D)}
+            return {n: s * jax.random.normal(own, shapes[n]) for n, own in zip(shapes, keys, strict=True)}
+
         start = {
             "aligned": {"v": s * ahead, "k": s * ahead[:, None] * U.T, "q": s * ahead[:, None] * U.T},
-            "random": {
-                "v": s * jax.random.normal(v, (D,)),
-                "k": s * jax.random.normal(k, (D, D)),
-                "q": s * jax.random.normal(q, (D, D)),
-            },
-            "merged": {"v": s * jax.random.normal(u, (D,)), "m": s * jax.random.normal(m, (D, D, D))},
+            "random": separate((v, k, q)),
+            "merged": {"v": s * jax.random.normal(u, (D,)), "m": s * jax.random.normal(m, (D, D, D))}
+            if self.merge
+            else separate(jax.random.split(m, 3)),
         }
 
         def total(p):
-            return sum(self.risk(matrix(p[c]), key) + self.tie * jnp.sum(p[c]["v"] ** 2) for c in COPIES)
+            return sum(self.risk(A, key) + self.tie * jnp.sum(A**2) for A in (matrix(p[c]) for c in COPIES))
 
         return flowsim.Problem.from_loss(total, start)
 
