@@ -17,7 +17,6 @@ import flowsim
 import flowsim.report
 from flowsim import _files
 from flowsim.cli.run import resumed
-from flowsim.config import Source, load_text
 from flowsim.experiment import folders
 from flowsim.experiment.run import run_experiment
 from flowsim.store import RefusedError, StoreError, Summary, read_dataset
