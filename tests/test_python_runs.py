@@ -1,5 +1,6 @@
 """Runs from Python: shown as they go, kept in folders, saved, and loaded again."""
 
+import gc
 import io
 import itertools
 import sys
@@ -197,3 +198,18 @@ def test_a_run_starts_from_the_file_that_a_run_left(tmp_path):
     started = build.problem(experiment, tmp_path).parameters
     np.testing.assert_array_equal(started.W_K, model.W_K)
     np.testing.assert_array_equal(started.W, model.W)
+
+
+def test_a_run_that_is_forgotten_is_freed():
+    """Neither its start nor its states are kept anywhere: of hundreds of runs in one process that is all memory."""
+    size = 4321
+
+    def crossed():
+        problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) / 2, jnp.linspace(0.5, 1.0, size))
+        event = flowsim.events.crossing("half", lambda t, x: x[0] - 0.25, direction="down")
+        result = flowsim.simulate(problem, t1=1.0, rtol=1e-6, events=[event], certificate=True)
+        return result.events["half"].time, result.certificate.relative_error
+
+    assert crossed()[0] == pytest.approx(np.log(2), abs=1e-5)
+    gc.collect()
+    assert not [x.shape for x in jax.live_arrays() if size in x.shape]

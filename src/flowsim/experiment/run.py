@@ -102,10 +102,14 @@ def run_experiment(
         return Outcome(run.home, summary, result.status.ok, made, account.seconds)
 
 
-def recorded(source: Source, problem: Problem, result: Result, folder: pathlib.Path) -> None:
-    """The folder of a run that was integrated, and certified if it is to be, elsewhere in this process."""
+def recorded(source: Source, result: Result, folder: pathlib.Path, *, runs: int) -> None:
+    """The folder of one of several `runs` that was integrated, and certified if it is to be, in this process."""
+    problem = result.prepared.plan.lift.original
     with opened(source, result.prepared, folder, force=True, outer=Stop(folder)) as home:
-        write(source.experiment, problem, result, home.run, source.folder, lambda _: None, Account())
+        weights = sizes.weights_are_kept(problem, runs)
+        if not weights:
+            home.log.info("weights are not kept: those of all %d runs take too much; a run by itself keeps them", runs)
+        write(source.experiment, problem, result, home.run, source.folder, lambda _: None, Account(), weights=weights)
         home.run.finish()
 
 
@@ -167,6 +171,8 @@ def write(
     source_folder: pathlib.Path,
     say: Callable[[str], None],
     account: Account,
+    *,
+    weights: bool = True,
 ) -> store.Summary:
     """Everything that a run folder holds of a run that has ended: certificate, descent, files, figures, report."""
     certified = experiment.certificate.method != "none"
@@ -189,7 +195,8 @@ def write(
     say("figures and report")
     with account.stage("figures and report"):
         run.write_trajectory(dataset)
-        run.write_parameters(result.model)
+        if weights:
+            run.write_parameters(result.model)
         run.write_descents([one.dataset() for one in taken])
         run.write_summary(summary)
         report.rebuild(run.path, dataset=dataset, own=build.figures(experiment))

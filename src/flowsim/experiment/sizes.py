@@ -17,6 +17,7 @@ from ..problem import Problem
 from ..simulation import Prepared
 
 _BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
+_KEPT = 2**30  # bytes of weights that the runs of an ensemble or a verification may take together on disk
 _COPIES = 3  # of the weights while they are drawn and reduced; of the saved rows while they are written
 
 
@@ -39,6 +40,11 @@ def measure(problem: Problem, prepared: Prepared) -> Sizes:
     segments = len(prepared.save_times) * (8 + _bytes(row))
     work = prepared.plan.method.states * state  # stages of a step, the interpolant's, and the carry before and after
     return Sizes(parameters, state, _bytes(carry), segments, int(_BASE + _COPIES * (parameters + segments) + work))
+
+
+def weights_are_kept(problem: Problem, runs: int) -> bool:
+    """Are the weights of so many runs written, each into its folder? 100 runs at width 10⁵ would take 20 GB."""
+    return runs * _bytes(problem.parameters) <= _KEPT
 
 
 def refuse_what_cannot_fit(sizes: Sizes) -> None:

@@ -95,6 +95,7 @@ class _Step:
         self.eps = float(jnp.finfo(self._dtype).eps)
         self.start = self.clock.to_host()
         self.spent, self.retaken = 0, 0
+        self._sampled: dict[tuple, list[np.ndarray]] = {}
         # What a time is known to: a few roundings of the clock.
         self.resolution = max(4 * self.eps * max(self.start, self.size), 1e-300)
 
@@ -133,12 +134,14 @@ class _Step:
         here, there = self.see(self.whole, end).parts, self.see(off, end, clock=back).parts
         return [np.asarray(np.abs(a[0] - b[0]), np.float64) for a, b in zip(here, there, strict=True)]
 
-    @functools.cache  # noqa: B019 (a step lives for one look)
     def sample(self, low: float, high: float, points: tuple[float, ...]) -> list[np.ndarray]:
-        """Every event's parts at these fractions of that piece of the step."""
-        times = self.size * (low + (high - low) * np.asarray(points))
-        seen = jax.device_get(self.see(self.whole, times).parts)
-        return [np.asarray(part[: len(points)], np.float64) for part in seen]
+        """Every event's parts at these fractions of that piece of the step, which all events ask for in turn."""
+        asked = (low, high, points)
+        if asked not in self._sampled:
+            times = self.size * (low + (high - low) * np.asarray(points))
+            seen = jax.device_get(self.see(self.whole, times).parts)
+            self._sampled[asked] = [np.asarray(part[: len(points)], np.float64) for part in seen]
+        return self._sampled[asked]
 
 
 class Looked(NamedTuple):

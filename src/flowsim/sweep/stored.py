@@ -38,7 +38,7 @@ class Folders(MemberStore):
         member = self._sweep.members[name]
         plan = self._sweep.plans[member.plan]
         source = Source(plan.experiment(member.overrides), plan.text, plan.folder)
-        recorded(source, result.prepared.plan.lift.original, result, self._sweep.folder(name))
+        recorded(source, result, self._sweep.folder(name), runs=len(self._members))
 
 
 def read(folder: pathlib.Path, seed: int) -> Member:

@@ -28,11 +28,12 @@ class Run:
 class Runs:
     """The runs of a verification that has more than one.
 
-    **Arguments:** `path`: its folder, whose lock this process holds; `folder`: where paths in the experiment start.
+    **Arguments:** `path`: its folder, whose lock this process holds; `folder`: where paths in the experiment start;
+    `number`: how many they are.
     """
 
-    def __init__(self, path: pathlib.Path, folder: pathlib.Path):
-        self._path, self._folder, self._naming = path, folder, Naming(folder)
+    def __init__(self, path: pathlib.Path, folder: pathlib.Path, number: int):
+        self._path, self._folder, self._number, self._naming = path, folder, number, Naming(folder)
 
     def over_seeds(self, base: Experiment, seeds: Sequence[int]) -> list[Run]:
         """The experiment of every seed."""
@@ -60,7 +61,7 @@ class Runs:
         folder = self._path / "members" / run.member.id
         if not finished(folder):
             source = Source(run.experiment, run.plan.text, self._folder, "verify")
-            recorded(source, result.prepared.plan.lift.original, result, folder)
+            recorded(source, result, folder, runs=self._number)
 
     def _added(self, plan: Plan, members: Sequence[Member]) -> list[Run]:
         Sweep.inside(self._path, plan, members)

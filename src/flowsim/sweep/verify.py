@@ -4,7 +4,7 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import ensemble, plot, report, store
 from ..claims import AbstractTheory, Exponent, Point, Verdict, document, fit, scaling, tally, together, yang2024
@@ -62,9 +62,10 @@ def verify_experiment(
 
     def rest(run: Made, home: store.RunFolder, who: store.Identity) -> None:
         judged = member.judged(run.problem, run.prepared, run.result)
-        runs = Runs(home.path, source.folder)
+        number = 1 + len(others) + sum(len(entry.values) * entry.seeds for entry in experiment.scaling)
+        runs = Runs(home.path, source.folder, number)
         verification = _Verification(experiment, base, source.folder, Kept(home, who), say, runs)
-        found.append(verification.write([judged, *verification.others(judged, others)], member.theory, home))
+        found.append(verification.write([judged.verdict, *verification.others(judged, others)], member.theory, home))
 
     outcome = run_experiment(
         Source(base, source.text, source.folder, "verify", experiment),
@@ -92,7 +93,7 @@ class _Verification:
     say: Callable[[str], None]
     runs: Runs
 
-    def others(self, first: "Judged", seeds: Sequence[int]) -> Iterator["Judged"]:
+    def others(self, first: "Judged", seeds: Sequence[int]) -> Iterator["Verdicts"]:
         """The runs of the other seeds. `first`: that of the first seed, which is a member like any other."""
         if not seeds and not self.experiment.scaling:
             return
@@ -104,20 +105,20 @@ class _Verification:
             yield judged
             self.say(f"seeds: {number} of {len(seeds) + 1}")
 
-    def write(self, runs: list["Judged"], theory: AbstractTheory, home: store.RunFolder) -> Verified:
+    def write(self, runs: list["Verdicts"], theory: AbstractTheory, home: store.RunFolder) -> Verified:
         """The verdicts over all runs and sizes, with their figures and the report."""
         exponents = [found for entry in self.experiment.scaling for found in self._sizes(entry)]
-        verdicts = [judged.verdicts for judged in runs]
+        verdicts = [run.verdicts for run in runs]
         tallies = [tally(column) for column in zip(*verdicts, strict=True)]
         seeds = self.experiment.seeds or (self.experiment.seed,)
         content = document.claims(self.experiment.name, seeds, tallies, exponents, theory.constants)
-        plot.draw_claims(verdicts, exponents, [judged.phase1_end for judged in runs], home.path / "figures" / "claims")
+        plot.draw_claims(verdicts, exponents, [run.phase1_end for run in runs], home.path / "figures" / "claims")
         document.write_claims(home.path, content)
         report.rebuild(home.path)
-        return Verified(home.path, content, all(judged.result.status.ok for judged in runs))
+        return Verified(home.path, content, all(run.ok for run in runs))
 
-    def _seed(self, run: Run) -> "Judged":
-        return self._judged(run, f"seed-{run.experiment.seed}")[1]
+    def _seed(self, run: Run) -> "Verdicts":
+        return self._judged(run, f"seed-{run.experiment.seed}")[1].verdict
 
     def _judged(self, run: Run, name: str, *, certify: bool = True) -> tuple["Member", "Judged"]:
         member = Member(run.experiment, self.folder)
@@ -152,6 +153,17 @@ class _Verification:
         return values, _same_stage(self.experiment, changed, self.folder)
 
 
+class Verdicts(NamedTuple):
+    """What is kept of a run that was judged: not its weights, which for hundreds of runs do not fit into memory.
+
+    **Fields:** `phase1_end`: where phase 1 ends, in runs that watch for it: the figures of the claims mark it.
+    """
+
+    verdicts: list[Verdict]
+    phase1_end: float | None
+    ok: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class Judged:
     """One run with its verdicts."""
@@ -161,10 +173,10 @@ class Judged:
     verdicts: list[Verdict]
 
     @property
-    def phase1_end(self) -> float | None:
-        """Where phase 1 ends, in runs that watch for it: the figures of the claims mark it."""
+    def verdict(self) -> Verdicts:
+        """What is kept of it."""
         record = self.result.events.get("phase1_end")
-        return None if record is None else record.time
+        return Verdicts(self.verdicts, None if record is None else record.time, self.result.status.ok)
 
 
 class Member:
