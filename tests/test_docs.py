@@ -1,7 +1,9 @@
 """Every Python block of README and docs runs, and every command that they show is one.
 
-The blocks of a page share one namespace and run in order, as a reader would type them. One that needs what no test has
-says so in a comment before it, `<!-- not run: why -->`. Tutorials are included by pages and run in `test_tutorials`.
+The blocks of a page share one namespace and run in order, as a reader would type them into a fresh kernel: float64 is
+off until the page switches it on, and a page that leaves arrays of float32 behind fails. A block that needs what no
+test has says so in a comment before it, `<!-- not run: why -->`. Tutorials, which pages include, run in
+`test_tutorials`.
 """
 
 import json
@@ -43,11 +45,15 @@ import jax
 warnings.simplefilter("error")
 failures = {}
 for page, code in json.load(sys.stdin).items():
-    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_enable_x64", False)  # as a fresh kernel has it
+    names = {"__name__": "__main__"}
     try:
-        exec(compile(code, page, "exec"), {"__name__": "__main__"})
+        exec(compile(code, page, "exec"), names)
     except Exception:
         failures[page] = traceback.format_exc()
+    short = [name for name in names if any(getattr(x, "dtype", "") == "float32" for x in jax.tree.leaves(names[name]))]
+    if short:
+        failures.setdefault(page, f"float32, as the page does not switch float64 on before it makes them: {short}")
 print("\\n" + json.dumps(failures))
 """
 
