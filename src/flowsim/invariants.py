@@ -3,7 +3,7 @@
 Where a risk depends on two arrays only through a product A B (summed over a shared axis of size r), it does not change
 under A -> A M, B -> M⁻¹ B for any invertible M. The flow then conserves the r × r matrix AᵀA - B Bᵀ (Noether's theorem
 for gradient flows; Du, Hu, Lee 2018, Algorithmic Regularization in Learning Deep Homogeneous Models). For the paper's
-model the pairs are (W_K, W_Q) and (W, W_V) over the embedding axis (specification section 8).
+model the pairs are (W_K, W_Q) and (W, W_V) over the embedding axis.
 
 The pairs need not be named: infinitesimally the symmetry says that contracting A with ∂A over all its other axes gives
 the same matrix as contracting ∂B with B, at every point. A few random points tell products from accidents.

@@ -1,4 +1,4 @@
-"""Exact identities of the paper's model (specification section 8), in whatever coordinates it is integrated."""
+"""Exact identities of the paper's model (docs: mathematics), in whatever coordinates it is integrated."""
 
 import jax
 import jax.numpy as jnp

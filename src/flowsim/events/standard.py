@@ -1,4 +1,4 @@
-"""The moments that the theory speaks of (specification section 6).
+"""The moments that the theory speaks of (docs: claims).
 
 Conditions are modules, not closures: two runs with the same conditions then share one compiled program.
 """

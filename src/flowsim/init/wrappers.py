@@ -29,8 +29,8 @@ def scale(base: Initializer, factor: float | Scalar) -> Initializer:
 def balanced(base: Initializer) -> Initializer:
     """`base` with W_Q replaced by W_K O, O a random rotation, so that W_K W_Kᵀ = W_Q W_Qᵀ.
 
-    The difference of the two sides is an invariant of the flow (specification, exact invariants), so a balanced start
-    stays balanced for ever.
+    The difference of the two sides is an invariant of the flow (docs: mathematics, "What is conserved"), so a
+    balanced start stays balanced for ever.
     """
 
     def initialize(model: Any, *, key: Key) -> AbstractWordModel:

@@ -33,10 +33,10 @@ class FactoredTransformer(AbstractWordModel):
         G(μ) = ‖a‖ ûᵀ V μ,   A = KᵀQ
 
     The coordinates are orthonormal, so the flow of (û, V, K, Q) is the gradient flow of the same risk, and distances in
-    it are distances of the full parameters (specification section 9). √m keeps the original width.
+    it are distances of the full parameters (docs: mathematics). √m keeps the original width.
 
     The exact reductions make it from a `CooccurrenceTransformer`; `of_size` makes one of any width, whose Gaussian
-    initialization is equal in law to that of the matrices, which then are never formed (section 10).
+    initialization is equal in law to that of the matrices, which then are never formed.
 
     **Fields:** `u_hat`, `V`: value side, `K`, `Q`: attention side, for the words that move; `frozen`: the same columns
     (V, K, Q) of the words that no sample holds; `position`: word -> column, moving words first; `a_norm`: ‖a‖;

@@ -11,7 +11,7 @@ from .model import AbstractInnerProducts
 
 
 class GramTransformer(AbstractInnerProducts):
-    """G, c = ‖u‖², A = W_KᵀW_Q and the Gram matrices of W_V, W_K, W_Q (specification section 9; paper, Appendix C).
+    """G, c = ‖u‖², A = W_KᵀW_Q and the Gram matrices of W_V, W_K, W_Q (paper, Appendix C).
 
     A prediction needs G and A only; the others carry the metric in which they move.
     """

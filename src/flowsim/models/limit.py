@@ -16,8 +16,8 @@ class InfiniteWidthTransformer(AbstractInnerProducts):
 
         dG/dτ = -∂G,   τ = σ1² m m1 t
 
-    Time, and with it a learning rate, counts in units of 1/(σ1² m m1), in which the flow has a limit (specification
-    section 10; σ0²/σ1² vanishes there). The weights' inner products other than G stand still: W_VᵀW_V, W_KᵀW_K and
+    Time, and with it a learning rate, counts in units of 1/(σ1² m m1), in which the flow has a limit (σ0²/σ1²
+    vanishes there). The weights' inner products other than G stand still: W_VᵀW_V, W_KᵀW_K and
     W_QᵀW_Q at σ0² m = c0²/L on the diagonal, W_KᵀW_Q at 0.
 
     **Arguments:** `vocabulary`: d. All G are 0 until `flowsim.init.theory` draws them.

@@ -1,4 +1,4 @@
-"""Probes that the paper's claims need beyond those of the figures (specification section 7)."""
+"""Probes that the paper's claims need beyond those of the figures (docs: claims)."""
 
 import equinox as eqx
 import jax

@@ -1,4 +1,4 @@
-"""Probes of the paper's family of models: inner products of the words (specification section 2)."""
+"""Probes of the paper's family of models: inner products of the words."""
 
 import jax
 import jax.numpy as jnp

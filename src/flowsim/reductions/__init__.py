@@ -1,4 +1,4 @@
-"""Exact smaller problems with the way back (specification section 9). The loop does not know about them."""
+"""Exact smaller problems with the way back (docs: mathematics). The loop does not know about them."""
 
 import equinox as eqx
 import jax

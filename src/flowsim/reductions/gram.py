@@ -14,7 +14,7 @@ _LARGEST = 4096  # four d × d matrices: 0.5 GB in float64
 
 
 class GramMetric(eqx.Module):
-    """dz/dt of the inner products from the risk's slopes ∂G and ∂A (specification section 9; paper, Appendix C).
+    """dz/dt of the inner products from the risk's slopes ∂G and ∂A (paper, Appendix C).
 
         dG/dt = -‖a‖² VV ∂G - c ∂G     dc/dt = -2‖a‖² G·∂G     dVV/dt = -(∂G Gᵀ + G ∂Gᵀ)
         dA/dt = -(∂A QQ + KK ∂A)       dKK/dt = -(A ∂Aᵀ + ∂A Aᵀ)     dQQ/dt = -(Aᵀ ∂A + ∂Aᵀ A)

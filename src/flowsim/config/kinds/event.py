@@ -1,4 +1,4 @@
-"""`events`: moments that are found and recorded while the flow runs (specification section 6)."""
+"""`events`: moments that are found and recorded while the flow runs."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal

@@ -124,7 +124,7 @@ def _names(flow: Any, experiment: Any) -> Iterator[Remark]:
 
 @kind("flow", "gradient")
 class GradientFlow(FlowKind):
-    """dθ/dt = -∇loss from t = 0 to `t1`; `reduction`: see specification section 9."""
+    """dθ/dt = -∇loss from t = 0 to `t1`; `reduction`: see docs: mathematics, "Reductions that lose nothing"."""
 
     traits: ClassVar[Traits] = Traits(plain=True, symmetric=True)
 

@@ -42,7 +42,7 @@ Width = Annotated[
 
 @kind("model", "cooccurrence_transformer")
 class CooccurrenceTransformer(Kind):
-    """The paper's model (specification section 2)."""
+    """The paper's model: softmax attention, then a layer of neurons (docs: mathematics, "The model")."""
 
     traits: ClassVar[Traits] = Traits(reads=("words",), answers=("sign",), attention=True, paper=True)
 

@@ -16,7 +16,7 @@ LARGEST_TASK = 10**8  # tokens
 
 @kind("task", "cooccurrence")
 class CooccurrenceTask(TaskKind):
-    """The paper's task: is a sequence of words holding both target words or not (specification section 1)."""
+    """The paper's task: is a sequence of words holding both target words or not (docs: mathematics, "The task")."""
 
     traits: ClassVar[Traits] = Traits(inputs="words", labels="sign", fresh=True)
 
