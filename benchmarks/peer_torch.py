@@ -1,6 +1,6 @@
 """The peers that PyTorch users have, with the loss written out by hand in float64.
 
-It is written from the specification (sections 2 and 4) and shares nothing with flowsim, so that it checks the gradient.
+It is written from docs/mathematics.md and shares nothing with flowsim, so that it checks the gradient.
 """
 
 import time

@@ -243,12 +243,12 @@ def test_local_slope_of_the_inverse_loss(sound):
 
 
 def test_balance_probes(sound):
-    """Against the saved sums, and the root against the quadratic of specification section 7."""
+    """Against the saved sums, and the root near the even balance of 7 : 5 : 5."""
     data = sound.dataset
     both, first, second, neither = data.gradient_sum.values.T
     np.testing.assert_allclose(data.balance_gap, (first - second) / np.minimum(first, second), atol=1e-12)
     np.testing.assert_allclose(data.balance_ratio, (first + second + neither - both) / (both - first), rtol=1e-9)
-    assert np.all(np.abs(data.balance_root - 1.5) < 0.1)  # 7 : 5 : 5 of specification section 7, nearly
+    assert np.all(np.abs(data.balance_root - 1.5) < 0.1)  # R* of 7 : 5 : 5 is 1.5
     exponents = np.gradient(np.log(data.loss_by_group.values), np.log(data.time.values + 1e-300), axis=0)
     local = data.time.values[:, None] * data.loss_by_group_rate.values
     np.testing.assert_allclose(exponents[40:-2], local[40:-2], rtol=0.05, atol=0.01)
