@@ -111,7 +111,13 @@ def test_an_absolute_value_is_reached_and_stayed_at():
     assert abs(crossing.time - 0.7) <= crossing.uncertainty < 1e-13
     assert result.solver.kinks == flowsim.records.Kinks(1, 0, 1, 1, 0)
     assert result.solver.steps < 20
-    assert "1 kinks, passed 0 times; 1 slides" in repr(result)
+    assert "1 kink, passed 0 times; 1 slide along it, to the end" in repr(result)
+
+
+def test_kinks_in_a_line():
+    assert flowsim.records.Kinks(1, 1, 0, 0, 0).text == "1 kink, passed 1 time; 0 slides along it"
+    many = flowsim.records.Kinks(8, 2, 3, 2, 0)
+    assert many.text == "8 kinks, passed 2 times; 3 slides along them, 2 of them to the end"
 
 
 @pytest.mark.slow

@@ -125,6 +125,10 @@ class Switch:
     kind: str
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Kinks:
     """What a flow met that follows the kinks of its risk.
@@ -143,8 +147,10 @@ class Kinks:
     @property
     def text(self) -> str:
         """In a line."""
-        end = f", {self.sliding} of them to the end" if self.sliding else ""
-        return f"{self.total} kinks, passed {self.crossed} times; {self.slides} slides along them{end}"
+        kinks, passed, slides = _many(self.total, "kink"), _many(self.crossed, "time"), _many(self.slides, "slide")
+        along = "it" if self.total == 1 else "them"
+        which = f" {self.sliding} of them" if self.slides > 1 else ""
+        return f"{kinks}, passed {passed}; {slides} along {along}" + (f",{which} to the end" if self.sliding else "")
 
 
 @dataclasses.dataclass(frozen=True)
