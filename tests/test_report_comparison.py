@@ -59,7 +59,14 @@ def test_runs(folders):
     assert [side.value for side in loss.sides] == pytest.approx([end, end * (1 + 1e-10)], rel=1e-14)
     assert loss.allowed == pytest.approx(2e-9 * end)
     assert np.isfinite(loss.spread)
+    assert "never: never | never  (happened in no run)" in str(two)
     assert "phase1_end: 7.000000000 ± 1e-09".replace(".000000000", "") in str(two)
+
+
+def test_an_event_that_never_happened_is_told_from_one_that_was_not_watched():
+    row = _row("half", [Side(None, None, never=True), Side(None, None), Side(2.0, 0.0)])
+    assert [side.text for side in row.sides] == ["never", "–", "2"]
+    assert (row.verdict, row.said) == ("unknown", "not in every run")
 
 
 def test_command(folders, capsys, tmp_path):

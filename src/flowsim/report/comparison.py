@@ -22,14 +22,20 @@ _FIRST = ("loss", "min_margin", "gradient_norm")
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """A number of one run, with a bound on its error where there is one; both None where the run has none."""
+    """A number of one run, with a bound on its error where there is one; both None where the run has none.
+
+    **Fields:** `never`: the number is the time of an event that was watched and did not happen.
+    """
 
     value: float | None
     error: float | None
+    never: bool = False
 
     @property
     def text(self) -> str:
-        return "–" if self.value is None else measured(self.value, self.error)
+        if self.value is None:
+            return "never" if self.never else "–"
+        return measured(self.value, self.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Row:
     @property
     def said(self) -> str:
         if self.spread is None:
-            return "not in every run"
+            return "happened in no run" if all(side.never for side in self.sides) else "not in every run"
         if self.allowed is None:
             return f"spread {error(self.spread)}; no error bound"
         sign = ">" if self.verdict == "differs" else "≤"
@@ -112,7 +118,7 @@ def _row(name: str, sides: Sequence[Side]) -> Row:
 
 def _event(run: Run, name: str) -> Side:
     record = run.events.get(name)
-    return Side(None, None) if record is None else Side(record.time, record.uncertainty)
+    return Side(None, None) if record is None else Side(record.time, record.uncertainty, never=record.time is None)
 
 
 def _scalars(dataset: xarray.Dataset) -> list[str]:
