@@ -8,6 +8,7 @@ import typer
 
 from flowsim import store
 from flowsim.cli.report import report as command
+from flowsim.config.brief import brief
 from flowsim.report.comparison import Row, Side, _row, compare_runs
 
 from .explore_data import HOSTILE, trajectory, write_run
@@ -67,6 +68,21 @@ def test_an_event_that_never_happened_is_told_from_one_that_was_not_watched():
     row = _row("half", [Side(None, None, never=True), Side(None, None), Side(2.0, 0.0)])
     assert [side.text for side in row.sides] == ["never", "–", "2"]
     assert (row.verdict, row.said) == ("unknown", "not in every run")
+
+
+def test_a_list_of_parts_is_one_line_without_their_defaults(folders):
+    """What the resolved files say in many lines, most of them defaults, one would write in a few words."""
+    runs = [store.load(folder) for folder in folders[:2]]
+    step = {"optimizer": "sgd", "learning_rate": 0.01, "steps": 30, "against_flow": True, "tube": 0.01}
+    end = {"kind": "phase1_end", "name": "phase1_end", "terminal": False}
+    one = {"descent": [], "events": [end], "save": {"times": [0.5, 2.0]}}
+    other = {"descent": [step], "events": [{**end, "terminal": True}, end], "save": {"times": [0.5, 3.0]}}
+    found = compare_runs("ab", runs, [brief(one), brief(other)])
+    assert found.keys == {
+        "descent": ("none", "{learning_rate: 0.01, steps: 30}"),
+        "events": ("phase1_end", "{kind: phase1_end, terminal: True}, phase1_end"),
+        "save.times": ("0.5, 2", "0.5, 3"),
+    }
 
 
 def test_command(folders, capsys, tmp_path):

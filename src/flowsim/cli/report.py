@@ -55,6 +55,7 @@ def _rebuild(folder: pathlib.Path, output: Output) -> None:
 def _compare(folders: list[pathlib.Path], page: pathlib.Path, output: Output) -> None:
     from ..config.yaml_source import parse
     from ..config.yaml_text import read_text
+    from ..config.brief import brief
     from ..report.comparison import compare_runs, write_comparison  # as above
     from ..store import load
 
@@ -65,7 +66,7 @@ def _compare(folders: list[pathlib.Path], page: pathlib.Path, output: Output) ->
         output.refuse("a folder is given twice.")
     runs = [load(folder) for folder in folders]
     files = [parse(read_text(folder / "resolved.yaml"), str(folder / "resolved.yaml")).data for folder in folders]
-    found = compare_runs(names, runs, files)
+    found = compare_runs(names, runs, [brief(file) for file in files])
     write_comparison(found, runs, page)
     for line in str(found).splitlines():
         output.say(line)

@@ -87,9 +87,9 @@ class Comparison:
 def compare_runs(names: Sequence[str], runs: Sequence[Run], files: Sequence[Mapping[str, Any]]) -> Comparison:
     """Compare runs with each other.
 
-    **Arguments:** `files`: the experiment of each with every default, as nested mappings.
+    **Arguments:** `files`: the experiment of each as nested mappings, with every default but those of lists' entries.
     """
-    leaves = [dict(flat(file)) for file in files]
+    leaves = [dict(flat(_one_line_a_list(file))) for file in files]
     keys = list(dict.fromkeys(key for file in leaves for key in file))
     values = {key: tuple(number(file.get(key)) if key in file else "–" for file in leaves) for key in keys}
     events = list(dict.fromkeys(name for run in runs for name in run.events))
@@ -100,6 +100,29 @@ def compare_runs(names: Sequence[str], runs: Sequence[Run], files: Sequence[Mapp
         tuple(_row(name, [_event(run, name) for run in runs]) for name in events),
         tuple(_row(name, [_end(run.dataset, name) for run in runs]) for name in probes),
     )
+
+
+def _one_line_a_list(value: Any) -> Any:
+    """Mappings with every list of mappings or lists in them as the text that one would write."""
+    match value:
+        case Mapping():
+            return {key: _one_line_a_list(item) for key, item in value.items()}
+        case list() | tuple() if any(isinstance(item, Mapping | list | tuple) for item in value):
+            return ", ".join(map(_written, value))
+        case _:
+            return value
+
+
+def _written(value: Any) -> str:
+    match value:
+        case Mapping() if list(value) == ["kind"]:
+            return str(value["kind"])
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_written, value)) + "]"
+        case _:
+            return number(value)
 
 
 def _row(name: str, sides: Sequence[Side]) -> Row:
