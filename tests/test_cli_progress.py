@@ -10,6 +10,7 @@ from flowsim import _progress as module
 from flowsim._progress import Progress
 from flowsim.cli.progress import progress as showing
 from flowsim.cli.progress import telling
+from flowsim.cli.status import Pace
 
 
 class Terminal(io.StringIO):
@@ -101,6 +102,45 @@ def test_more_is_said_with_verbose(monkeypatch):
             log.warning("no certificate")
         said[verbose] = stream.getvalue().splitlines()
     assert said == {False: ["no certificate"], True: ["solver dopri8", "no certificate"]}
+
+
+def test_a_stage_is_the_line_until_it_is_known_how_far_it_is(monkeypatch, clock):
+    """The time left is that of the stage: a second integration does not stand at the end of the first."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with showing() as progress:
+        for second, do in ((10.0, lambda: progress.doing("compiling")),
+                           (20.0, lambda: progress.update(9.0, 9.0, 0.25, 7, 1.0)),
+                           (30.0, lambda: progress.doing("certificate: compiling", "certificate: ")),
+                           (40.0, lambda: progress.update(3.0, 9.0, math.nan, 5, 0.25))):  # fmt: skip
+            clock[0] = second
+            do()
+    assert stream.getvalue().splitlines() == [
+        "compiling …",
+        "t = 9 of 9  loss 2.500e-01  7 steps  100 %  0:00 left",
+        "certificate: compiling …",
+        "certificate: t = 3 of 9  loss —  5 steps   25 %  0:30 left",
+    ]
+
+
+def test_the_same_line_is_not_repeated(monkeypatch, clock):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with showing() as progress:
+        for second in range(60):
+            clock[0] = float(second)
+            progress.show(lambda _: "0 of 4 members ended")
+    assert stream.getvalue() == "0 of 4 members ended\n"
+
+
+def test_a_sweeps_time_left_goes_down_between_two_ends():
+    pace = Pace()
+    assert pace.line(4, 0, 0, 5.0) == "0 of 4 members ended"
+    assert pace.line(4, 1, 0, 10.0) == "1 of 4 members ended, about 30.0 s left"
+    assert pace.line(4, 1, 0, 25.0) == "1 of 4 members ended, about 15.0 s left"
+    assert pace.line(4, 1, 0, 99.0) == "1 of 4 members ended, about 0.0 s left"
+    assert pace.line(4, 2, 1, 100.0) == "2 of 4 members ended, 1 failed, about 1 min 40 s left"
+    assert pace.line(4, 4, 1, 200.0) == "4 of 4 members ended, 1 failed"
 
 
 def test_an_ensemble_counts_seeds(monkeypatch, clock):

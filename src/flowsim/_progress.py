@@ -46,11 +46,11 @@ class Lines(AbstractDisplay):
     """Plain lines on stderr: a log file, a pipe, a terminal that cannot move its cursor."""
 
     def __init__(self) -> None:
-        self._shown = 0.0
+        self._shown, self._line = 0.0, ""
 
     def show(self, line: str, seconds: float) -> None:
-        if seconds - self._shown >= _EVERY:
-            self._shown = seconds
+        if seconds - self._shown >= _EVERY and line != self._line:
+            self._shown, self._line = seconds, line
             print(line, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:

@@ -70,11 +70,22 @@ def table(now: States) -> str:
     return "\n".join(lines)
 
 
-def line(members: int, over: int, failed: int, seconds: float) -> str:
-    """How far a sweep is that this process waits for, after so many seconds."""
-    left = f", about {duration(seconds * (members - over) / over)} left" if over else ""
-    broken = f", {failed} failed" if failed else ""
-    return f"{over} of {members} members ended{broken}{left}"
+class Pace:
+    """How far a sweep is that this process waits for, and how long it still takes by the members that have ended."""
+
+    def __init__(self) -> None:
+        self._over, self._last = 0, 0.0  # how many have ended, and when the last of them did
+
+    def line(self, members: int, over: int, failed: int, seconds: float) -> str:
+        """The line of one moment, so many seconds after the start: between two ends the time left goes down."""
+        if over != self._over:
+            self._over, self._last = over, seconds
+        broken = f", {failed} failed" if failed else ""
+        text = f"{over} of {members} members ended{broken}"
+        if not 0 < over < members:
+            return text
+        left = self._last * (members - over) / over - (seconds - self._last)
+        return f"{text}, about {duration(max(left, 0.0))} left"
 
 
 def duration(seconds: float) -> str:

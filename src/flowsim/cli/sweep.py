@@ -20,7 +20,7 @@ from ..sweep.place import PlaceError
 from ..sweep.places import Options, place
 from .command import ExperimentFile, Jobs, Overrides, PerTask, Plugins, Slurm, command
 from .output import NUMERICAL, Output
-from .status import line, record
+from .status import Pace, record
 
 _SHOWN = 20  # members listed by a person's dry run
 
@@ -203,11 +203,12 @@ def _run(request: _Request, output: Output, on: str, options: Options, only: Seq
 def _wait(where: Any, pending: Sequence[str], folder: pathlib.Path, output: Output) -> None:
     from .progress import progress
 
+    pace = Pace()
     with progress(quiet=output.quiet) as shown:
 
         def tell(tally: Tally, ended: Sequence[Any]) -> None:
             over = tally.done + tally.failed
-            shown.show(lambda seconds: line(tally.members, over, tally.failed, seconds))
+            shown.show(lambda seconds: pace.line(tally.members, over, tally.failed, seconds))
 
         try:
             drive(where, pending, tell)
