@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,3 +260,24 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1_234_567, "1.23 MB"), (999_900, "1 MB")])
 def test_sizes_have_units(size, text):
     assert size_text(size) == text
+def test_a_run_that_has_ended_says_so_when_it_is_resumed(finished):
+    folder, _ = finished
+    before = (folder / "out" / "summary.json").stat().st_mtime_ns
+    done = flowsim("run", "--resume", "out", cwd=folder)
+    assert done.returncode == 0
+    assert "out had ended before: nothing is run again" in done.stderr
+    assert (folder / "out" / "summary.json").stat().st_mtime_ns == before
+
+
+def test_what_has_not_ended_is_not_lengthened_in_one_sentence(finished, tmp_path):
+    """The folder is named, the reason is that it has not ended, and the remedy is a command."""
+    copy = shutil.copytree(finished[0] / "out", tmp_path / "cut")
+    (copy / "summary.json").unlink()
+    done = flowsim("run", "--resume", "cut", "flow.t1=1.0", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "flowsim: cut has not ended, and nothing of it can be changed before it has: finish it with `flowsim run "
+        "--resume cut` alone, or start a new run with the changes.\n"
+    )
+
+

@@ -162,8 +162,8 @@ def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] =
 
         try:
             experiment = lengthen(experiment, start, folder)
-        except StoreError as error:
-            raise refusal(Place(str(folder)), f"cannot be lengthened: {error}.") from None
+        except StoreError as error:  # a sentence that names the folder or a file in it
+            raise RefusedError(f"{error}.") from None
     text = read_text(given) if given.exists() else ""
     return Request(Source(experiment, text, start), folder, resume=True)
 

@@ -24,14 +24,17 @@ def lengthen(experiment: Experiment, source_folder: pathlib.Path, folder: pathli
     """
     summary = store.Summary.read(folder)
     if summary is None:
-        raise RefusedError(f"{folder}: has not ended; finish it first with --resume alone, then lengthen it")
+        raise RefusedError(
+            f"{folder} has not ended, and nothing of it can be changed before it has: finish it with "
+            f"`flowsim run --resume {folder}` alone, or start a new run with the changes"
+        )
     if summary.status not in ("done", "step_limit"):
-        raise RefusedError(f"{folder}: ended with {summary.status!r}: only a run that reached its end can go on")
+        raise RefusedError(f"{folder} ended with {summary.status!r}: only a run that reached its end can go on")
     if experiment.seeds:
-        raise RefusedError(f"{folder}: is of many seeds; run it again with the new end")
+        raise RefusedError(f"{folder} is of many seeds; run it again with the new end")
     reached = 0.0 if summary.final is None else summary.final.time or 0.0
     if experiment.flow.t1 <= reached:
-        raise RefusedError(f"{folder}: has reached t = {reached:g}; flow.t1 must be later")
+        raise RefusedError(f"{folder} has reached t = {reached:g}: flow.t1 must be later")
     build.configure(experiment.precision)
     times = store.save_times_of(folder, build.save_times(experiment))
     save = GivenTimes(times=tuple(float(time) for time in times))
