@@ -91,6 +91,7 @@ def run_experiment(
         result = once(prepared) if target is None else tightened(prepared, target, once)
         store.write_continuation(run.path, result.history, who)
         account.add("compiling", result.solver.seconds_compile)
+            say(f"{folder} had ended before: nothing is run again")
         account.add("integration", result.solver.seconds_run)
         _log(log, result)
         summary = write(experiment, problem, result, run, source.folder, checking(stop, say), account)

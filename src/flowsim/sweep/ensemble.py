@@ -70,6 +70,7 @@ def run_ensemble(
         if home.finished:
             if where is not None:
                 where.close()
+            say(f"{folder} had ended before: nothing is run again")
             return done(home.run)
         say = checking(home.stop, say)
         home.run.segments.open_members(who)
