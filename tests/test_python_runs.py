@@ -6,6 +6,7 @@ import itertools
 import sys
 import types
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -184,6 +185,17 @@ def test_a_problem_is_a_small_table():
     assert "CooccurrenceTransformer" in page
     assert "12 samples, each an array of shape (4,); labels are ±1, each a number" in page
     assert len(page) < 1000
+
+
+def test_a_problem_is_a_few_lines():
+    assert "3 numbers, float64: x[3]" in repr(problem())
+    task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=8, key=jax.random.key(0))
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=8, width=4, neurons=4, key=jax.random.key(1))
+    whole = flowsim.Problem(model, task)
+    assert [line.split()[0] for line in repr(whole).splitlines()] == ["Problem", "model", "parameters", "task", "loss"]
+    assert "12 samples, each an array of shape (4,); labels are ±1, each a number" in repr(whole)
+    assert eqx.filter_jit(lambda traced: jax.numpy.ones(len(repr(traced))))(whole).size > 100
+    assert repr(jax.tree.map(lambda _: None, whole)).startswith("<flowsim.problem"), "taken apart"
 
 
 def test_a_run_starts_from_the_file_that_a_run_left(tmp_path):

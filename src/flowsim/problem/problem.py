@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _checks, _programs, _tree, losses
-from .._show import table
+from .._show import table, text
 from .._types import Parameters, Scalar
 from ..models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
 from ..tasks import Task
@@ -201,5 +201,13 @@ class Problem(eqx.Module):
         """Does the model have the words' inner products (`flowsim.models.AbstractWordModel`) and a task?"""
         return self.task is not None and isinstance(self.remainder, AbstractWordModel)
 
+    def __repr__(self) -> str:
+        if not show.is_whole(self.parameters, self.task):  # while JAX takes it apart, with other things for arrays
+            return object.__repr__(self)
+        return text("Problem", self._lines())
+
     def _repr_html_(self) -> str:
-        return table("Problem", list(show.lines(self.remainder, self.parameters, self.task, self.loss)))
+        return table("Problem", self._lines())
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return list(show.lines(self.remainder, self.parameters, self.task, self.loss))

@@ -13,6 +13,12 @@ from ..tasks import Task
 _SHOWN = 8  # names of arrays
 
 
+def is_whole(parameters: Any, task: Any) -> bool:
+    """Are its parts what a problem is made of, arrays or what stands for them?"""
+    leaves = jax.tree.leaves((parameters, task))
+    return bool(leaves) and all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
+
+
 def lines(model: Any, parameters: Parameters, task: Task | None, loss: Callable) -> Iterator[tuple[str, str]]:
     """(name, text): what descends on what. No value of an array is read."""
     name = getattr(loss, "__name__", type(loss).__name__)
@@ -20,17 +26,16 @@ def lines(model: Any, parameters: Parameters, task: Task | None, loss: Callable)
         yield "model", type(model).__name__
     yield "parameters", _arrays(parameters)
     if task is not None:
-        labels = np.asarray(task.labels)
         of = {"sign": "±1", "word": "words", "value": "numbers"}.get(task.target, task.target)
         yield (
             "task",
-            f"{task.samples} samples, each {_shape(task.tokens[0])}; labels are {of}, each {_shape(labels[0])}",
+            f"{task.samples} samples, each {_shape(task.tokens)}; labels are {of}, each {_shape(task.labels)}",
         )
     yield "loss", name
 
 
-def _shape(one: Any) -> str:
-    shape = np.shape(one)
+def _shape(samples: Any) -> str:
+    shape = np.shape(samples)[1:]
     return f"an array of shape {shape}" if shape else "a number"
 
 
