@@ -78,7 +78,7 @@ def test_command(tmp_path):
     assert "saxe2014" in flowsim("gallery").stdout
     assert "experiment.yaml" in flowsim("gallery", "show", "saxe2014").stdout
     wrong = flowsim("gallery", "show", "saxe2041")
-    assert (wrong.returncode, "did you mean saxe2014" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "did you mean 'saxe2014'?\n" in wrong.stderr) == (2, True)
     misspelt = flowsim("gallery", "verify", "saxe2014", "problem.strenghts=[1]", "--out", tmp_path / "a")
     assert (misspelt.returncode, "strengths" in misspelt.stderr) == (2, True)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .. import gallery
+from ..config.problems import ended
 from . import completion
 from . import run as run_command
 from . import verify as verify_command
@@ -95,7 +96,7 @@ def _paper(name: str, output: Output) -> gallery.Paper:
     try:
         return gallery.paper(name)
     except gallery.UnknownPaperError as error:
-        output.refuse(f"{error}.")
+        output.refuse(ended(str(error)))
 
 
 def _requested(name: str, overrides: list[str] | None, out: pathlib.Path | None, output: Output) -> run_command.Request:

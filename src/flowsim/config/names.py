@@ -14,5 +14,5 @@ def meant(name: str, known: Sequence[str]) -> str:
     by_lower = {full.lower(): full for full in known}
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
     if near:
-        return f"did you mean {by_lower[near[0]]}"
+        return f"did you mean {by_lower[near[0]]!r}?"
     return f"they are {', '.join(known[:12])}{', …' * (len(known) > 12)}"

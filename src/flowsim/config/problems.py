@@ -126,6 +126,11 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"known are {', '.join(known)}." if known else ""
 
 
+def ended(text: str) -> str:
+    """A sentence with a full stop, unless it asks something."""
+    return text if text.endswith("?") else f"{text}."
+
+
 def dotted(path: Iterable[str | int]) -> str:
     """`('events', 0, 'margin')` as `events[0].margin`."""
     text = ""
