@@ -295,3 +295,12 @@ def test_the_table_of_solvers_agrees_with_the_solvers(info):
     evaluations = info.stages - int(info.fsal)
     assert method.evaluations.evaluations == evaluations
     assert dataclasses.asdict(info)["kind"] == method.kind
+
+
+def test_a_misspelt_key_is_one_error():
+    """That the right key is missing is said where it is misspelt, and only there."""
+    with pytest.raises(ExperimentErrors) as caught:
+        load_text(GOOD.replace("samples", "sampels"), origin="e.yaml")
+    assert [(problem.key, problem.message) for problem in caught.value.problems] == [
+        ("task.sampels", "is not a key here; did you mean 'samples'?")
+    ]

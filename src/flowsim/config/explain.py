@@ -43,11 +43,23 @@ _PATTERNS = {
 def problems(error: ValidationError, document: Document) -> Iterator[Problem]:
     """One problem for each thing that is wrong."""
     found = error.errors(include_url=False)
+    misspelt = set(_meant_instead(found, document.data))
     for item in found:
         if item["type"] == "too_short" and any(one["loc"][:-1] == item["loc"] for one in found):
             continue  # where pydantic counts the items that are right: that depends on the order of the annotations
         path, owner = locate(item["loc"], document.data)
+        if item["type"] in ("missing", "flowsim_missing") and path in misspelt:
+            continue  # said where it is misspelt
         yield _problem(item, path, owner, document)
+
+
+def _meant_instead(found: list[Any], data: Any) -> Iterator[Path]:
+    """The keys that unknown ones beside them were probably meant to be."""
+    for item in found:
+        if item["type"] == "extra_forbidden":
+            path, owner = locate(item["loc"], data)
+            near = None if owner is None else nearest(str(path[-1]), list(owner.model_fields))
+            yield from [] if near is None else [(*path[:-1], near)]
 
 
 def quoted(document: Document, path: Path, value: object) -> str:
