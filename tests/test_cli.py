@@ -11,8 +11,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from flowsim.cli import output as _output
+from flowsim.cli.app import app
 from flowsim.cli.run import size_text
 from flowsim.config import load_text
 from flowsim.solver_names import OPTAX, SCIPY, SOLVERS
@@ -160,6 +162,34 @@ def test_help_has_examples():
 
 
 @pytest.mark.slow
+def _alone(command):
+    """A command in this process, without the group that it belongs to."""
+    return typer.main.get_command(app).commands[command].main
+
+
+def test_help_names_what_a_value_is(capsys):
+    """No Python types: `<int range>`, `<list[str]>` say nothing to a person."""
+    for command in ("run", "sweep", "verify", "compare", "new", "report", "explore", "status", "collect", "check"):
+        with pytest.raises(SystemExit) as ended:
+            _alone(command)(["--help"])
+        text = capsys.readouterr().out
+        assert (ended.value.code, "<" in text) == (0, False), text
+    with pytest.raises(SystemExit):
+        _alone("run")(["--help"])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("--jobs INTEGER", "--slurm KEY=VALUE", "--out DIR", "--on PLACE"))
+
+
+@pytest.mark.parametrize("words", [("--flow.t1", "10"), ("--flow.t1=10",), ("--seed", "3", "-q")])
+def test_a_key_that_is_written_as_an_option_gets_the_hint(file, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        _alone("run")([str(file), *words])
+    assert ended.value.code == 2
+    key = words[0].strip("-").partition("=")[0]
+    meant = f"it is a key of the experiment, so write {key}={'3' if key == 'seed' else '10'} without"
+    assert meant in " ".join(capsys.readouterr().err.split())
+
+
 def test_new_prints_an_experiment_that_passes_check(tmp_path):
     (tmp_path / "n.yaml").write_text(flowsim("new").stdout)
     assert flowsim("check", tmp_path / "n.yaml").returncode == 0
@@ -195,8 +225,6 @@ def test_a_terminal_without_unicode_gets_every_message(file):
 
 
 def test_unexpected_errors_are_one_line_and_1(monkeypatch, capsys):
-    import typer
-
     with pytest.raises(typer.Exit) as caught, _output.Output(json=True).ending():
         raise RuntimeError("two\nlines")
     assert caught.value.exit_code == 1
@@ -206,8 +234,6 @@ def test_unexpected_errors_are_one_line_and_1(monkeypatch, capsys):
 
 
 def test_an_interrupt_ends_with_130(capsys):
-    import typer
-
     with pytest.raises(typer.Exit) as caught, _output.Output().ending():
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
@@ -237,6 +263,27 @@ def test_run_writes_a_folder_and_prints_its_summary(finished):
     assert re.search(r"s in all: loading [\d.]+ s, .*integration [\d.]+ s", done.stderr), "the account is of the wait"
 
 
+def test_a_run_that_has_ended_says_so_when_it_is_resumed(finished):
+    folder, _ = finished
+    before = (folder / "out" / "summary.json").stat().st_mtime_ns
+    done = flowsim("run", "--resume", "out", cwd=folder)
+    assert done.returncode == 0
+    assert "out had ended before: nothing is run again" in done.stderr
+    assert (folder / "out" / "summary.json").stat().st_mtime_ns == before
+
+
+def test_what_has_not_ended_is_not_lengthened_in_one_sentence(finished, tmp_path):
+    """The folder is named, the reason is that it has not ended, and the remedy is a command."""
+    copy = shutil.copytree(finished[0] / "out", tmp_path / "cut")
+    (copy / "summary.json").unlink()
+    done = flowsim("run", "--resume", "cut", "flow.t1=1.0", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "flowsim: cut has not ended, and nothing of it can be changed before it has: finish it with `flowsim run "
+        "--resume cut` alone, or start a new run with the changes.\n"
+    )
+
+
 def test_a_run_folder_is_never_overwritten_without_being_told_so(finished):
     folder, _ = finished
     before = (folder / "out" / "summary.json").stat().st_mtime_ns
@@ -260,24 +307,3 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path, file):
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1_234_567, "1.23 MB"), (999_900, "1 MB")])
 def test_sizes_have_units(size, text):
     assert size_text(size) == text
-def test_a_run_that_has_ended_says_so_when_it_is_resumed(finished):
-    folder, _ = finished
-    before = (folder / "out" / "summary.json").stat().st_mtime_ns
-    done = flowsim("run", "--resume", "out", cwd=folder)
-    assert done.returncode == 0
-    assert "out had ended before: nothing is run again" in done.stderr
-    assert (folder / "out" / "summary.json").stat().st_mtime_ns == before
-
-
-def test_what_has_not_ended_is_not_lengthened_in_one_sentence(finished, tmp_path):
-    """The folder is named, the reason is that it has not ended, and the remedy is a command."""
-    copy = shutil.copytree(finished[0] / "out", tmp_path / "cut")
-    (copy / "summary.json").unlink()
-    done = flowsim("run", "--resume", "cut", "flow.t1=1.0", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "flowsim: cut has not ended, and nothing of it can be changed before it has: finish it with `flowsim run "
-        "--resume cut` alone, or start a new run with the changes.\n"
-    )
-
-

@@ -12,6 +12,7 @@ import typer
 
 from .._version import __version__
 from ..config.sections import OldSpelling
+from .reading import Command
 
 _EXAMPLES = """Exact gradient flow of transformers: adaptive integration, certified error, exact events.
 
@@ -55,7 +56,7 @@ def _register() -> None:
         if hasattr(module, "register"):
             module.register(app)
         elif getattr(function, "is_command", False):
-            app.command(name)(function)
+            app.command(name, cls=Command)(function)
 
 
 _register()

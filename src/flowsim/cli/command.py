@@ -33,18 +33,20 @@ ExperimentFile = Annotated[
     pathlib.Path | None, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.", show_default=False)
 ]
 Folder = pathlib.Path | None
-Out = Annotated[Folder, typer.Option("--out", help="The run folder; runs/NAME/ID if not given.")]
+Out = Annotated[Folder, typer.Option("--out", metavar="DIR", help="The run folder; runs/NAME/ID if not given.")]
 Resume = Annotated[Folder, typer.Option("--resume", metavar="DIR", help="Go on with what was interrupted there.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run folder if it is there.")]
 
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Members at once; one per core or device if not given.")
+    int | None,
+    typer.Option("--jobs", metavar="INTEGER", min=1, help="Members at once; one per core or device if not given."),
 ]
 Slurm = Annotated[
     list[str] | None, typer.Option("--slurm", metavar="KEY=VALUE", help="An option of sbatch: partition=gpu.")
 ]
 PerTask = Annotated[
-    int | None, typer.Option("--per-task", min=1, help="Members of one Slurm task, one after the other.")
+    int | None,
+    typer.Option("--per-task", metavar="INTEGER", min=1, help="Members of one Slurm task, one after the other."),
 ]
 
 _SPEECH = {"json": Json, "quiet": Quiet, "verbose": Verbose, "debug": Debug}

@@ -16,7 +16,7 @@ def compare(
     experiment: ExperimentFile = None,
     overrides: Overrides = None,
     out: Annotated[
-        pathlib.Path | None, typer.Option("--out", help="The folder; runs/NAME/compare-ID if not given.")
+        pathlib.Path | None, typer.Option("--out", metavar="DIR", help="The folder; runs/NAME/compare-ID if not given.")
     ] = None,
     resume: Resume = None,
 ) -> None:

@@ -14,7 +14,8 @@ def explore(
     output: Output,
     folders: Annotated[list[pathlib.Path], typer.Argument(metavar="DIR…", help="Run folders, or sweeps.")],
     out: Annotated[
-        pathlib.Path | None, typer.Option("--out", help="The page; explore.html beside the first DIR if not given.")
+        pathlib.Path | None,
+        typer.Option("--out", metavar="FILE", help="The page; explore.html beside the first DIR if not given."),
     ] = None,
 ) -> None:
     """Write one interactive page, whose path is printed to stdout. It works offline.

@@ -12,6 +12,7 @@ from . import run as run_command
 from . import verify as verify_command
 from .command import Debug, Force, Json, Out, Overrides, command
 from .output import Output
+from .reading import Command
 
 Name = Annotated[
     str,
@@ -43,7 +44,7 @@ def _papers(context: typer.Context, json: Json = False, debug: Debug = False) ->
         list_(json=json, quiet=False, verbose=False, debug=debug)
 
 
-@papers.command("list")
+@papers.command("list", cls=Command)
 @command
 def list_(output: Output) -> None:
     """The papers, one a line."""
@@ -54,7 +55,7 @@ def list_(output: Output) -> None:
     output.document({"papers": [{"name": p.name, "title": p.title, "source": p.source} for p in found]})
 
 
-@papers.command()
+@papers.command(cls=Command)
 @command
 def show(output: Output, name: Name) -> None:
     """A paper's page, and the experiment with its defaults."""
@@ -67,14 +68,14 @@ def show(output: Output, name: Name) -> None:
     })  # fmt: skip
 
 
-@papers.command()
+@papers.command(cls=Command)
 @command
 def run(output: Output, name: Name, overrides: Overrides = None, out: Out = None, force: Force = False) -> None:
     """Run a paper's experiment, without judging its claims."""
     run_command.execute(_requested(name, overrides, out, output), output, force)
 
 
-@papers.command()
+@papers.command(cls=Command)
 @command
 def verify(output: Output, name: Name, overrides: Overrides = None, out: Out = None, force: Force = False) -> None:
     """Run a paper's experiment and judge its claims.

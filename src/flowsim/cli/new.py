@@ -14,12 +14,14 @@ from ..config.problems import did_you_mean
 from .command import Overrides, command
 from .completion import kinds
 from .output import Output
+from .reading import Command
 
 
 def register(app: typer.Typer) -> None:
     listed = "\n".join(f"  {name:<16} {about}" for name, about in templates.listed().items())
     listed += f"\n  {_THEORY:<16} a folder with a problem, claims and an experiment of your own to fill in"
-    app.command("new", help=f"Print a commented experiment to start from.\n\n\b\nKinds:\n{listed}\n\n{_EXAMPLE}")(new)
+    about = f"Print a commented experiment to start from.\n\n\b\nKinds:\n{listed}\n\n{_EXAMPLE}"
+    app.command("new", cls=Command, help=about)(new)
 
 
 _THEORY = "theory"
@@ -46,7 +48,9 @@ def new(
     ] = "figure1",
     values: Overrides = None,
     list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds that an experiment may name.")] = False,
-    out: Annotated[pathlib.Path | None, typer.Option("--out", help="Of `theory`: the folder to write.")] = None,
+    out: Annotated[
+        pathlib.Path | None, typer.Option("--out", metavar="DIR", help="Of `theory`: the folder to write.")
+    ] = None,
 ) -> None:
     if list_kinds:
         _list(output)

@@ -16,7 +16,9 @@ def report(
     folders: Annotated[list[pathlib.Path], typer.Argument(metavar="DIR…", help="A run folder, or several to compare.")],
     out: Annotated[
         pathlib.Path | None,
-        typer.Option("--out", help="Of several: the page; comparison.html beside the first DIR if not given."),
+        typer.Option(
+            "--out", metavar="FILE", help="Of several: the page; comparison.html beside the first DIR if not given."
+        ),
     ] = None,
 ) -> None:
     """Rebuild the figures and the report of a run folder from its data; of several, compare them on one page.
@@ -53,9 +55,9 @@ def _rebuild(folder: pathlib.Path, output: Output) -> None:
 
 
 def _compare(folders: list[pathlib.Path], page: pathlib.Path, output: Output) -> None:
+    from ..config.brief import brief
     from ..config.yaml_source import parse
     from ..config.yaml_text import read_text
-    from ..config.brief import brief
     from ..report.comparison import compare_runs, write_comparison  # as above
     from ..store import load
 

@@ -63,7 +63,10 @@ def run(
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show the plan, run nothing.")] = False,
     on: Annotated[
-        str | None, typer.Option("--on", help="Run each of the seeds there: local, slurm, dask, dask=tcp://HOST:PORT.")
+        str | None,
+        typer.Option(
+            "--on", metavar="PLACE", help="Run each of the seeds there: local, slurm, dask, dask=tcp://HOST:PORT."
+        ),
     ] = None,
     jobs: Jobs = None,
     slurm: Slurm = None,

@@ -31,12 +31,14 @@ def sweep(
     experiment: ExperimentFile = None,
     overrides: Overrides = None,
     out: Annotated[
-        pathlib.Path | None, typer.Option("--out", help="The sweep's folder; sweeps/NAME if not given.")
+        pathlib.Path | None, typer.Option("--out", metavar="DIR", help="The sweep's folder; sweeps/NAME if not given.")
     ] = None,
     resume: Annotated[
         pathlib.Path | None, typer.Option("--resume", metavar="DIR", help="Run what is not done of this sweep.")
     ] = None,
-    on: Annotated[str, typer.Option("--on", help="local, slurm, dask, or dask=tcp://HOST:PORT.")] = "local",
+    on: Annotated[
+        str, typer.Option("--on", metavar="PLACE", help="local, slurm, dask, or dask=tcp://HOST:PORT.")
+    ] = "local",
     jobs: Jobs = None,
     slurm: Slurm = None,
     per_task: PerTask = None,
