@@ -129,9 +129,10 @@ class Progress:
         self._display: AbstractDisplay | None = None
         self._started = clock.monotonic()
         self._loss = math.nan  # the last one that was measured
+        self._began, self._label = self._started, ""  # of the stage
 
     def __enter__(self) -> "Progress":
-        self._started = clock.monotonic()
+        self._started = self._began = clock.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -148,19 +149,25 @@ class Progress:
         """A message above the live line."""
         self._shown().say(text)
 
+    def doing(self, text: str, label: str = "") -> None:
+        """A stage begins, `text` is the line until it is known how far it is. Time left is counted from here.
+
+        **Arguments:** `label`: what the lines of its updates begin with.
+        """
+        self._began, self._label, self._loss = clock.monotonic(), label, math.nan
+        self.show(lambda _: f"{text} …")
+
     def members(self, done: int, number: int) -> None:
         """Of an ensemble, `done` members of `number` have ended."""
-
-        def line(seconds: float) -> str:
-            left = seconds * (number - done) / done if done else math.inf
-            return f"{done} of {number} seeds  {100 * done / number:3.0f} %  {_left(left)}"
-
-        self.show(line)
+        seconds = clock.monotonic() - self._began
+        left = seconds * (number - done) / done if done else math.inf
+        self.show(lambda _: f"{done} of {number} seeds  {100 * done / number:3.0f} %  {_left(left)}")
 
     def update(self, time: float, t1: float, loss: float, steps: int, fraction: float) -> None:
         """The run has reached `time` of `t1`; `fraction` of the work is done. A `loss` of NaN was not measured."""
         self._loss = self._loss if math.isnan(loss) else loss
-        self.show(lambda seconds: self.line(time, t1, self._loss, steps, fraction, seconds))
+        seconds = clock.monotonic() - self._began
+        self.show(lambda _: self._label + self.line(time, t1, self._loss, steps, fraction, seconds))
 
     def show(self, line_after: Callable[[float], str]) -> None:
         """A line of one's own, made of the seconds since the start."""

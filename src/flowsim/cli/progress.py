@@ -14,6 +14,14 @@ def progress(*, quiet: bool = False) -> Progress:
 
 
 @contextlib.contextmanager
+def loading(*, quiet: bool = False) -> Iterator[None]:
+    """While the block imports what takes seconds, a terminal says so."""
+    with progress(quiet=quiet) as shown:
+        shown.doing("loading JAX")
+        yield
+
+
+@contextlib.contextmanager
 def telling(shown: Progress, *, verbose: bool) -> Iterator[None]:
     """While the block runs, warnings of the log are shown too, and with `verbose` all that `log.txt` gets."""
     log, handler = logging.getLogger("flowsim"), _Told(shown, logging.INFO if verbose else logging.WARNING)

@@ -20,7 +20,7 @@ from ..sweep.place import PlaceError
 from ..sweep.places import Options, place
 from .command import ExperimentFile, Force, Jobs, Out, Overrides, PerTask, Resume, Slurm, command
 from .output import NUMERICAL, Output
-from .progress import progress, telling
+from .progress import loading, progress, telling
 
 STARTED = clock.monotonic()  # when the command was loaded: what a person waits for begins here
 
@@ -121,7 +121,8 @@ def asked_for(
             output.refuse("--resume takes the run folder, whose experiment is in it, and changes like flow.t1=1e6.")
         if changes and command != "run":
             output.refuse(f"--resume DIR takes no changes here: start a new {command} with them.")
-        return resumed(resume, command, changes)
+        with loading(quiet=output.quiet):
+            return resumed(resume, command, changes)
     if experiment is None:
         output.refuse("give an experiment file, or --resume DIR (`flowsim new` prints an experiment).")
     return requested(experiment, overrides or [], out)
@@ -205,17 +206,18 @@ def execute(request: Request, output: Output, force: bool, where: Callable[[Swee
     if not request.resume and not force:
         refuse_used(folder, output)
     how: dict[str, Any] = {"resume": request.resume, "force": force}
+    with loading(quiet=output.quiet):
+        from ..experiment.run import run_experiment  # loads JAX and the whole simulator
+    loaded = clock.monotonic() - STARTED
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
+        how["say"] = shown.say
         if request.experiment.seeds:
-            from ..sweep.ensemble import run_ensemble  # these load JAX and the whole simulator
+            from ..sweep.ensemble import run_ensemble
 
-            loaded = clock.monotonic() - STARTED
-            outcome = run_ensemble(request.source, folder, **how, place=where, members=shown.members, say=shown.say)
+            shown.doing("building the problem")
+            outcome = run_ensemble(request.source, folder, **how, place=where, members=shown.members)
         else:
-            from ..experiment.run import run_experiment
-
-            loaded = clock.monotonic() - STARTED
-            outcome = run_experiment(request.source, folder, **how, progress=shown.update, say=shown.say)
+            outcome = run_experiment(request.source, folder, **how, progress=shown.update, stage=shown.doing)
     if not outcome.ended:
         output.say(f"{outcome.summary.message}; watch with: flowsim status {folder}")
         output.say(f"when they have ended: flowsim run --resume {folder}")

@@ -9,7 +9,7 @@ import typer
 
 from .command import ExperimentFile, Force, Out, Overrides, Resume, command
 from .output import NUMERICAL, Output
-from .progress import progress, telling
+from .progress import loading, progress, telling
 from .run import Request, asked_for, ending, refuse_used
 
 
@@ -41,7 +41,8 @@ def verify(
 
 def execute(request: Request, output: Output, force: bool) -> None:
     """Run, judge, and print the verdicts."""
-    from ..sweep.verify import verify_experiment  # loads JAX and the whole simulator
+    with loading(quiet=output.quiet):
+        from ..sweep.verify import verify_experiment  # loads JAX and the whole simulator
 
     with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
         verified = verify_experiment(
@@ -51,6 +52,7 @@ def execute(request: Request, output: Output, force: bool) -> None:
             force=force,
             progress=shown.update,
             say=shown.say,
+            stage=shown.doing,
         )
     output.data(_table(verified.claims["claims"]))
     output.say(f"report: {verified.folder / 'report.html'}")

@@ -1,11 +1,13 @@
 """One experiment from its file to a full run folder."""
 
 import dataclasses
+import functools
 import logging
 import pathlib
 from collections.abc import Callable, Mapping
 
 from .. import report, store
+from ..certificate import certify, verifying
 from ..config import Source
 from ..config.schema import Experiment
 from ..loggers import each_row
@@ -22,6 +24,13 @@ from .signals import Interrupted, Stop
 
 Progress = Callable[[float, float, float, int, float], None]
 """`(time, t1, loss, steps, fraction)`, called after every chunk."""
+
+Stage = Callable[[str, str], None]
+"""`(what is done from now on, the label of its progress)`, called where the person who waits would see nothing else."""
+
+
+def _unseen(text: str, label: str) -> None:
+    pass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,44 +67,44 @@ def run_experiment(
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
+    stage: Stage = _unseen,
     instrument: Callable[[Problem, Prepared], Prepared] = lambda _, prepared: prepared,
     stop: Stop | None = None,
     then: Callable[["Run", store.RunFolder, store.Identity], None] | None = None,
 ) -> Outcome:
     """Integrate, certify, draw and report into `folder`.
 
-    **Arguments:** `say`: called with the name of each stage. `instrument`: adds probes and events before it starts.
-    `stop`: ends it where it is asked, for a run beside the main thread. `then`: what belongs to the run after its own
-    files are written, done before it counts as complete.
+    **Arguments:** `say`: called with the name of each stage after the flow, `stage` with every one. `instrument`: adds
+    probes and events before it starts. `stop`: ends it where it is asked, for a run beside the main thread. `then`:
+    what belongs to the run after its own files are written, done before it counts as complete.
 
     **Raises:** `StoreError` for a folder that cannot be used; `Interrupted` after SIGINT or SIGTERM.
     """
-    experiment = source.experiment
+    account, experiment = Account(), source.experiment
     assert not experiment.seeds, "many seeds are run by flowsim.sweep.ensemble"
-    account = Account()
     build.configure(experiment.precision)
     with account.stage("building"):
+        stage("building the problem", "")
         problem, prepared, who = _built(source, instrument)
     with opened(source, prepared, folder, resume=resume, force=force, outer=stop) as home:
         run, log, stop = home.run, home.log, home.stop
         if home.finished:
-            return done(run)
+            return done(run, say)
         target = getattr(experiment.solver, "target_error", None)
-        recorder = store.Recorder(run.segments, who, fresh=target is not None)
-        consumers = [recorder, *_watching(source, problem, progress), _signals(stop)]
+        kept = store.Recorder(run.segments, who, fresh=target is not None)
+        consumers = [kept, *_watching(source, problem, progress), _signals(stop)]
 
         def once(prepared: Prepared) -> Result:
             with stop.deferred():
                 return assemble(prepared, stop.run(lambda: integrate(prepared, *consumers)))
 
+        stage("compiling, and the first steps", "")
         result = once(prepared) if target is None else tightened(prepared, target, once)
         store.write_continuation(run.path, result.history, who)
-        account.add("compiling", result.solver.seconds_compile)
-            say(f"{folder} had ended before: nothing is run again")
-        account.add("integration", result.solver.seconds_run)
-        _log(log, result)
-        summary = write(experiment, problem, result, run, source.folder, checking(stop, say), account)
+        _log(log, account, result)
         made = Run(problem, result.prepared, result)
+        told, certified = checking(stop, say, stage), functools.partial(_certified, progress=progress, stage=stage)
+        summary = write(experiment, problem, result, run, source.folder, told, account, certified)
         if then is not None:
             then(made, run, who)
             stop.check()
@@ -139,17 +148,29 @@ def _signals(stop: Stop) -> AbstractConsumer:
     return ForEach(lambda _: stop.check())
 
 
-def checking(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
-    """`say`, but a signal whose exception got lost ends the run at the next stage."""
+def _certified(result: Result, progress: Progress | None = None, stage: Stage = _unseen) -> Result:
+    """With its certificate, whose second integration is shown as the first one is."""
+    if result.known is not None or progress is None:
+        return result.certified(result.certificate)
+    stage("certificate: compiling, and the first steps", "certificate: ")
+    there = integrate(verifying(result.prepared, result), Follow(progress))
+    return result.certified(certify(result.prepared, result, verification=there))
+
+
+def checking(stop: Stop, say: Callable[[str], None], stage: Stage = _unseen) -> Callable[[str], None]:
+    """`say`, which is a stage too, but a signal whose exception got lost ends the run at the next one."""
 
     def tell(text: str) -> None:
         stop.check()
         say(text)
+        stage(text.partition(":")[0], "")
 
     return tell
 
 
-def _log(log: logging.Logger, result: Result) -> None:
+def _log(log: logging.Logger, account: Account, result: Result) -> None:
+    account.add("compiling", result.solver.seconds_compile)
+    account.add("integration", result.solver.seconds_run)
     for switch in result.solver.switches:
         log.info("from t = %g on the solver is %s", switch.time, switch.kind)
     for name, record in result.crossings.items():
@@ -157,8 +178,9 @@ def _log(log: logging.Logger, result: Result) -> None:
     log.info("status %s at t = %r after %d steps", result.status.kind, result.status.time, result.solver.steps)
 
 
-def done(run: store.RunFolder) -> Outcome:
-    """Of a run that had ended before."""
+def done(run: store.RunFolder, say: Callable[[str], None]) -> Outcome:
+    """Of a run that had ended before, which is said."""
+    say(f"{run.home} had ended before: nothing is run again")
     summary = store.Summary.read(run.home)
     assert summary is not None
     return Outcome(run.home, summary, summary.complete)
@@ -172,6 +194,7 @@ def write(
     source_folder: pathlib.Path,
     say: Callable[[str], None],
     account: Account,
+    with_certificate: Callable[[Result], Result] = _certified,
     *,
     weights: bool = True,
 ) -> store.Summary:
@@ -180,7 +203,7 @@ def write(
     if certified:
         say("certificate: integrating again with another solver")
     with account.stage("certificate"):
-        result = result.certified(result.certificate) if certified else result
+        result = with_certificate(result) if certified else result
     if experiment.descent:
         say("descent: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.descent))
     with account.stage("descent"):
@@ -204,4 +227,4 @@ def write(
     return summary
 
 
-__all__ = ["Interrupted", "Outcome", "Progress", "checking", "done", "recorded", "run_experiment", "write"]
+__all__ = ["Interrupted", "Outcome", "Progress", "Stage", "checking", "done", "recorded", "run_experiment", "write"]

@@ -70,8 +70,7 @@ def run_ensemble(
         if home.finished:
             if where is not None:
                 where.close()
-            say(f"{folder} had ended before: nothing is run again")
-            return done(home.run)
+            return done(home.run, say)
         say = checking(home.stop, say)
         home.run.segments.open_members(who)
         plan = plan_over(first, source.folder, seed=experiment.seeds)
@@ -149,6 +148,7 @@ class _Members:
             self._say("certificate: every seed is integrated again with another solver, about as much work once more")
         if self._first.descent:
             self._say(f"descent: the optimizer's run of seed {self._first.seed} only, beside the medians of all")
+        self._counted(len(self._own) - len(set(self._states().pending()) & set(self._own.values())), len(self._own))
         if where is None and jax.default_backend() != "cpu":
             self._together(certified)
         where = where or InProcess(self._sweep)

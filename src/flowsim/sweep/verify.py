@@ -14,7 +14,7 @@ from ..config.problems import Place, refusal
 from ..config.schema import Certificate, Experiment, Scaling
 from ..experiment import build
 from ..experiment.kept import Kept
-from ..experiment.run import Progress, run_experiment
+from ..experiment.run import Progress, Stage, run_experiment
 from ..experiment.run import Run as Made
 from ..problem import Problem
 from ..result import Result
@@ -41,6 +41,7 @@ def verify_experiment(
     force: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
+    stage: Stage = lambda *_: None,
 ) -> Verified:
     """Run the experiment into `folder`, then its other seeds and its sizes, and judge every claim.
 
@@ -61,6 +62,7 @@ def verify_experiment(
     found: list[Verified] = []
 
     def rest(run: Made, home: store.RunFolder, who: store.Identity) -> None:
+        stage("the other seeds and sizes, and the claims" if others or experiment.scaling else "the claims", "")
         judged = member.judged(run.problem, run.prepared, run.result)
         number = 1 + len(others) + sum(len(entry.values) * entry.seeds for entry in experiment.scaling)
         runs = Runs(home.path, source.folder, number)
@@ -74,6 +76,7 @@ def verify_experiment(
         force=force,
         progress=progress,
         say=say,
+        stage=stage,
         instrument=member.instrument,
         then=rest,
     )
