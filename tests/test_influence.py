@@ -169,7 +169,7 @@ def test_from_an_experiment_file(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("influence: [lss]", "did you mean loss"),
+        ("influence: [lss]", "did you mean 'loss'"),
         ("influence: [loss, loss]", "listed once"),
         ("influence: [loss]\nseeds: 2", "several seeds"),
     ],

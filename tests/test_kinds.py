@@ -168,7 +168,7 @@ def test_a_good_file_and_its_defaults():
         ("flow={kind: sign, t1: 1, reduction: rotation}", "flow.reduction", "must be one of auto, none"),
         ("flow={t1: 1, weight_decay: 1, reduction: gram}", "flow.reduction", "must be auto or none"),
         ("certificate={method: gram} flow={kind: nesterov, t1: 1}", "certificate.method", "plain gradient flow"),
-        ("flow.time_scales={blocks.0.heads.0.W_k: 0}", "flow.time_scales", "did you mean blocks.0.heads.0.W_K"),
+        ("flow.time_scales={blocks.0.heads.0.W_k: 0}", "flow.time_scales", "did you mean 'blocks.0.heads.0.W_K'"),
         ("flow.stages=[{train: [blocks], until: x}, {}]", "flow.stages[0].until", "run's events (phase1_end)"),
         ("flow.stages=[{train: [blocks]}, {}]", "flow.stages[0]", "needs `until`"),
         ("flow.stages=[{until: phase1_end}]", "flow.stages[0].until", "left out in the last stage"),
