@@ -25,6 +25,13 @@ def clock(monkeypatch):
     return now
 
 
+def listened(monkeypatch):
+    """What is written to stderr from here on; in the test itself, as pytest has its own between fixtures and tests."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    return stream
+
+
 def test_the_line_of_a_moment():
     line = Progress.line(time=150.0, t1=300.0, loss=3.2e-5, steps=58, fraction=0.5, seconds=75.0)
     assert line == "t = 150 of 300  loss 3.200e-05  58 steps   50 %  1:15 left"
@@ -33,8 +40,7 @@ def test_the_line_of_a_moment():
 
 
 def test_plain_lines_are_ten_seconds_apart(monkeypatch, clock):
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = listened(monkeypatch)
     with showing() as progress:
         for second in range(35):
             clock[0] = float(second)
@@ -46,8 +52,7 @@ def test_plain_lines_are_ten_seconds_apart(monkeypatch, clock):
 
 
 def test_the_last_measured_loss_stays(monkeypatch, clock):
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = listened(monkeypatch)
     with showing() as progress:
         progress.update(1.0, 9.0, 0.25, 1, 0.1)
         clock[0] = 10.0
@@ -56,8 +61,7 @@ def test_the_last_measured_loss_stays(monkeypatch, clock):
 
 
 def test_quiet_says_nothing(monkeypatch, clock):
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = listened(monkeypatch)
     with showing(quiet=True) as progress:
         clock[0] = 100.0
         progress.update(1.0, 2.0, 0.1, 1, 0.5)
@@ -106,8 +110,7 @@ def test_more_is_said_with_verbose(monkeypatch):
 
 def test_a_stage_is_the_line_until_it_is_known_how_far_it_is(monkeypatch, clock):
     """The time left is that of the stage: a second integration does not stand at the end of the first."""
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = listened(monkeypatch)
     with showing() as progress:
         for second, do in ((10.0, lambda: progress.doing("compiling")),
                            (20.0, lambda: progress.update(9.0, 9.0, 0.25, 7, 1.0)),
@@ -124,8 +127,7 @@ def test_a_stage_is_the_line_until_it_is_known_how_far_it_is(monkeypatch, clock)
 
 
 def test_the_same_line_is_not_repeated(monkeypatch, clock):
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = listened(monkeypatch)
     with showing() as progress:
         for second in range(60):
             clock[0] = float(second)
@@ -144,8 +146,7 @@ def test_a_sweeps_time_left_goes_down_between_two_ends():
 
 
 def test_an_ensemble_counts_seeds(monkeypatch, clock):
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = listened(monkeypatch)
     with showing() as progress:
         clock[0] = 30.0
         progress.members(3, 12)

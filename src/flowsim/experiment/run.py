@@ -101,7 +101,7 @@ def run_experiment(
         stage("compiling, and the first steps", "")
         result = once(prepared) if target is None else tightened(prepared, target, once)
         store.write_continuation(run.path, result.history, who)
-        _log(log, account, result)
+        _log(log, result)
         made = Run(problem, result.prepared, result)
         told, certified = checking(stop, say, stage), functools.partial(_certified, progress=progress, stage=stage)
         summary = write(experiment, problem, result, run, source.folder, told, account, certified)
@@ -168,9 +168,7 @@ def checking(stop: Stop, say: Callable[[str], None], stage: Stage = _unseen) -> 
     return tell
 
 
-def _log(log: logging.Logger, account: Account, result: Result) -> None:
-    account.add("compiling", result.solver.seconds_compile)
-    account.add("integration", result.solver.seconds_run)
+def _log(log: logging.Logger, result: Result) -> None:
     for switch in result.solver.switches:
         log.info("from t = %g on the solver is %s", switch.time, switch.kind)
     for name, record in result.crossings.items():
