@@ -100,6 +100,8 @@ def run_experiment(
 
         stage("compiling, and the first steps", "")
         result = once(prepared) if target is None else tightened(prepared, target, once)
+        account.add("compiling", result.solver.seconds_compile)
+        account.add("integration", result.solver.seconds_run)
         store.write_continuation(run.path, result.history, who)
         _log(log, result)
         made = Run(problem, result.prepared, result)
