@@ -94,6 +94,20 @@ def test_a_function_with_given_gates():
     )
 
 
+def test_numbers_that_the_program_makes_are_told_apart():
+    """Scalars and keys that are computed inside the risk are numbers of the traced program: each is itself."""
+
+    def risk(p):
+        one, other = jax.random.split(jax.random.key(3))
+        two, three = jnp.asarray(2.0), jnp.asarray(3.0)
+        line = jax.random.normal(one, p.shape) * p + jax.random.normal(other, p.shape)
+        return jnp.sum(jax.nn.relu(line) + jax.nn.relu(p * jnp.sin(two) + jnp.sin(three) * jnp.cos(two)))
+
+    p = jnp.linspace(-1.0, 1.0, 7)
+    gates = jax.jit(lambda p: (pieces(risk, p, jnp.zeros(14)).kinks > 0).astype(p.dtype))(p)
+    np.testing.assert_allclose(jax.jit(lambda p: pieces(risk, p, gates).value)(p), risk(p), rtol=1e-14)
+
+
 def test_kinks_inside_a_loop_are_not_followed():
     def risk(x):
         return jax.lax.scan(lambda total, one: (total + jnp.abs(one), None), 0.0, x)[0]

@@ -18,8 +18,10 @@ from flowsim.config import ExperimentErrors
 from flowsim.sweep import Sweep, SweepError, claim, expand, states
 from flowsim.sweep.collect import collect
 from flowsim.sweep.expand import plan
+from flowsim.sweep.ended import Ended
 from flowsim.sweep.exponents import exponents
 from flowsim.sweep.grid import grid
+from flowsim.sweep.local import Local
 from flowsim.sweep.place import PlaceError
 from flowsim.sweep.places import Options, check_slurm_options, place
 from flowsim.sweep.slurm import grouped
@@ -193,6 +195,16 @@ def test_states_are_read_from_the_folders(tmp_path):
     assert [name for name in sweep.members if found[name].again] == [lost, crashed, half, *waiting]
     with claim.claimed(sweep.claim(lost)) as left_behind:
         assert left_behind
+
+
+def test_a_process_that_is_killed_after_its_member_was_finished_has_not_failed(tmp_path):
+    sweep = made(tmp_path, planned("", "seed={count: 2}"))
+    whole, half = sweep.members
+    finish(sweep, whole)
+    place = Local(sweep, jobs=1)
+    left = [place._left(Ended(name, "failed", "ended by SIGKILL")) for name in (whole, half)]
+    assert [ended.state for ended in left] == ["done", "failed"]
+    assert [sweep.failure(name).exists() for name in (whole, half)] == [False, True]
 
 
 def test_a_queue_says_what_waits_and_what_it_has_forgotten(tmp_path):

@@ -179,7 +179,7 @@ class _Walk:
 
     def _once(self, equation: Any, args: list[_Value]) -> list[Any]:
         """An operation's results; those of before if it was done before, so that x[2] is always the same array."""
-        given = tuple(id(arg.array) if arg.moves or np.size(arg.array) > 1 else str(arg.array) for arg in args)
+        given = tuple(_identity(arg) for arg in args)
         key = (equation.primitive, str(equation.params) if len(equation.params) < 4 else id(equation), given)
         if key not in self._done:
             self._done[key] = (args, _bind(equation, [arg.array for arg in args]))  # kept, so that no id comes again
@@ -238,6 +238,13 @@ def _noted(equation: Any, out: _Value, args: list[_Value]) -> _Value:
     if name == "broadcast_in_dim" and args[0].zero:
         return _Value(np.zeros(jnp.shape(out.array), out.array.dtype), False)
     return out
+
+
+def _identity(value: _Value) -> Any:
+    """What two arguments share only if they are the same: a plain number's value, else the array itself."""
+    if value.moves or np.size(value.array) > 1 or isinstance(value.array, jax.core.Tracer):
+        return id(value.array)
+    return str(jnp.result_type(value.array)), str(value.array)
 
 
 def _is_float(value: _Value) -> bool:

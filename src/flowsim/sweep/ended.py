@@ -22,6 +22,11 @@ class Ended:
         return json.dumps(dataclasses.asdict(self)) + "\n"
 
     @staticmethod
+    def of_run(member: str, complete: bool, message: str) -> "Ended":
+        """A run that has ended: also one whose numbers failed, which would fail again."""
+        return Ended(member, DONE) if complete else Ended(member, FAILED, message)
+
+    @staticmethod
     def of_line(line: str | bytes) -> "Ended":
         record: dict[str, Any] = json.loads(line)
         return Ended(**record)

@@ -14,6 +14,7 @@ from .failure import record_failure
 from .folder import Sweep
 from .place import AbstractPlace, PlaceError
 from .process import Process
+from .state import finished, found_ended
 
 _AGAIN = 0.5  # seconds before a member that another process runs is looked at again
 _STOPS = 60.0  # seconds until a process that was asked to stop is killed: its checkpoints lose nothing
@@ -132,8 +133,15 @@ class Local(AbstractPlace):
             raise PlaceError(f"worker processes end before they can run anything; see {process.log}")
         if last is not None:
             self._sweep.claim(last.member).unlink(missing_ok=True)  # ours: its process is gone
-            found.append(record_failure(self._sweep, last) if last.state == FAILED else last)
+            found.append(self._left(last))
         return found
+
+    def _left(self, last: Ended) -> Ended:
+        """What a process that is gone left of its member: it may have been killed when that was finished."""
+        folder = self._sweep.folder(last.member)
+        if finished(folder):
+            return found_ended(last.member, folder)
+        return record_failure(self._sweep, last) if last.state == FAILED else last
 
     def _put_back(self, ended: Ended) -> bool:
         """Members that another process runs, or that a signal from elsewhere stopped, wait for another turn."""

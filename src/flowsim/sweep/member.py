@@ -10,10 +10,10 @@ from ..config.array_files import ArrayErrors
 from ..experiment.run import Interrupted, run_experiment
 from ..experiment.signals import Stop
 from .claim import Busy, claimed
-from .ended import BUSY, DISK, DONE, FAILED, INTERRUPTED, Ended
+from .ended import BUSY, DISK, FAILED, INTERRUPTED, Ended
 from .failure import on_full_disk, record_failure
 from .folder import Sweep
-from .state import finished, summary
+from .state import finished, found_ended
 
 
 def run_member(sweep: Sweep, name: str, stop: Stop | None = None) -> Ended:
@@ -24,8 +24,7 @@ def run_member(sweep: Sweep, name: str, stop: Stop | None = None) -> Ended:
     folder = sweep.folder(name)
     try:
         if finished(folder):
-            content = summary(folder)
-            return _ended(name, bool(content.get("complete")), str(content.get("message", "")))
+            return found_ended(name, folder)
         with claimed(sweep.claim(name)):
             return _run(sweep, name, folder, stop)
     except Busy:
@@ -42,14 +41,9 @@ def _run(sweep: Sweep, name: str, folder: pathlib.Path, stop: Stop | None) -> En
     plugin.load([pathlib.Path(path) for path in plan.plugins])
     source = Source(plan.experiment(member.overrides), plan.text, plan.folder)
     resume = (folder / "meta.json").exists()  # without it nothing counts as written
+    sweep.failure(name).unlink(missing_ok=True)  # of an earlier try, before anything can count as finished
     outcome = run_experiment(source, folder, resume=resume, force=not resume, stop=stop)
-    sweep.failure(name).unlink(missing_ok=True)
-    return _ended(name, outcome.summary.complete, outcome.summary.message)
-
-
-def _ended(name: str, complete: bool, message: str) -> Ended:
-    """A run that has ended: also one whose numbers failed, which would fail again."""
-    return Ended(name, DONE) if complete else Ended(name, FAILED, message)
+    return Ended.of_run(name, outcome.summary.complete, outcome.summary.message)
 
 
 def _failed(sweep: Sweep, name: str, error: Exception) -> Ended:

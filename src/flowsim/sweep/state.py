@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import claim as _claim
+from .ended import Ended
 from .expand import Member
 from .folder import Sweep
 
@@ -78,6 +79,12 @@ def summary(folder: str | pathlib.Path) -> dict[str, Any]:
             return json.loads(file.read())
     except (OSError, ValueError):
         return {}
+
+
+def found_ended(name: str, folder: str | pathlib.Path) -> Ended:
+    """How a member ended whose folder is finished."""
+    content = summary(folder)
+    return Ended.of_run(name, bool(content.get("complete")), str(content.get("message", "")))
 
 
 def states(sweep: Sweep, queue: Mapping[str, Queued] | None = None) -> States:
