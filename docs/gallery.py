@@ -28,6 +28,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
 # paper -> (variables, x scale, y scale, label of y)
 SHOWN = {
     "atanasov2022": (("risk", "alignment"), "linear", "linear", "risk and alignment, one curve for each σ"),
+    "boursier2025": (("class_risk", "line_risk"), "log", "log", "loss: classes at two scales λ, and the line (green)"),
     "cohen2021": (("sharpness",), "log", "linear", "sharpness along the flow"),
     "he2026": (("beta",), "linear", "log", "β of each frequency"),
     "kumar2024": (("train", "test"), "log", "log", "training (blue, orange) and test loss (green, pink)"),

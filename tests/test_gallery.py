@@ -157,6 +157,7 @@ OTHERS = {
     "woodworth2020": [["problem.samples=4", "problem.scales=[2.0, 0.01]"]],
     "zhang2025": [["problem.covariance=[0.5, 0.3, 0.2]", "problem.examples=15"]],
     "zhang2024": [["problem.covariance=[1.5, 0.7]", "problem.examples=8"]],
+    "boursier2025": [["problem.scales=[1.0e-3, 1.0e-8]", "problem.separation=0.3"]],
 }
 
 
@@ -350,3 +351,26 @@ def test_stages_of_induction_by_hand():
     np.testing.assert_allclose(float(paper.risk({**start, "v": 0.0})), np.log(3))
     uniform = [float(paper.risk({**start, "v": v})) for v in np.linspace(0.0, 10.0, 200)]
     np.testing.assert_allclose(min(uniform), paper.unigram(), rtol=1e-3)
+
+
+def test_early_path_of_a_neuron():
+    """The closed form between kinks, and their times, against an integration of w' = a D(w), a' = wᵀD(w)."""
+    paper = gallery.module("boursier2025").Boursier2025(separation=0.4, samples=5, inputs=3)
+    x, sign, cone, labels = (np.asarray(value) for value in paper.data(KEY))
+    times = np.array([0.3, 2.0, 6.0, 15.0])
+    for neurons, inputs, g in ((paper.early(KEY)[0], x, sign / 10), (paper.early(KEY)[-1], cone, labels / 5)):
+        for one in neurons:
+            _, w, a, _ = one.pieces[0]
+
+            def rate(_, v, inputs=inputs, g=g):
+                D = (g * (inputs @ v[:-1] > 0)) @ inputs
+                return np.append(v[-1] * D, v[:-1] @ D)
+
+            run = solve_ivp(
+                rate, (0.0, 15.0), np.append(w, a), "RK45", t_eval=times, rtol=1e-9, atol=1e-9 * abs(a), max_step=0.01
+            )
+            apart = np.linalg.norm(run.y[:-1].T - one.at(times), axis=1)
+            assert np.all(apart < 1e-3 * np.linalg.norm(run.y[:-1], axis=0))
+            assert len(one.kinks) == np.count_nonzero((inputs @ w > 0) != (inputs @ run.y[:-1, -1] > 1e-6 * abs(a)))
+    assert not any(one.rate for one in paper.early(KEY)[-1][1::2])  # those with a < 0 die
+    assert all(not np.any(one.limit) or abs(np.linalg.norm(one.limit) - 1) < 1e-12 for one in paper.early(KEY)[0])

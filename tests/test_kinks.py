@@ -144,6 +144,31 @@ def test_kinks_that_are_passed():
     assert (result.solver.kinks.crossed, result.solver.kinks.slides) == (2, 0)
 
 
+def beside_one_at_rest(large):
+    """A small neuron that dies at t = ½ at z = 0, and a large one whose z is 0 at t = ln(5)/2."""
+    return flowsim.Problem.from_loss(
+        lambda p: 1e-12 * jax.nn.relu(p["small"] * 1e-6) + jax.nn.relu(p["large"] * 1e3) ** 2 * 1e-6 + p["large"],
+        {"small": 5e-19, "large": large},
+    )
+
+
+def test_a_kink_at_rest_is_not_the_one_at_which_a_mode_ends():
+    """Although its margin is the least."""
+    flow, problem = flowsim.flows.Sliding(2), beside_one_at_rest(1e-15)
+    state = eqx.tree_at(
+        lambda s: (s.parameters["small"], s.gates), flow.init(problem), (jnp.array(-1e-30), jnp.array([0.0, 1.0]))
+    )
+    assert np.argmin(flow.margins(problem, state)) == 0
+    assert int(flow.ends(problem, state)) == 1
+
+
+@pytest.mark.slow
+def test_kinks_beside_one_at_rest():
+    kinks = run(beside_one_at_rest(2.0), 2.0, certificate=False).events["kinks"].crossings
+    assert [int(one.values["kink"]) for one in kinks] == [0, 1]
+    np.testing.assert_allclose([one.time for one in kinks], [0.5, math.log(5) / 2], rtol=1e-7)
+
+
 @pytest.mark.slow
 def test_a_slide_is_left():
     """From a start on the kink."""

@@ -17,8 +17,8 @@ import flowsim
 from flowsim.config import ExperimentErrors
 from flowsim.sweep import Sweep, SweepError, claim, expand, states
 from flowsim.sweep.collect import collect
-from flowsim.sweep.expand import plan
 from flowsim.sweep.ended import Ended
+from flowsim.sweep.expand import plan
 from flowsim.sweep.exponents import exponents
 from flowsim.sweep.grid import grid
 from flowsim.sweep.local import Local

@@ -1,7 +1,6 @@
 """The event that ends a mode of a flow with kinks."""
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ..flows import KINKS, Sliding
@@ -26,7 +25,8 @@ class _Margins(eqx.Module):
 
 
 def _number(moment: Moment) -> Int[Array, ""]:
-    return jnp.argmin(_Margins()(moment)) % moment.state.gates.size
+    assert isinstance(moment.flow, Sliding)
+    return moment.flow.ends(moment.problem, moment.state)
 
 
 def _sliding(moment: Moment) -> Int[Array, ""]:

@@ -22,12 +22,12 @@ import scipy.integrate
 import scipy.linalg
 import scipy.sparse.csgraph
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from scipy.special import expit, logit
 
 from .._jit import fast_compile
 from ..problem import Problem
-from .modes import SLIDING, TIED, WATCHED, InMode, force, kinks, margins, multipliers, rates, rows, shares
+from .modes import SLIDING, TIED, WATCHED, InMode, ending, force, kinks, multipliers, rates, rows, shares
 
 _NEAR = 1e-9  # of the largest |z|: kinks this close may be met at the same instant
 _SAME = 1e4  # roundings within which they are
@@ -43,13 +43,13 @@ _LATER = (1.0, 30.0, 1e3, 3e4, 1e6)  # spans of the fast time, over its unit
 class _Seen(NamedTuple):
     """The kinks where a mode ends.
 
-    **Fields:** `z`; `margins`: three for each kink; `gates`: λ where it is slid along; `rates`: of z in this mode.
+    **Fields:** `z`; `gates`: λ where it is slid along; `rates`: of z in this mode; `ends`: the kink that ends it.
     """
 
     z: Float[Array, "kinks"]
-    margins: Float[Array, "margins"]
     gates: Float[Array, "kinks"]
     rates: Float[Array, "kinks"]
+    ends: Int[Array, ""]
 
 
 @fast_compile
@@ -61,7 +61,7 @@ def _look(problem: Problem, state: InMode, places: int) -> _Seen:
     velocity = multipliers(
         problem, state.parameters, state.gates, sliding, force(problem, state.parameters, state.gates)
     )
-    return _Seen(z, margins(problem, state, places), gates, push(velocity[1]))
+    return _Seen(z, gates, push(velocity[1]), ending(problem, state, places))
 
 
 _rates, _rows = fast_compile(rates), fast_compile(rows)
@@ -78,8 +78,7 @@ def settled(problem: Problem, state: InMode, places: int) -> InMode:
 def next_mode(problem: Problem, t: Any, state: InMode, places: int) -> InMode:
     """The state in the mode after the one that ends here."""
     seen = jax.device_get(_look(problem, state, places))
-    fired = int(np.argmin(seen.margins)) % state.gates.size
-    return _Meeting(problem, float(t), state, seen, fired).resolved()
+    return _Meeting(problem, float(t), state, seen, int(seen.ends)).resolved()
 
 
 class _Meeting:

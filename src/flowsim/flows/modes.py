@@ -138,3 +138,20 @@ def margins(problem: Problem, state: InMode, places: int) -> Float[Array, "margi
 
     ones = jnp.ones_like(sides)
     return jnp.concatenate([sides, *jax.lax.cond(jnp.any(sliding), slides, lambda: (ones, ones))])
+
+
+def ending(problem: Problem, state: InMode, places: int) -> Int[Array, ""]:
+    """The number of the kink at which the mode ends: the one whose margin comes to 0 first at the rate it has now.
+
+    Not the least margin: that may be of a kink at rest, as of a neuron that has died on its last one.
+    """
+    pull = force(problem, state.parameters, state.gates)
+    _, velocity = multipliers(problem, state.parameters, state.gates, state.slid, pull)
+
+    def of(parameters):
+        return margins(problem, eqx.tree_at(lambda s: s.parameters, state, parameters), places)
+
+    left, rate = jax.jvp(of, (state.parameters,), (velocity,))
+    falls = rate < 0
+    first = jnp.where(jnp.any(falls), jnp.argmin(jnp.where(falls, left / -rate, jnp.inf)), jnp.argmin(left))
+    return first % state.gates.size

@@ -5,7 +5,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from .. import _tree
 from .._jit import fast_compile
@@ -14,7 +14,7 @@ from ..problem import Problem
 from ..problem.gates import count_kinks
 from .contact import next_mode, settled
 from .flow import AbstractSwitched, Traits
-from .modes import InMode, force, kinks, margins, multipliers
+from .modes import InMode, ending, force, kinks, margins, multipliers
 
 
 class Sliding(AbstractSwitched):
@@ -68,6 +68,10 @@ class Sliding(AbstractSwitched):
     def margins(self, problem: Problem, state: PyTree) -> Float[Array, "margins"]:
         """Numbers that are positive as long as the mode lasts."""
         return margins(problem, state, self.places)
+
+    def ends(self, problem: Problem, state: PyTree) -> Int[Array, ""]:
+        """The number of the kink at which the mode ends, at the moment when it does."""
+        return ending(problem, state, self.places)
 
     def ending(self, state: PyTree) -> str:
         return KINKS
