@@ -92,6 +92,13 @@ def wait_until_done(folder: pathlib.Path, env: dict[str, str], seconds: float, m
         time.sleep(1.0)
 
 
+def wait_until_running(folder: pathlib.Path, env: dict[str, str], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not (now := status(folder, env))["running"]:
+        assert time.monotonic() < until, {key: now[key] for key in ("done", "running", "waiting", "failed", "lost")}
+        time.sleep(0.5)
+
+
 def descendants(pid: int) -> list[int]:
     """Processes below a process, as Linux lists them now."""
     found = []

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,21 @@ def test_slurm_is_the_same(tmp_path, reference, slurm):
     flowsim("sweep", source, "--out", folder, "--on", "slurm", "--per-task", "2", env=slurm)
     assert len(list((folder / "jobs").iterdir())) == 2  # 12 tasks, 10 to an array
     wait_until_done(folder, slurm, 1200)
+    assert_same_sweeps(folder, reference)
+
+
+def test_preempted_tasks_go_on(tmp_path, reference, slurm):
+    """More urgent jobs take the node three times: the tasks are requeued, and their members resume."""
+    source, folder = tmp_path / "e.yaml", tmp_path / "s"
+    source.write_text(SOURCE)
+    flowsim("sweep", source, "--out", folder, "--on", "slurm", "--per-task", "4", env=slurm)
+    urgent = "sbatch --wait --partition=urgent --exclusive --output=/dev/null --wrap=true".split()
+    for _ in range(3):
+        sweeping.wait_until_running(folder, slurm, 60)
+        subprocess.run(urgent, env=slurm, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    wait_until_done(folder, slurm, 600)
+    jobs = subprocess.run(["scontrol", "show", "job"], env=slurm, check=True, capture_output=True, text=True).stdout
+    assert sum(map(int, re.findall(r"Restarts=(\d+)", jobs))) >= 3
     assert_same_sweeps(folder, reference)
 
 
