@@ -53,7 +53,7 @@ def test_preempted_tasks_go_on(tmp_path, reference, slurm):
     source, folder = tmp_path / "e.yaml", tmp_path / "s"
     source.write_text(SOURCE)
     flowsim("sweep", source, "--out", folder, "--on", "slurm", "--per-task", "4", env=slurm)
-    urgent = "sbatch --wait --partition=urgent --exclusive --output=/dev/null --wrap=true".split()
+    urgent = ["sbatch", "--wait", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
     for _ in range(3):
         sweeping.wait_until_running(folder, slurm, 60)
         subprocess.run(urgent, env=slurm, cwd=tmp_path, check=True, capture_output=True, timeout=120)
