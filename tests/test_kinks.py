@@ -12,6 +12,7 @@ from benchmarks import kinks
 from benchmarks.kinks import rounded
 
 import flowsim
+from flowsim.config import ExperimentErrors, load_text
 from flowsim.problem.gates import count_kinks, pieces
 
 P = flowsim.Problem.from_loss
@@ -281,6 +282,21 @@ def test_what_is_too_large_is_said():
     assert math.isinf(plain.certificate.relative_error)
     many = P(lambda p: jnp.sum(jnp.abs(p["x"])), {"x": jnp.ones(501)})
     assert run(many, 0.5, certificate=False).solver.kinks is None
+
+
+def test_a_changed_velocity_is_refused():
+    """Not followed in silence as if the risk were smooth."""
+    for change in (
+        lambda flow: flowsim.flows.weight_decay(flow, strength=0.1),
+        lambda flow: flowsim.flows.staged([{"train": None}], flow),
+    ):
+        with pytest.raises(ValueError, match="gradient flow itself"):
+            change(FOLLOW)
+    text = "flow: {kind: gradient, t1: 1.0, kinks: follow, clip: 1.0}"
+    with pytest.raises(ExperimentErrors, match="must be none where weight_decay"):
+        load_text(
+            f"name: a\ntask: {{kind: cooccurrence}}\nmodel: {{kind: cooccurrence_transformer}}\n{text}\n", origin="e"
+        )
 
 
 def test_an_event_of_the_same_name_is_refused():

@@ -14,7 +14,7 @@ from .. import _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, Traits, descent_rate
-from .gradient import Gradient
+from .gradient import Gradient, unfollowed
 from .leaves import by_leaf, weights
 
 
@@ -40,6 +40,9 @@ class Adjusted(AbstractFlow):
 
     base: AbstractFlow
     adjust: AbstractAdjustment
+
+    def __check_init__(self):
+        unfollowed(self.base)
 
     @property
     def traits(self) -> Traits:

@@ -38,3 +38,14 @@ def gradient(kinks: Literal["none", "follow"] = "none") -> Gradient:
     meets are diagnosed.
     """
     return Gradient(_checks.choice("kinks", kinks, ("none", "follow")))
+
+
+def unfollowed(base: AbstractFlow) -> AbstractFlow:
+    """A flow whose velocity is to be changed.
+
+    **Raises:** `ValueError` for one that follows kinks: where the velocity is not the gradient's the rule for slides
+    does not hold.
+    """
+    if isinstance(base, Gradient) and base.kinks == "follow":
+        raise ValueError("kinks are followed by the gradient flow itself: adjust or stage gradient(kinks='none').")
+    return base

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, AbstractSwitched, Traits, descent_rate
-from .gradient import Gradient
+from .gradient import Gradient, unfollowed
 from .leaves import by_leaf, weights
 
 
@@ -91,7 +91,7 @@ def staged(stages: Sequence[Mapping[str, object] | Stage], base: AbstractFlow | 
     **Arguments:** `stages`: each with `train` (names as for `time_scales`, None for all) and `until` (an event's
     name; none for the last). `base`: the gradient flow if None.
 
-    **Raises:** `ValueError` if a stage but the last has no end, or the last one has.
+    **Raises:** `ValueError` if a stage but the last has no end, or the last one has; for a base that follows kinks.
     """
     made = tuple(stage if isinstance(stage, Stage) else _stage(stage) for stage in stages)
     if not made:
@@ -102,7 +102,7 @@ def staged(stages: Sequence[Mapping[str, object] | Stage], base: AbstractFlow | 
                 "is the last and must not have an `until`" if number == len(made) else "needs `until`, an event's name"
             )
             raise ValueError(f"stage {number} of {len(made)} {what}.")
-    return Staged(base or Gradient(), made)
+    return Staged(unfollowed(base or Gradient()), made)
 
 
 def _stage(given: Mapping[str, object]) -> Stage:

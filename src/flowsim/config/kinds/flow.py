@@ -137,6 +137,12 @@ class GradientFlow(FlowKind):
         "none",
     )
 
+    def check(self, experiment: Any) -> Iterator[Remark]:
+        if self.kinks == "follow" and self.adjusted:
+            yield Remark(
+                ("kinks",), "must be none where weight_decay, time_scales, clip, normalised or stages are used"
+            )
+
 
 @kind("flow", "modified_gradient")
 class ModifiedGradientFlow(FlowKind):
