@@ -59,6 +59,25 @@ def test_what_is_not_known_has_an_infinite_error():
         Measured(1.0, -1e-3)
 
 
+def test_rounding_is_in_the_bounds():
+    """The true values are outside of bounds that take the ends, or a value that underflows, for exact."""
+    assert Measured(-750.0, 10.0).exp().high >= np.exp(-740.0)
+    assert Measured(-800.0, 700.0).exp().high >= np.exp(-100.0)
+    assert np.isinf(Measured(705.0, 10.0).exp().error)
+    assert (Measured(1.0, 5e-17) ** 100).error >= 5e-15
+    assert Measured(1.0, 5e-17).log().error >= 5e-17
+
+
+def test_numpy_takes_measured_numbers():
+    one, two = np.array([1.0, 2.0]) * Measured([1.0, 2.0], 0.1), np.exp(Measured(1.0, 0.1))
+    assert isinstance(one, Measured)
+    np.testing.assert_allclose((one.value, one.error), ([1.0, 4.0], [0.1, 0.2]), rtol=1e-12)
+    assert two.error == Measured(1.0, 0.1).exp().error
+    assert judge((np.array([1.0, 2.0]) < Measured([3.0, 4.0], 0.1),)) == Word.HOLDS
+    with pytest.raises(TypeError):
+        np.sin(Measured(1.0, 0.1))
+
+
 @pytest.mark.parametrize(
     ("a", "relation", "b", "expected"),
     [

@@ -54,6 +54,28 @@ def test_fast_oscillation_is_resolved_or_said_not_to_be():
     assert all(c.resolved for c in result.events["fast"].crossings)
 
 
+def test_numbers_of_any_kind_are_crossed_where_they_are():
+    """Not finite at the start or for a while, roots of high order, 130 orders of magnitude in a step, 0 for a while."""
+    expected = {
+        "log": (lambda t, p: jnp.log(t) + 5, [np.exp(-5)]),
+        "pole": (lambda t, p: 1 / t - 100.0, [0.01]),
+        "never": (lambda t, p: jnp.log(-1 - t), []),
+        "late": (lambda t, p: jnp.log(t - 1.5), [2.5]),
+        "cube": (lambda t, p: (t - 1.1) ** 3, [1.1]),
+        "ninth": (lambda t, p: (p["x"] - 0.5) ** 9, [np.log(2)]),
+        "steep": (lambda t, p: jnp.exp(100 * (t - 1)) - 1, [1.0]),
+        "flat": (lambda t, p: jnp.maximum(t - 1.0, 0.0), [1.0]),
+        "flat square": (lambda t, p: jnp.maximum(t - 2.0, 0.0) ** 2, [2.0]),
+        "fifth": (lambda t, p: t**5, [0.0]),
+    }
+    events = [crossing(name, f, direction="both") for name, (f, _) in expected.items()]
+    found = run(*events, t1=3.0, solver="dopri8", certificate=False).events
+    for name, (_, times) in expected.items():
+        np.testing.assert_allclose(found[name].times, times, rtol=1e-7, atol=1e-12, err_msg=name)
+    never = crossing("down", lambda t, p: jnp.exp(100 * (t - 1)) - 1, direction="down", terminal=True)
+    assert run(never, t1=3.0, solver="dopri8").status.kind == "done"
+
+
 def test_order_of_report_is_order_of_time():
     late, early = crossing("late", lambda t, p: t - 3.1), crossing("early", lambda t, p: t - 3.0)
     assert list(run(late, early).events) == ["early", "late"]

@@ -261,3 +261,15 @@ def test_a_run_folder_goes_on_to_a_later_end(tmp_path):
     np.testing.assert_allclose(after.loss[2], before.loss[2], rtol=1e-6)
     with pytest.raises(StoreError, match="must be later"):
         lengthen(given("flow.t1=1.0", "save.times=[0.5]"), tmp_path, folder)
+
+
+def test_a_clock_that_counts_is_not_set_back():
+    """Adam's bias correction depends on the time: averages of a run's end belong to its end."""
+    flow = flows.adam(first=0.3, second=1.0, epsilon=1e-2)
+    problem = flowsim.Problem.from_loss(lambda p: p["x"] ** 2 / 2, {"x": 1.0})
+    first = flowsim.simulate(problem, t1=1.0, flow=flow)
+    with pytest.raises(ValueError, match="give t0=1"):
+        flowsim.simulate(problem, t1=3.0, flow=flow, start=first)
+    assert flowsim.simulate(problem, t1=2.0, t0=1.0, flow=flow, start=first).status.ok
+    with pytest.raises(TypeError, match="start"):
+        flowsim.simulate(problem, t1=3.0, start=3)

@@ -291,3 +291,12 @@ def test_exponent_of_a_sweep_agrees(phase_one):
     (fitted,) = exponents(dataset, "time", dataset["time"])
     assert fitted.interval[0] <= local <= fitted.interval[1]
     assert fitted.exponent == pytest.approx(-2, abs=0.01)
+
+
+def test_an_array_without_numbers():
+    def family(scale):
+        start = {"x": jnp.ones(2), "none": jnp.zeros((0, 2))}
+        return flowsim.Problem.from_loss(lambda p: jnp.sum((p["x"] * scale) ** 2) / 2 + jnp.sum(p["none"]), start)
+
+    found = flowsim.sensitivity(family, at=1.0, t1=1.0, certificate=False)
+    np.testing.assert_allclose(found.parameters_derivative["x"], -2 * np.exp(-1), rtol=1e-6)

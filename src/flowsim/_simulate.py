@@ -11,7 +11,7 @@ from . import flows, simulation
 from .events import Event
 from .probes import Probe
 from .problem import Problem
-from .result import Result, assemble, following, started, tightened
+from .result import Result, assemble, check_clock, following, started, tightened
 from .simulation import Chunk, Prepared, Settings, prepare
 from .simulation.arguments import as_problem
 
@@ -86,6 +86,8 @@ def simulate(
     initial = None
     if start is not None:
         problem, initial = started(problem, flow, start)
+        if not t0:
+            check_clock(problem, start, initial)
     evidence = certificate if isinstance(certificate, str) else "solver"
     prepared = prepare(
         problem,

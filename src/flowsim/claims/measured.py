@@ -108,12 +108,14 @@ class Measured:
         low = np.maximum(self.low, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             value, error = np.log(self.value), np.maximum(np.log(self.high / self.value), np.log(self.value / low))
-        error = np.where(np.asarray(self.low) > 0, error, np.inf)
+        error = np.where(np.asarray(self.low) > 0, error + 2 * _EPS, np.inf)  # of an argument that is rounded
         return _rounded(np.where(np.asarray(self.value) > 0, value, 0.0), error, f"log({self.label})")
 
     def exp(self) -> "Measured":
-        value = np.exp(self.value)
-        return _rounded(value, value * np.expm1(self.error), f"exp({self.label})")
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, high = np.exp(self.value), np.exp(self.high)
+            error = np.fmax(value * np.expm1(self.error), high - value) + np.finfo(float).smallest_subnormal
+        return _rounded(value, np.where(np.isfinite(high), error, np.inf), f"exp({self.label})")
 
     def sqrt(self) -> "Measured":
         return self**0.5
@@ -130,7 +132,16 @@ class Measured:
             value = function(np.asarray(self.value))
             distance = np.maximum(*(np.abs(end - value) for end in ends))
             distance = np.where(inside & (power > 0), np.maximum(distance, np.abs(value)), distance)
+            # Ends that are rounded, and the function's own rounding.
+            distance += 2 * (1 + abs(power)) * _EPS * np.maximum(np.abs(value), np.maximum(*map(np.abs, ends)))
         return _rounded(value, np.where(np.isnan(distance), np.inf, distance), f"({self.label}){label}")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's functions of measured numbers: `np.exp(m)`, `array * m`, `array < m`."""
+        known = _UFUNCS.get(ufunc.__name__)
+        if known is None or method != "__call__" or options:
+            return NotImplemented
+        return known(*map(Measured.of, inputs))
 
     def __lt__(self, other) -> Condition:
         return _positive(Measured.of(other) - self)
@@ -140,6 +151,14 @@ class Measured:
 
     __le__, __ge__ = __lt__, __gt__  # on the reals, measured, the two do not differ
     __hash__ = None  # pyright: ignore[reportAssignmentType] (no equality either: see `Finding.compare`)
+
+
+_UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
+    "negative": operator.neg, "absolute": operator.abs, "less": operator.lt, "less_equal": operator.le,
+    "greater": operator.gt, "greater_equal": operator.ge,
+    "exp": Measured.exp, "log": Measured.log, "sqrt": Measured.sqrt,
+}  # fmt: skip
 
 
 def _positive(difference: Measured) -> Condition:

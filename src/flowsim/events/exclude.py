@@ -60,8 +60,8 @@ def may_cross(values: Float[Array, "points parts"], sign: Int[Array, ""]) -> Boo
     stays_positive = jnp.min(path - margin) > 0
     stays_negative = jnp.max(jnp.min(path + margin, axis=1)) < 0
     clear = jnp.where(sign > 0, stays_positive, jnp.where(sign < 0, stays_negative, False))
-    # A value that is not finite excludes nothing, and shows no sign: the step's own failure is reported instead.
-    return ~clear & jnp.all(jnp.isfinite(values))
+    # A value that is not finite excludes nothing; where none is finite there is no sign either.
+    return ~clear & jnp.any(jnp.all(jnp.isfinite(values), axis=1))
 
 
 _CERTAIN = 8.0  # how far a value has to be beyond what is known of it, for its sign to count

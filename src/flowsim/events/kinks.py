@@ -26,7 +26,7 @@ class _Margins(eqx.Module):
 
 def _number(moment: Moment) -> Int[Array, ""]:
     assert isinstance(moment.flow, Sliding)
-    return moment.flow.ends(moment.problem, moment.state)
+    return moment.flow.ends(moment.problem, moment.t, moment.state)
 
 
 def _sliding(moment: Moment) -> Int[Array, ""]:

@@ -63,7 +63,10 @@ def sign_changes(
     resolved = jnp.all(jnp.max(size[-4:], axis=0) <= jnp.maximum(1e-9 * jnp.max(size, axis=0), floor))
     parts = jnp.asarray(_ON_GRID, dtype) @ coefficients
     parts = parts.at[0].set(values[0]).at[-1].set(values[-1])  # the ends are known exactly
-    path, level = jnp.min(parts, axis=1), floor[jnp.argmin(parts, axis=1)]
+    smallest = jnp.argmin(parts, axis=1)
+    beyond = jnp.maximum(floor, 2 * jnp.sum(size[-4:], axis=0))[smallest]  # as in `scan`
+    ends = (jnp.arange(len(_GRID)) == 0) | (jnp.arange(len(_GRID)) == len(_GRID) - 1)
+    path, level = jnp.min(parts, axis=1), jnp.where(ends, floor[smallest], beyond)
 
     decided = jnp.abs(path) > level
     signs = jnp.sign(path).astype(jnp.int32)

@@ -112,11 +112,15 @@ class _Fit:
         return float(2 * derivative / (self.high - self.low))
 
     def path(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A grid of [0, 1], the smallest part on it, and what has to be exceeded for a sign."""
+        """A grid of [0, 1], the smallest part on it, and what has to be exceeded for a sign: rounding, and between the
+        ends what the polynomial leaves out, which is much where the values span many orders of magnitude."""
         grid, matrix = _grid(len(self.values))
         parts = matrix @ self.coefficients
         parts[0], parts[-1] = self.values[0], self.values[-1]  # the ends are known exactly
-        return grid, np.min(parts, axis=1), self.floor[np.argmin(parts, axis=1)]
+        smallest = np.argmin(parts, axis=1)
+        level = np.maximum(self.floor, 2 * np.sum(self._size[-4:], axis=0))[smallest]
+        level[[0, -1]] = self.floor[smallest[[0, -1]]]
+        return grid, np.min(parts, axis=1), level
 
     def dips(self, grid: np.ndarray, path: np.ndarray) -> list[tuple[float, float]]:
         """Turning points that head for 0 and may come to it between grid points: (x, value)."""
@@ -209,7 +213,7 @@ class _Search:
             order = np.argsort(np.concatenate([grid, x]), kind="stable")
             grid, path = np.concatenate([grid, x])[order], np.concatenate([path, v])[order]
             floor = np.concatenate([floor, np.full(len(x), np.max(fit.floor))])[order]
-        for a, b, direction in self._changes(grid, path, floor):
+        for a, b, direction in self._changes(grid, path, floor, fit.low, fit.high, np.min(fit.values[1])):
             guess = a
             if fit.value(a) * direction < 0 < fit.value(b) * direction:
                 guess = brentq(fit.value, a, b, xtol=1e-15)
@@ -218,15 +222,21 @@ class _Search:
     def _add(self, low, high, guess, slope, direction, *, smooth=True):
         self.candidates.append(Candidate(float(low), float(high), float(guess), float(slope), direction, smooth))
 
-    def _changes(self, grid, path, floor) -> list[tuple[float, float, int]]:
-        """(last place with the old sign, first with the new one, direction) along a path; `self.sign` follows."""
+    def _changes(self, grid, path, floor, low: float, high: float, second: float) -> list[tuple[float, float, int]]:
+        """(last place with the old sign, first with the new one, direction) along the path of a piece [low, high];
+        `self.sign` follows. `second`: the event at the first place after the piece's start where it was computed; NaN
+        where it is not known everywhere on the piece, so that no sign before is 0 for sure."""
         found, last = [], 0
         decided = np.flatnonzero(np.abs(path) > floor)
         signs = np.sign(path[decided]).astype(int)
         for i, s in zip(decided, signs, strict=True):
             if s != self.sign:
-                if self.sign == 0:  # an event that was exactly 0 since the start leaves 0 at the start
+                if self.sign == 0 and low == 0.0 and np.isfinite(second) and second != 0:
+                    # Exactly 0 before the step, it leaves 0 at its start.
                     self._add(0.0, 0.0, 0.0, 0.0, int(s))
+                elif self.sign == 0 and np.isfinite(second):  # exactly 0 for a part of the step
+                    a, b = (low + x * (high - low) for x in (grid[max(i - 1, 0)], grid[i]))
+                    self._add(a, b, b, 0.0, int(s), smooth=False)
                 else:
                     found.append((float(grid[last]), float(grid[i]), int(s)))
                 self.sign = int(s)
@@ -236,10 +246,10 @@ class _Search:
     def _jumps(self, low: float, high: float, values: np.ndarray) -> None:
         """The sign changes of a piece that is not resolved: between its samples, each cut out by sections."""
         self.resolved = False
-        path, points = np.min(values, axis=1), nodes(len(values))
-        path = np.where(np.isfinite(path), path, 0.0)
+        seen, points = np.min(values, axis=1), nodes(len(values))
+        path = np.where(np.isfinite(seen), seen, 0.0)
         floor = 8 * self._eps * np.max(np.abs(path))
-        changes = self._changes(points, path, floor)
+        changes = self._changes(points, path, floor, low, high, seen[1] if np.all(np.isfinite(seen)) else np.nan)
         self._jumped += len(changes)
         self._noisy |= self._jumped > _NOISY
         if self._noisy:  # the candidates mean nothing
@@ -278,11 +288,12 @@ class _Search:
 
 
 def _changes_of_sign(values: np.ndarray) -> int:
-    path = np.min(values, axis=1)
-    return int(np.sum(path[1:] * path[:-1] < 0))
+    signs = np.sign(np.min(values, axis=1))
+    return int(np.sum(signs[1:] * signs[:-1] < 0))
 
 
 def _is_stepped(values: np.ndarray) -> bool:
     """Is the smallest part the same at most neighboring points, and elsewhere another?"""
-    same = np.diff(np.min(values, axis=1)) == 0
+    path = np.min(values, axis=1)
+    same = path[1:] == path[:-1]
     return bool(np.mean(same) > 0.5)

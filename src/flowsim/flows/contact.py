@@ -53,7 +53,7 @@ class _Seen(NamedTuple):
 
 
 @fast_compile
-def _look(problem: Problem, state: InMode, places: int) -> _Seen:
+def _look(problem: Problem, t: Array, state: InMode, places: int) -> _Seen:
     z, push = jax.linearize(lambda p: kinks(problem, p, state.gates), state.parameters)
     mu, c = shares(problem, state, places)
     sliding = state.slid
@@ -61,7 +61,7 @@ def _look(problem: Problem, state: InMode, places: int) -> _Seen:
     velocity = multipliers(
         problem, state.parameters, state.gates, sliding, force(problem, state.parameters, state.gates)
     )
-    return _Seen(z, gates, push(velocity[1]), ending(problem, state, places))
+    return _Seen(z, gates, push(velocity[1]), ending(problem, t, state, places))
 
 
 _rates, _rows = fast_compile(rates), fast_compile(rows)
@@ -69,7 +69,7 @@ _rates, _rows = fast_compile(rates), fast_compile(rows)
 
 def settled(problem: Problem, state: InMode, places: int) -> InMode:
     """The state at the start, with a side or a slide for each kink that it lies on."""
-    seen = jax.device_get(_look(problem, state, places))
+    seen = jax.device_get(_look(problem, jnp.zeros(()), state, places))
     if seen.z.size == 0 or np.min(np.abs(seen.z)) > _NEAR * np.max(np.abs(seen.z)):
         return state
     return _Meeting(problem, 0.0, state, seen, fired=None).resolved()
@@ -77,7 +77,7 @@ def settled(problem: Problem, state: InMode, places: int) -> InMode:
 
 def next_mode(problem: Problem, t: Any, state: InMode, places: int) -> InMode:
     """The state in the mode after the one that ends here."""
-    seen = jax.device_get(_look(problem, state, places))
+    seen = jax.device_get(_look(problem, jnp.asarray(t), state, places))
     return _Meeting(problem, float(t), state, seen, int(seen.ends)).resolved()
 
 
@@ -259,7 +259,7 @@ class _Meeting:
             return np.zeros(len(group)), speed
         watched, side = self.roles[group] == WATCHED, 2 * before - 1
         y = np.where(watched, side * _FAR, logit(np.clip(before, 1e-12, 1 - 1e-12)))
-        comes = watched & (came * side < 0)
+        comes = watched & (came * side < -_REST * speed)  # not one that is at rest to rounding
         if np.any(comes):
             y = np.where(comes, -came * _FAR / np.min(np.abs(came[comes])), y)
         # y is β z: where the kinks are more than the directions in which they move, not every y can be.

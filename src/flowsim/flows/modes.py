@@ -15,6 +15,7 @@ WATCHED, SLIDING, TIED = 0.0, 1.0, 2.0
 """What a kink is in a mode: on one side of it; slid along; or slid along because the others are, with a fixed gate."""
 
 _SOLVED = 1e-15  # relative residual to which the multipliers are solved for
+_MET = 1e-6  # of the time at which a mode ends: a margin that comes to 0 so soon after is the one that ends it
 _MORE = 20  # iterations beyond the number of kinks
 
 
@@ -140,8 +141,8 @@ def margins(problem: Problem, state: InMode, places: int) -> Float[Array, "margi
     return jnp.concatenate([sides, *jax.lax.cond(jnp.any(sliding), slides, lambda: (ones, ones))])
 
 
-def ending(problem: Problem, state: InMode, places: int) -> Int[Array, ""]:
-    """The number of the kink at which the mode ends: the one whose margin comes to 0 first at the rate it has now.
+def ending(problem: Problem, t: Scalar, state: InMode, places: int) -> Int[Array, ""]:
+    """The number of the kink at which the mode ends at the time `t`: the one whose margin comes to 0 there.
 
     Not the least margin: that may be of a kink at rest, as of a neuron that has died on its last one.
     """
@@ -152,6 +153,6 @@ def ending(problem: Problem, state: InMode, places: int) -> Int[Array, ""]:
         return margins(problem, eqx.tree_at(lambda s: s.parameters, state, parameters), places)
 
     left, rate = jax.jvp(of, (state.parameters,), (velocity,))
-    falls = rate < 0
-    first = jnp.where(jnp.any(falls), jnp.argmin(jnp.where(falls, left / -rate, jnp.inf)), jnp.argmin(left))
+    after = jnp.where(rate < 0, left / -jnp.where(rate < 0, rate, -1.0), jnp.inf)
+    first = jnp.where(jnp.min(after) <= _MET * t, jnp.argmin(after), jnp.argmin(left))
     return first % state.gates.size

@@ -69,9 +69,9 @@ class Sliding(AbstractSwitched):
         """Numbers that are positive as long as the mode lasts."""
         return margins(problem, state, self.places)
 
-    def ends(self, problem: Problem, state: PyTree) -> Int[Array, ""]:
-        """The number of the kink at which the mode ends, at the moment when it does."""
-        return ending(problem, state, self.places)
+    def ends(self, problem: Problem, t: Scalar, state: PyTree) -> Int[Array, ""]:
+        """The number of the kink at which the mode ends, at the time when it does."""
+        return ending(problem, t, state, self.places)
 
     def ending(self, state: PyTree) -> str:
         return KINKS

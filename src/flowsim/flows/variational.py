@@ -52,9 +52,8 @@ class Variational(AbstractFlow):
 
     def init(self, problem: Problem) -> PyTree:
         def along(change):
-            state, tangent = eqx.filter_jvp(self.base.init, (problem,), (change,))
             # What does not change with ε at the start does so later: it has a tangent too.
-            return jax.tree.map(lambda x, d: jnp.zeros_like(x) if d is None else d, state, tangent)
+            return _filled(*eqx.filter_jvp(self.base.init, (problem,), (change,)))
 
         return WithTangents(self.base.init(problem), jax.vmap(along)(self.change.problem))
 
@@ -64,7 +63,7 @@ class Variational(AbstractFlow):
 
         def along(change, dz):
             (velocity, rate), (dv, _) = eqx.filter_jvp(field, (problem, state.flow), (change, dz))
-            return (velocity, rate), dv
+            return (velocity, rate), _filled(velocity, dv)
 
         (velocity, rate), dv = jax.vmap(along, out_axes=(None, 0))(self.change.problem, state.tangents)
         return WithTangents(velocity, dv), rate
@@ -74,3 +73,8 @@ class Variational(AbstractFlow):
 
     def energy(self, problem: Problem, state: PyTree) -> Scalar:
         return self.base.energy(problem, state.flow)
+
+
+def _filled(values: PyTree, tangents: PyTree) -> PyTree:
+    """Tangents, with zeros where JAX knows that there is none."""
+    return jax.tree.map(lambda x, d: jnp.zeros_like(x) if d is None else d, values, tangents)

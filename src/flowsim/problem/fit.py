@@ -90,9 +90,9 @@ def evaluated(what: str, function: Callable, *args: Any) -> Any:
 def one_dtype(parameters):
     """Cast to the common dtype: a solver's state has one, and a mixed tree would be promoted step by step."""
     leaves = jax.tree.leaves(parameters)
-    if not leaves:
+    if not sum(jnp.size(leaf) for leaf in leaves):
         raise ValueError(
-            "nothing to train: the parameters hold no floating-point array. Whole numbers do not move: write 1.0 for 1."
+            "nothing to train: the parameters hold no floating-point number. Integers do not move: write 1.0 for 1."
         )
     dtype = _tree.dtype(parameters)
     if not jnp.issubdtype(dtype, jnp.floating):

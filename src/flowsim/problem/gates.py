@@ -123,7 +123,7 @@ class _Value(NamedTuple):
     moves: bool
     of: Any = None
     factor: float = 1.0
-    test: tuple[Any, bool] | None = None
+    test: tuple["_Value", bool] | None = None
 
     @property
     def multiple(self) -> tuple[Any, float]:
@@ -163,7 +163,7 @@ class _Walk:
 
     def _equation(self, equation: Any, args: list[_Value]) -> list[_Value]:
         name, moves = equation.primitive.name, any(arg.moves for arg in args)
-        if moves and name in _JUMP and _is_float(args[0]):
+        if moves and name in _JUMP and _is_float(args[0]) and not any(_unbounded(arg) for arg in args):
             return [_Value(self._extremum(name, args), True)]
         if moves and name == "select_n" and len(args) == 3 and (found := self._choice(*args)) is not None:
             return [_Value(found, True)]
@@ -180,40 +180,43 @@ class _Walk:
     def _once(self, equation: Any, args: list[_Value]) -> list[Any]:
         """An operation's results; those of before if it was done before, so that x[2] is always the same array."""
         given = tuple(_identity(arg) for arg in args)
-        key = (equation.primitive, str(equation.params) if len(equation.params) < 4 else id(equation), given)
+        key = (equation.primitive, _parameters(equation), given)
         if key not in self._done:
             self._done[key] = (args, _bind(equation, [arg.array for arg in args]))  # kept, so that no id comes again
         return self._done[key][1]
 
     def _extremum(self, name: str, args: list[_Value]) -> Array:
         if name == "abs":
-            return self._gated(args[0].array, -args[0].array, 2.0)
+            return self._gated(args[0].array, -args[0].array, args[0].array, 2.0)
         one, other = args[0].array, args[1].array
         difference = one if args[1].zero else one - other
-        return self._gated(difference, jnp.broadcast_to(other if name == "max" else one, jnp.shape(difference)),
-                           _JUMP[name])  # fmt: skip
+        above, below = (jnp.broadcast_to(x, jnp.shape(difference)) for x in (one, other))
+        off, on = (below, above) if name == "max" else (above, below)
+        return self._gated(difference, off, on, _JUMP[name])
 
     def _choice(self, test: _Value, false: _Value, true: _Value) -> Array | None:
         """`where(x > 0, a x, b x)`; None for any other."""
         if test.test is None:
             return None
-        x, above = test.test
+        tested, above = test.test
+        x, (base, per) = tested.array, tested.multiple
         slopes = []
         for value in (true, false) if above else (false, true):
             of, factor = value.multiple
-            if not (value.zero or of is x):
+            if not (value.zero or of is base):
                 return None
-            slopes.append(0.0 if value.zero else factor)
+            slopes.append(0.0 if value.zero else factor / per)
         on, off = slopes
-        return self._gated(x, off * x, on - off)
+        return self._gated(x, off * x, on * x, on - off)
 
-    def _gated(self, z: Array, off: Array, jump: float) -> Array:
-        """h = off + gate · jump · z, with the next gates."""
+    def _gated(self, z: Array, off: Array, on: Array, jump: float) -> Array:
+        """h between its two sides, with the next gates. A side is taken as it is: it may be huge where the other is."""
         part = slice(self._met, self._met + int(np.prod(jnp.shape(z))))
         self._met = part.stop
         self.kinks.append(z)
         self.jumps.append(jump)
-        h = off + jax.lax.stop_gradient(jnp.reshape(self._gates[part], jnp.shape(z))) * (jump * z)
+        gate = jax.lax.stop_gradient(jnp.reshape(self._gates[part], jnp.shape(z)))
+        h = jnp.where(gate == 0, off, jnp.where(gate == 1, on, (1 - gate) * off + gate * on))
         return h if self._shifts is None else h + jnp.reshape(self._shifts[part], jnp.shape(z))
 
 
@@ -221,30 +224,59 @@ def _noted(equation: Any, out: _Value, args: list[_Value]) -> _Value:
     """The result of an operation, with what is known of it beside its number."""
     name = equation.primitive.name
     if name in (*_ABOVE, *_BELOW) and args[0].moves and args[1].zero and _is_float(args[0]):
-        return out._replace(test=(args[0].array, name in _ABOVE))
+        return out._replace(test=(args[0], name in _ABOVE))
     if name == "neg" and args[0].moves:
         of, factor = args[0].multiple
         return out._replace(of=of, factor=-factor)
     if name == "mul":
         for one, other in (args, args[::-1]):
-            if (
-                one.moves
-                and not other.moves
-                and np.ndim(other.array) == 0
-                and isinstance(other.array, float | np.ndarray)
-            ):
+            if one.moves and (number := _plain_factor(other)):
                 of, factor = one.multiple
-                return out._replace(of=of, factor=factor * float(other.array))
-    if name == "broadcast_in_dim" and args[0].zero:
+                return out._replace(of=of, factor=factor * number)
+    if name == "div" and args[0].moves and (number := _plain_factor(args[1])):
+        of, factor = args[0].multiple
+        return out._replace(of=of, factor=factor / number)
+    if name in ("broadcast_in_dim", "convert_element_type") and args[0].zero:
         return _Value(np.zeros(jnp.shape(out.array), out.array.dtype), False)
     return out
 
 
 def _identity(value: _Value) -> Any:
     """What two arguments share only if they are the same: a plain number's value, else the array itself."""
-    if value.moves or np.size(value.array) > 1 or isinstance(value.array, jax.core.Tracer):
+    if value.moves or np.size(value.array) > 1 or not _is_number(value.array):
         return id(value.array)
-    return str(jnp.result_type(value.array)), str(value.array)
+    number = np.asarray(value.array)
+    return number.dtype.str, number.shape, number.tobytes()
+
+
+def _is_number(array: Any) -> bool:
+    """Is it known while the program is traced, and no key of random numbers?"""
+    known = not isinstance(array, jax.core.Tracer)
+    return known and not jax.dtypes.issubdtype(jnp.result_type(array), jax.dtypes.extended)
+
+
+def _plain_factor(value: _Value) -> float | None:
+    """A finite number other than 0 that is known while the program is traced."""
+    if value.moves or np.ndim(value.array) or not _is_number(value.array):
+        return None
+    number = float(value.array)
+    return number if np.isfinite(number) and number else None
+
+
+def _unbounded(value: _Value) -> bool:
+    """An infinite bound, which nothing meets."""
+    return not value.moves and _is_number(value.array) and bool(np.all(np.isinf(np.asarray(value.array))))
+
+
+def _parameters(equation: Any) -> Any:
+    """What two operations share only if they do the same: parameters of plain values, else the operation itself."""
+    return str(equation.params) if all(_is_plain(value) for value in equation.params.values()) else id(equation)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_plain(one) for one in value)
+    return value is None or isinstance(value, bool | int | float | str | np.dtype)
 
 
 def _is_float(value: _Value) -> bool:

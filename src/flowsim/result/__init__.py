@@ -3,7 +3,18 @@
 from .parts import defect, events, final, variables
 from .progress import following
 from .result import Result, assemble
-from .start import started
+from .start import check_clock, started
 from .tighten import tightened
 
-__all__ = ["Result", "assemble", "defect", "events", "final", "following", "started", "tightened", "variables"]
+__all__ = [
+    "Result",
+    "assemble",
+    "check_clock",
+    "defect",
+    "events",
+    "final",
+    "following",
+    "started",
+    "tightened",
+    "variables",
+]

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 from .. import flows
@@ -18,8 +19,11 @@ def started(problem: Problem, flow: flows.AbstractFlow | None, start: Result) ->
     **Returns:** the problem with those parameters; and the flow's state if both runs are of one flow that has more
     state than the parameters (momentum, averages), else None: then the flow starts as it starts by itself.
 
-    **Raises:** `ValueError` if the parameters are of other shapes, or if the run has no single parameters.
+    **Raises:** `ValueError` if the parameters are of other shapes, or if the run has no single parameters; `TypeError`
+    for what is no result.
     """
+    if not isinstance(start, Result):
+        raise TypeError(f"start must be the result of a run, got {type(start).__name__}.")
     reduction = start.prepared.reduction
     if not reduction.recoverable:
         raise ValueError("start: a run of the Gram system has no single parameters; run it with reduction auto.")
@@ -36,6 +40,20 @@ def started(problem: Problem, flow: flows.AbstractFlow | None, start: Result) ->
     if reduction.lift is not None:
         state = _lifted(state, theirs, reduction.lift)
     return problem, state
+
+
+def check_clock(problem: Problem, start: Result, state: PyTree | None) -> None:
+    """Refuse to set the clock of a flow back whose velocity depends on time, as the averages of Adam do.
+
+    **Raises:** `ValueError` if what the flow remembers moves on differently at t = 0 and where the other run ended.
+    """
+    if state is None:
+        return
+    flow, end = start.prepared.plan.flow, start.carry.clock.to_host()
+    velocity = eqx.filter_jit(lambda t: flow.velocity(problem, t, state)[0])
+    now, then = (jax.tree.leaves(jax.device_get(velocity(jnp.asarray(t, float)))) for t in (0.0, end))
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(now, then, strict=True)):
+        raise ValueError(f"start: this flow depends on time; give t0={end:g}, where the other run ended.")
 
 
 def _lifted(state: PyTree, flow: flows.AbstractFlow, lift: Any) -> PyTree:

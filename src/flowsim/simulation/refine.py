@@ -257,8 +257,9 @@ def _bisection(step: _Step, event: int, candidate: Candidate) -> tuple[float, Re
         reach *= 32
     if candidate.smooth and below < 0:
         tolerances: Any = {"xtol": step.resolution, "rtol": 8.9e-16}
-        root: Any = brentq(value, low, high, **tolerances)
-        return float(root), step.at(float(root)), True
+        root, told = brentq(value, low, high, **tolerances, full_output=True, disp=False)
+        if told.converged:  # not at a root of high order
+            return float(root), step.at(float(root)), True
     while high - low > step.resolution:
         middle = (low + high) / 2
         low, high = (low, middle) if value(middle) > 0 else (middle, high)
