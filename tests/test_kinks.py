@@ -348,6 +348,12 @@ def test_what_is_too_large_is_said():
     assert run(many, 0.5, certificate=False).solver.kinks is None
 
 
+def test_a_loss_that_falls_by_another_amount_than_the_velocity_says_has_no_bound():
+    """Here a part is hidden from the gradient; a mode that is wrong for a while looks the same."""
+    problem = P(lambda p: jnp.abs(p["x"] - 0.3) + 0.5 * jax.lax.stop_gradient(p["x"]) ** 2, {"x": 2.0})
+    assert "energy identity" in run(problem, 1.0).certificate.withheld[0]
+
+
 def test_a_changed_velocity_is_refused():
     """Not followed in silence as if the risk were smooth."""
     for change in (

@@ -13,6 +13,8 @@ from .record import Uncertified
 
 _ATOL = 1e3  # a start that is not so much larger than the absolute tolerance is not followed to the relative one
 
+_DRIFT = 1e-2  # energy identity beyond which kinks were not followed
+_SEEN = 1e-6  # of the loss: a fall in which rounding does not count
 _CUT_SHORT = ("interrupted", "step_limit")  # exact as far as it came
 
 
@@ -24,7 +26,7 @@ def broken_premises(prepared: Prepared, result: Uncertified, verification: Histo
     kinks = min(int(result.carry.roughness.kinks), int(cast(Carry, verification.carry).roughness.kinks))
     first = float(result.carry.roughness.first)
     found = broken(result.status, cast(Status, verification.status), finite, kinks, first)
-    return (*found, *undecided(result.solver.kinks))
+    return (*found, *undecided(result.solver.kinks), *_jumped(prepared, result))
 
 
 def broken(status: Status, second: Status | None, finite: bool, kinks: int, first_kink: float) -> tuple[str, ...]:
@@ -56,6 +58,19 @@ def undecided(kinks: Kinks | None) -> Iterator[str]:
         yield (
             f"{kinks.undecided} times several kinks met at which no side was consistent, or more than there are "
             "directions to leave them in: which way the exact flow goes is not known, so no error bound"
+        )
+
+
+def _jumped(prepared: Prepared, result: Uncertified) -> Iterator[str]:
+    """A run with followed kinks whose loss did not fall by what its velocity says: a mode was wrong for a while."""
+    settings, loss = prepared.settings, result.trajectory.values.get("loss")
+    if result.solver.kinks is None or settings.step is not None or loss is None:
+        return
+    lost, size = abs(float(loss[0]) - float(loss[-1])), float(np.max(np.abs(loss)))
+    if lost > _SEEN * size and result.energy_identity > max(_DRIFT, 1e3 * settings.rtol):
+        yield (
+            f"the loss fell by another amount than the velocity says (energy identity {result.energy_identity:.1g}): a "
+            "kink was not where it was taken to be, so no error bound"
         )
 
 

@@ -92,7 +92,7 @@ def one_dtype(parameters):
     leaves = jax.tree.leaves(parameters)
     if not sum(jnp.size(leaf) for leaf in leaves):
         raise ValueError(
-            "nothing to train: the parameters hold no floating-point number. Integers do not move: write 1.0 for 1."
+            "nothing to train: no floating-point array holds a number. Integers do not move: write 1.0 for 1."
         )
     dtype = _tree.dtype(parameters)
     if not jnp.issubdtype(dtype, jnp.floating):
