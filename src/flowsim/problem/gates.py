@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
 from .._types import Scalar
+from .values import Value
 
 _JUMP = {"max": 1.0, "min": -1.0, "abs": 2.0}
 _ABOVE, _BELOW = ("gt", "ge"), ("lt", "le")
@@ -60,7 +61,7 @@ def pieces(
     """
     closed, leaves = _traced(function, parameters)
     walk = _Walk(gates, shifts)
-    (value,) = walk.program(closed.jaxpr, closed.consts, [_Value(x, True) for x in leaves])
+    (value,) = walk.program(closed.jaxpr, closed.consts, [Value(x, True) for x in leaves])
     if not walk.kinks:
         nothing = jnp.zeros(0, gates.dtype)
         return Pieces(value.array, nothing, nothing, 0)
@@ -94,7 +95,7 @@ def count_kinks(function: Callable[[PyTree], Scalar], parameters: PyTree) -> Cou
             found = Count(0, 0, False)
             return
         walk = _Walk(_AnyGates(_tree.dtype(parameters)), None)
-        walk.program(closed.jaxpr, closed.consts, [_Value(x, True) for x in leaves])
+        walk.program(closed.jaxpr, closed.consts, [Value(x, True) for x in leaves])
         found = Count(sum(int(np.prod(jnp.shape(z))) for z in walk.kinks), len(walk.kinks), walk.hidden)
 
     jax.eval_shape(look, parameters)
@@ -112,30 +113,6 @@ class _AnyGates:
         return jnp.zeros(part.stop - part.start, self._dtype)
 
 
-class _Value(NamedTuple):
-    """A number of the program.
-
-    **Fields:** `moves`: does it depend on the parameters? `of`, `factor`: it is so many times that array, if it is a
-    plain multiple of one; `test`: the array whose sign it tells, and is it true above 0? (for a comparison with 0).
-    """
-
-    array: Any
-    moves: bool
-    of: Any = None
-    factor: float = 1.0
-    test: tuple["_Value", bool] | None = None
-
-    @property
-    def multiple(self) -> tuple[Any, float]:
-        return (self.array, 1.0) if self.of is None else (self.of, self.factor)
-
-    @property
-    def zero(self) -> bool:
-        return (
-            not self.moves and isinstance(self.array, np.ndarray | np.generic | float | int) and not np.any(self.array)
-        )
-
-
 class _Walk:
     """Evaluates programs, and gathers what it meets.
 
@@ -146,27 +123,27 @@ class _Walk:
         self.hidden = False
         self._gates, self._shifts, self._met = gates, shifts, 0
         self.kinks: list[Array] = []
-        self._done: dict[Any, tuple[list[_Value], list[Any]]] = {}
+        self._done: dict[Any, tuple[list[Value], list[Any]]] = {}
         self.jumps: list[float] = []
 
-    def program(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[_Value]) -> list[_Value]:
-        known: dict[Any, _Value] = dict(zip(jaxpr.constvars, [_Value(c, False) for c in consts], strict=True))
+    def program(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Value]) -> list[Value]:
+        known: dict[Any, Value] = dict(zip(jaxpr.constvars, [Value(c, False) for c in consts], strict=True))
         known |= dict(zip(jaxpr.invars, args, strict=True))
 
-        def read(atom: Any) -> _Value:
-            return _Value(atom.val, False) if isinstance(atom, jex.Literal) else known[atom]
+        def read(atom: Any) -> Value:
+            return Value(atom.val, False) if isinstance(atom, jex.Literal) else known[atom]
 
         for equation in jaxpr.eqns:
             outs = self._equation(equation, [read(atom) for atom in equation.invars])
             known |= dict(zip(equation.outvars, outs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _equation(self, equation: Any, args: list[_Value]) -> list[_Value]:
+    def _equation(self, equation: Any, args: list[Value]) -> list[Value]:
         name, moves = equation.primitive.name, any(arg.moves for arg in args)
-        if moves and name in _JUMP and _is_float(args[0]) and not any(_unbounded(arg) for arg in args):
-            return [_Value(self._extremum(name, args), True)]
+        if moves and name in _JUMP and args[0].is_float and not any(arg.unbounded for arg in args):
+            return [Value(self._extremum(name, args), True)]
         if moves and name == "select_n" and len(args) == 3 and (found := self._choice(*args)) is not None:
-            return [_Value(found, True)]
+            return [Value(found, True)]
         inner = _program(equation) if moves and name in _CALLS else None
         if inner is not None and _looked_into(name, inner[0]):
             return self.program(*inner, args)
@@ -174,18 +151,18 @@ class _Walk:
             self.hidden |= any(_primitives(body) & set(_JUMP) for body in _bodies(equation))
         outs = self._once(equation, args)
         if len(outs) != 1:
-            return [_Value(out, moves) for out in outs]
-        return [_noted(equation, _Value(outs[0], moves), args)]
+            return [Value(out, moves) for out in outs]
+        return [_noted(equation, Value(outs[0], moves), args)]
 
-    def _once(self, equation: Any, args: list[_Value]) -> list[Any]:
+    def _once(self, equation: Any, args: list[Value]) -> list[Any]:
         """An operation's results; those of before if it was done before, so that x[2] is always the same array."""
-        given = tuple(_identity(arg) for arg in args)
+        given = tuple(arg.identity for arg in args)
         key = (equation.primitive, _parameters(equation), given)
         if key not in self._done:
             self._done[key] = (args, _bind(equation, [arg.array for arg in args]))  # kept, so that no id comes again
         return self._done[key][1]
 
-    def _extremum(self, name: str, args: list[_Value]) -> Array:
+    def _extremum(self, name: str, args: list[Value]) -> Array:
         if name == "abs":
             return self._gated(args[0].array, -args[0].array, args[0].array, 2.0)
         one, other = args[0].array, args[1].array
@@ -194,7 +171,7 @@ class _Walk:
         off, on = (below, above) if name == "max" else (above, below)
         return self._gated(difference, off, on, _JUMP[name])
 
-    def _choice(self, test: _Value, false: _Value, true: _Value) -> Array | None:
+    def _choice(self, test: Value, false: Value, true: Value) -> Array | None:
         """`where(x > 0, a x, b x)`; None for any other."""
         if test.test is None:
             return None
@@ -220,52 +197,25 @@ class _Walk:
         return h if self._shifts is None else h + jnp.reshape(self._shifts[part], jnp.shape(z))
 
 
-def _noted(equation: Any, out: _Value, args: list[_Value]) -> _Value:
+def _noted(equation: Any, out: Value, args: list[Value]) -> Value:
     """The result of an operation, with what is known of it beside its number."""
     name = equation.primitive.name
-    if name in (*_ABOVE, *_BELOW) and args[0].moves and args[1].zero and _is_float(args[0]):
+    if name in (*_ABOVE, *_BELOW) and args[0].moves and args[1].zero and args[0].is_float:
         return out._replace(test=(args[0], name in _ABOVE))
     if name == "neg" and args[0].moves:
         of, factor = args[0].multiple
         return out._replace(of=of, factor=-factor)
     if name == "mul":
         for one, other in (args, args[::-1]):
-            if one.moves and (number := _plain_factor(other)):
+            if one.moves and (number := other.number):
                 of, factor = one.multiple
                 return out._replace(of=of, factor=factor * number)
-    if name == "div" and args[0].moves and (number := _plain_factor(args[1])):
+    if name == "div" and args[0].moves and (number := args[1].number):
         of, factor = args[0].multiple
         return out._replace(of=of, factor=factor / number)
     if name in ("broadcast_in_dim", "convert_element_type") and args[0].zero:
-        return _Value(np.zeros(jnp.shape(out.array), out.array.dtype), False)
+        return Value(np.zeros(jnp.shape(out.array), out.array.dtype), False)
     return out
-
-
-def _identity(value: _Value) -> Any:
-    """What two arguments share only if they are the same: a plain number's value, else the array itself."""
-    if value.moves or np.size(value.array) > 1 or not _is_number(value.array):
-        return id(value.array)
-    number = np.asarray(value.array)
-    return number.dtype.str, number.shape, number.tobytes()
-
-
-def _is_number(array: Any) -> bool:
-    """Is it known while the program is traced, and no key of random numbers?"""
-    known = not isinstance(array, jax.core.Tracer)
-    return known and not jax.dtypes.issubdtype(jnp.result_type(array), jax.dtypes.extended)
-
-
-def _plain_factor(value: _Value) -> float | None:
-    """A finite number other than 0 that is known while the program is traced."""
-    if value.moves or np.ndim(value.array) or not _is_number(value.array):
-        return None
-    number = float(value.array)
-    return number if np.isfinite(number) and number else None
-
-
-def _unbounded(value: _Value) -> bool:
-    """An infinite bound, which nothing meets."""
-    return not value.moves and _is_number(value.array) and bool(np.all(np.isinf(np.asarray(value.array))))
 
 
 def _parameters(equation: Any) -> Any:
@@ -277,10 +227,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(_is_plain(one) for one in value)
     return value is None or isinstance(value, bool | int | float | str | np.dtype)
-
-
-def _is_float(value: _Value) -> bool:
-    return jnp.issubdtype(jnp.result_type(value.array), jnp.floating)
 
 
 def _program(equation: Any) -> tuple[Any, Sequence[Any]] | None:
