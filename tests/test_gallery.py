@@ -56,10 +56,18 @@ def test_a_paper_is_complete(name):
 
 @pytest.mark.parametrize("name", [n for n in PAPERS if gallery.paper(n).plugin])
 def test_a_paper_imports_what_a_plugin_may(name):
-    """Public names of flowsim, and libraries that it depends on."""
-    tree = ast.parse(gallery.paper(name).plugin.read_text(encoding="utf8"))
+    """Public names of flowsim, libraries that it depends on, and modules beside it of which the same holds."""
+    for path in gallery.paper(name).folder.glob("*.py"):
+        assert_imports(path)
+
+
+def assert_imports(path):
+    tree = ast.parse(path.read_text(encoding="utf8"))
     allowed = {"flowsim", "jax", "numpy", "scipy", "equinox", "pydantic", "functools", "itertools", "math"}
     for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            assert (path.parent / f"{node.module}.py").is_file()
+            continue
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) else []
         for imported in names:

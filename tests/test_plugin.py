@@ -118,3 +118,11 @@ def test_every_command_that_reads_an_experiment_takes_plugins():
     }
     assert {"run", "check", "verify", "compare", "sweep"} <= set(reading)
     assert all("--plugin" in options for options in reading.values())
+
+
+def test_a_module_beside_a_plugin_is_imported_and_belongs_to_the_run(tmp_path):
+    (tmp_path / "beside.py").write_text("ANSWER = 42\n")
+    (tmp_path / "with_another.py").write_text("from .beside import ANSWER\n\nassert ANSWER == 42\n")
+    plugin.load([tmp_path / "with_another.py"])
+    assert {path.name for path in plugin.files() if path.parent == tmp_path} == {"beside.py", "with_another.py"}
+    assert [path.name for path in plugin.sources() if path.parent == tmp_path] == ["with_another.py"]

@@ -1,6 +1,7 @@
 """Loading a user's modules, which register kinds by `@flowsim.kind(section, name)`.
 
 `flowsim run experiment.yaml --plugin module.py` lets the experiment use them. Nothing is ever loaded without that flag.
+A plugin may import modules that lie beside it: `from .other import name`.
 
 The decorators here (`@flowsim.plugin.model("x")` …) are those of earlier versions: they register a *function*, whose
 keyword arguments become the kind's fields. They are still read; new modules register a class by `flowsim.kind`.
@@ -20,7 +21,7 @@ from pydantic import create_model
 from .config.kind import Kind, KindError, kind
 from .config.sections import OldSpelling
 
-_sources: list[pathlib.Path] = []
+_sources: dict[pathlib.Path, str] = {}  # -> the module's name
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -39,7 +40,9 @@ def load(paths: Sequence[pathlib.Path]) -> None:
         if path in _sources:
             continue
         name = f"flowsim_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
-        found = importlib.util.spec_from_file_location(name, path) if path.is_file() else None
+        beside = [str(path.parent)]
+        found = importlib.util.spec_from_file_location(name, path, submodule_search_locations=beside)
+        found = found if path.is_file() else None
         if found is None or found.loader is None:
             raise PluginError(f"{path} is not a Python file: give --plugin the path of a module")
         module = importlib.util.module_from_spec(found)
@@ -49,12 +52,19 @@ def load(paths: Sequence[pathlib.Path]) -> None:
         except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise PluginError(f"{path}{_line(error, path)} cannot be loaded: {_said(error)}") from error
-        _sources.append(path)
+        _sources[path] = name
 
 
 def sources() -> tuple[pathlib.Path, ...]:
-    """The plugin files that were loaded: part of what a run depends on."""
+    """The plugin files that were loaded."""
     return tuple(_sources)
+
+
+def files() -> tuple[pathlib.Path, ...]:
+    """The plugin files, and those that they imported from beside them: part of what a run depends on."""
+    inside = tuple(f"{name}." for name in _sources.values())
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(inside)] if inside else []
+    return (*_sources, *(pathlib.Path(module.__file__) for module in modules if module.__file__))
 
 
 def _line(error: BaseException, path: pathlib.Path) -> str:

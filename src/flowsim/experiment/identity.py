@@ -21,7 +21,7 @@ def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
 def inputs(experiment: Experiment, folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The files that a run reads, by the name under which the experiment or the command line knows them."""
     named = {name: _file(folder / name) for name in _referenced(experiment)}
-    return named | {path.name: path for path in plugin.sources()}
+    return named | {path.name: path for path in plugin.files()}
 
 
 def _file(path: pathlib.Path) -> pathlib.Path:

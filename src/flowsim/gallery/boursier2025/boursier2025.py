@@ -10,6 +10,9 @@ from pydantic import Field
 import flowsim
 from flowsim.claims import Finding, Measured, NotReachedError, all_of, conserved, near
 
+from .networks import class_rate, each_network, each_output, heading, least_cosine, network, slowest, stable_rank
+from .neuron import Neuron
+
 BOURSIER = "Boursier, Flammarion, JMLR 2025, arXiv 2401.10791"
 MIN = "Min, Mallada, Vidal, ICLR 2024, arXiv 2307.12851"
 
@@ -103,15 +106,15 @@ class Boursier2025(flowsim.config.ProblemKind):
 
     def _probes(self, key, early):
         probes = {
-            "path": lambda p: jnp.stack([_heading(q["W"], jnp) for q in _networks(p)]),
-            "output": lambda p: jnp.stack([jnp.max(jnp.abs(f)) for f in _each(self.outputs(key, p))]),
-            "balance": lambda p: jnp.stack([q["a"] ** 2 - jnp.sum(q["W"] ** 2, axis=-1) for q in _networks(p)]),
+            "path": lambda p: jnp.stack([heading(q["W"], jnp) for q in each_network(p)]),
+            "output": lambda p: jnp.stack([jnp.max(jnp.abs(f)) for f in each_output(self.outputs(key, p))]),
+            "balance": lambda p: jnp.stack([q["a"] ** 2 - jnp.sum(q["W"] ** 2, axis=-1) for q in each_network(p)]),
             "class_risk": lambda p: self.risks(key, p)[:-1],
             "line_risk": lambda p: self.risks(key, p)[-1],
             "line_output": lambda p: self.outputs(key, p)[1],
-            "stable_rank": lambda p: jax.vmap(_stable_rank)(p["classes"]["W"]),
+            "stable_rank": lambda p: jax.vmap(stable_rank)(p["classes"]["W"]),
         }
-        cosines = {f"cosine_{k}": functools.partial(_least_cosine, k, one) for k, one in enumerate(early[:-1])}
+        cosines = {f"cosine_{k}": functools.partial(least_cosine, k, one) for k, one in enumerate(early[:-1])}
         return probes | cosines
 
     def _events(self, key, early):
@@ -121,7 +124,7 @@ class Boursier2025(flowsim.config.ProblemKind):
             f"moves_{k}": ("down", lambda p, k=k: self.risks(key, p)[k] - 0.99 * first[k]) for k in range(len(early))
         }
         for k, one in enumerate(early[:-1]):
-            found[f"aligned_{k}"] = ("up", lambda p, k=k, one=one: _least_cosine(k, one, p) - ALIGNED)
+            found[f"aligned_{k}"] = ("up", lambda p, k=k, one=one: least_cosine(k, one, p) - ALIGNED)
             for name, sign in CLASSES.items():
                 found[f"{name}_{k}"] = ("up", lambda p, k=k, sign=sign: self._margin(key, p, k, sign) - 0.5)
         return [
@@ -163,7 +166,7 @@ class Boursier2025(flowsim.config.ProblemKind):
                 raise NotReachedError("problem.scales holds one scale only")
             found = []
             for name, sign in CLASSES.items():
-                rate = _rate(early[0], sign)
+                rate = class_rate(early[0], sign)
                 times = [evidence.time(f"{name}_{k}") for k in names]
                 for k in names[1:]:
                     exact = float(np.log(self.scales[0] / self.scales[k])) / rate
@@ -199,11 +202,6 @@ ALIGNED = 0.99
 RESOLVED = 1e-6  # relative distance to a closed form that counts as none
 
 
-def network(p, x):
-    """f(x): (..., samples)."""
-    return jnp.einsum("...m,...mn->...n", p["a"], jax.nn.relu(jnp.einsum("...md,nd->...mn", p["W"], x)))
-
-
 def _start(make, early, names, samples):
     @make(id="balance", rule="within 10 error bands of its start at every saved time")
     def balance(evidence):
@@ -222,10 +220,10 @@ def _start(make, early, names, samples):
         found = []
         for k, neurons in enumerate(early):
             time, curve = evidence.curve("path", end=evidence.time(names[k]).value)
-            exact = np.stack([_heading(one.at(time), np) for one in neurons], axis=1)
+            exact = np.stack([heading(one.at(time), np) for one in neurons], axis=1)
             apart = np.max(np.abs(curve.value[:, k] - exact), axis=(1, 2))
             band = np.max(curve.error[:, k], axis=(1, 2))
-            allowed = evidence.curve("output", end=time[-1])[1].high[:, k] / _slowest(neurons) + RESOLVED
+            allowed = evidence.curve("output", end=time[-1])[1].high[:, k] / slowest(neurons) + RESOLVED
             found.append(_within(f"network {k}: largest distance / allowed", apart, 10 * band, allowed))
         return all_of(found)
 
@@ -270,7 +268,7 @@ def _apart(evidence, k, neurons, kinks):
     bands = np.max(evidence.curve("path")[1].error[:, k], axis=-1)
     neuron, time, exact, turn = (np.array(column) for column in zip(*kinks, strict=True))
     later = np.searchsorted(times, exact)
-    return np.abs(time - exact) / turn, 10 * bands[later, neuron], output.high[later, k] / _slowest(neurons) + RESOLVED
+    return np.abs(time - exact) / turn, 10 * bands[later, neuron], output.high[later, k] / slowest(neurons) + RESOLVED
 
 
 def _late(make):
@@ -297,105 +295,3 @@ def _late(make):
         return Finding.of(final < 2.0 + 1e-3, final.named("stable rank"))
 
     return [rate, rank]
-
-
-def _networks(p):
-    """Each network by itself, `line` last."""
-    many = len(p["classes"]["a"])
-    return [*(jax.tree.map(lambda x, k=k: x[k], p["classes"]) for k in range(many)), p["line"]]
-
-
-def _each(outputs):
-    return [*outputs[0], outputs[1]]
-
-
-def _least_cosine(k, neurons, p):
-    """Of the neurons of network k that live on, with their extremal vectors."""
-    limits = jnp.asarray([one.limit for one in neurons])
-    W = p["classes"]["W"][k]
-    cosines = jnp.sum(W * limits, axis=1) / jnp.linalg.norm(W, axis=1)
-    return jnp.min(jnp.where(jnp.any(limits != 0, axis=1), cosines, 1.0))
-
-
-def _heading(W, numpy):
-    """w/‖w‖ and ln ‖w‖: (neurons, inputs + 1)."""
-    size = numpy.linalg.norm(W, axis=1, keepdims=True)
-    return numpy.concatenate([W / size, numpy.log(size)], axis=1)
-
-
-def _stable_rank(W):
-    return jnp.sum(W**2) / jnp.linalg.norm(W, 2) ** 2
-
-
-def _slowest(neurons):
-    """The least ‖D‖ of neurons that live on."""
-    rates = [one.rate for one in neurons if one.rate]
-    if not rates:
-        raise NotReachedError("all neurons of a network die: take another seed")
-    return min(rates)
-
-
-def _rate(neurons, sign):
-    rates = [one.rate for one in neurons if one.rate and one.pieces[-1][2] * sign > 0]
-    if not rates:
-        raise NotReachedError("no neuron of a class lives: take another seed")
-    return max(rates)
-
-
-class Neuron:
-    """The exact path of a small balanced neuron: w' = a D, a' = wᵀD, D = Σ g_k x_k over the samples with wᵀx_k > 0.
-
-    Between kinks D is constant, and (u ± a) e^(∓‖D‖t) with u = wᵀD/‖D‖ and the rest of w are too.
-    """
-
-    def __init__(self, w, a, x, g):
-        self.pieces, self.kinks = [], []  # kinks: time, sample, and the time in which the cosine with it changes by 1
-        time, active = 0.0, x @ w > 0
-        while True:
-            D = (g * active) @ x
-            self.pieces.append((time, w, a, D))
-            after, sample = _next_kink(w, a, D, x)
-            if not np.isfinite(after):
-                self.rate = float(np.linalg.norm(D))
-                return
-            time, (w, a) = time + after, _moved(w, a, D, after)
-            active[sample] = not active[sample]
-            self.kinks.append((time, sample, 1 / abs(D @ x[sample])))
-
-    @property
-    def limit(self):
-        """The extremal vector that it turns to; 0 for a neuron that dies."""
-        _, _, a, D = self.pieces[-1]
-        return np.sign(a) * D / self.rate if self.rate else 0 * D
-
-    def at(self, times):
-        """w: (times, inputs)."""
-        starts = np.array([piece[0] for piece in self.pieces])
-        found = []
-        for t in times:
-            start, w, a, D = self.pieces[int(np.searchsorted(starts, t, side="right")) - 1]
-            found.append(_moved(w, a, D, t - start)[0])
-        return np.stack(found)
-
-
-def _moved(w, a, D, t):
-    rate = np.linalg.norm(D)
-    if not rate:
-        return w, a
-    u = w @ D / rate
-    grows, shrinks = (u + a) / 2 * np.exp(rate * t), (u - a) / 2 * np.exp(-rate * t)
-    return w + (grows + shrinks - u) * D / rate, grows - shrinks
-
-
-def _next_kink(w, a, D, x):
-    """When a pre-activation first vanishes after 0, and of which sample; inf without one."""
-    rate = np.linalg.norm(D)
-    if not rate:
-        return np.inf, -1
-    u, first = w @ D / rate, (np.inf, -1)
-    for k, slope in enumerate(x @ D / rate):
-        roots = np.roots([slope * (u + a) / 2, w @ x[k] - u * slope, slope * (u - a) / 2])
-        later = roots.real[(np.abs(roots.imag) < 1e-12) & (roots.real > 1 + 1e-9)]
-        if len(later):
-            first = min(first, (float(np.log(np.min(later)) / rate), k))
-    return first
