@@ -32,7 +32,7 @@ def stepwise(prepared: Prepared) -> Prepared:
     plan = prepared.plan
     saves = jax.tree.map(lambda x: jnp.broadcast_to(x, (NODES,)), plan.end)
     path = Probe("path", None, "parameters", "1", _Parameters())
-    plan = dataclasses.replace(plan, probes=(path,), capacity=NODES, saves=saves)
+    plan = dataclasses.replace(plan, probes=(path,), capacity=NODES, saves=saves, goes_back=True)
     times = np.full(NODES, plan.end.to_host())
     return dataclasses.replace(prepared, plan=plan, save_times=times, chunk_steps=1, keep_rows=False)
 

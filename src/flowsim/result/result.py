@@ -68,7 +68,7 @@ class Result:
         """The run up to a later time: the steps of one run to `t1`, of which only the last one here is taken again.
 
         The end of a run cuts its last step short. A longer run goes back to before that step, with all that the
-        solver knew there.
+        solver knew there. A low-storage method has overwritten that state: its run goes on from its end.
 
         **Arguments:** `t1`: the new end; `save_times`: after the old end, by default as densely spaced in log t as the
         last two of the run; `max_steps`: of the whole run, if not the old limit; `progress`: as for `simulate`.
@@ -156,7 +156,8 @@ def assemble(prepared: Prepared, history: History) -> Result:
         raise ValueError("the run is not over: its last chunk has no status.")
     if len(history.times) == 0 or history.times[-1] < status.time:  # cut short: also show the last good state
         now = jax.device_get(observe(plan, carry))
-        history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
+        if np.all(np.isfinite(now.get("loss", 0.0))) or len(history.times) == 0:
+            history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
     rows = history.rows
     final, model = parts.final(prepared, plan.flow.parameters(carry.state.flow))
     return Result(

@@ -67,9 +67,13 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
     def as_arrays(tree):
         return jax.tree.map(jnp.asarray, tree)
 
+    def own(tree):
+        """Where the loop will overwrite it, not an array that someone else holds too."""
+        return jax.tree.map(jnp.copy, tree) if plan.in_place else tree
+
     return Carry(
-        clock, state, step, as_arrays(solver), as_arrays(control),
-        clock, state, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
+        clock, own(state), step, own(as_arrays(solver)), as_arrays(control),
+        clock, own(state) if plan.events else None, zero, signs, parts, signs, jnp.zeros(len(parts), bool),
         count, count, count, count + 2 * (method.controller is not None), count,
         jnp.asarray(Code.RUNNING, jnp.int32), none_yet(zero), Choice.none_yet(clock, FIRST_LOOK),
     )  # fmt: skip
@@ -106,12 +110,45 @@ def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     return carry, rows, count
 
 
+def _proceed_in_place(rest: tuple[Plan, Carry, Int[Array, ""]], large: tuple[State, State | None, PyTree]):
+    plan, carry, budget = rest
+    return proceed(plan, eqx.tree_at(_large, carry, large, is_leaf=lambda x: x is None), budget)
+
+
+def owned(plan: Plan, carry: Carry) -> Carry:
+    """The carry as `advance` may have it: a copy where it overwrites what others hold too."""
+    if not plan.in_place:
+        return carry
+    large = jax.tree.map(lambda x: jnp.array(x, copy=True), _large(carry))
+    return eqx.tree_at(_large, carry, large, is_leaf=lambda x: x is None)
+
+
+def _large(carry: Any) -> tuple[Any, Any, Any]:
+    """What of a carry is of the size of the state."""
+    return carry.state, carry.previous_state, carry.solver
+
+
 _advance_well, _advance_quickly = eqx.filter_jit(proceed), fast_compile(proceed)
+_advance_in_place = eqx.filter_jit(_proceed_in_place, donate="all-except-first")
 
 
 def advance(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
-    """`proceed`, compiled."""
-    return (_advance_quickly if plan.short else _advance_well)(plan, carry, budget)
+    """`proceed`, compiled. A plan that is `in_place` takes the state's memory: it cannot be read afterwards."""
+    program, arguments = _program(plan, carry, budget)
+    return program(*arguments)
+
+
+def lowered(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> Any:
+    """The program of `advance` before it is compiled, to ask what it needs."""
+    program, arguments = _program(plan, carry, budget)
+    return program.lower(*arguments)
+
+
+def _program(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Any, tuple]:
+    if plan.in_place:
+        rest = eqx.tree_at(_large, carry, (None, None, None), is_leaf=lambda x: x is None)
+        return _advance_in_place, ((plan, rest, budget), _large(carry))
+    return (_advance_quickly if plan.short else _advance_well), (plan, carry, budget)
 
 
 def measure(plan: Plan, carry: Carry) -> dict:
@@ -143,13 +180,16 @@ def attempt(plan: Plan, carry: Carry) -> Attempt:
     if method.controller is None:
         accept, next_size, control = good, method.fixed_step, carry.controller
     else:
-        # The controller cannot size a step whose error is NaN; infinite is "far too large" to it.
-        error = jax.tree.map(lambda e: jnp.where(good, e, jnp.inf), error)
+        # Far too large, to the controller; a product, as it needs no array of its own where a selection would.
+        factor = jnp.where(good, 1.0, jnp.inf)
+        error = jax.tree.map(lambda e: e * factor.astype(e.dtype), error)
         order: Any = method.solver.error_order(TERMS)
         accept, new_start, new_end, _, control, _ = method.controller.adapt_step_size(
-            zero, size, carry.state, select(good, state, carry.state), args, error, order, carry.controller
+            zero, size, carry.state, state, args, error, order, carry.controller
         )
         next_size = new_end - new_start
+    # Before anything is read off the step: its error need not be kept until then.
+    roughness = noted(carry, method, size, state, known, usable=good, accept=jnp.asarray(accept))
     return Attempt(
         size,
         last,
@@ -163,6 +203,7 @@ def attempt(plan: Plan, carry: Carry) -> Attempt:
         solver,
         control,
         jnp.asarray(next_size),
+        roughness,
     )
 
 
@@ -178,7 +219,6 @@ def commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, taken: Bool[A
     in_a_row = jnp.where(tried.accept, 0, carry.rejected_in_a_row + 1)
     step = jnp.where(off, carry.step, tried.next_size)
     spent = method.evaluations(carry.solver, tried.solver) + seen.finishing
-    roughness = noted(carry.roughness, method, carry.clock, carry.state, tried, carry.steps + carry.rejected)
     return Carry(
         clock=select(taken, end, carry.clock),
         state=select(taken, tried.state, carry.state),
@@ -186,7 +226,7 @@ def commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, taken: Bool[A
         solver=select(taken, tried.solver, select(off, carry.solver, retry)),
         controller=select(off, carry.controller, tried.controller),
         previous_clock=carry.clock,
-        previous_state=carry.state,
+        previous_state=carry.state if plan.events else None,
         previous_step=tried.size,
         previous_signs=carry.signs,
         parts=select(taken, seen.parts, carry.parts),
@@ -198,7 +238,7 @@ def commit(plan: Plan, carry: Carry, tried: Attempt, seen: Inside, taken: Bool[A
         evaluations=carry.evaluations + spent.astype(carry.evaluations.dtype),
         rejected_in_a_row=in_a_row,
         code=_code(method, tried, taken, in_a_row, step, end),
-        roughness=select(off, carry.roughness, roughness),
+        roughness=select(off, carry.roughness, tried.roughness),
         choice=carry.choice,
     )
 

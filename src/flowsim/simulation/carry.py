@@ -82,8 +82,8 @@ class Plan(eqx.Module):
     """What stays the same through a run.
 
     **Fields:** `origin`, `initial`: time and the flow's state at which the run starts, None for 0 and the flow's own
-    start; `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `short`: will the run
-    take less time than XLA needs to compile it well?
+    start; `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `short`: will the run take
+    less time than XLA needs to compile it well? `goes_back`: does a consumer read the states at which chunks began?
     """
 
     problem: Problem
@@ -96,8 +96,14 @@ class Plan(eqx.Module):
     end: Clock
     capacity: int = eqx.field(static=True)
     short: bool = eqx.field(static=True, default=False)
+    goes_back: bool = eqx.field(static=True, default=False)
     origin: Clock | None = None
     initial: PyTree | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Does a chunk overwrite the state that it starts from, so that nothing can go back to before it?"""
+        return self.method.in_place and not self.goes_back
 
     def start(self) -> tuple[Clock, PyTree]:
         """Time and the flow's state at which the run starts."""
@@ -162,8 +168,8 @@ class Carry(eqx.Module):
     """What the loop carries from step to step.
 
     The first block is the position on the path; the second is what the solver knows; the third serves the events: the
-    last accepted step (to look into it again), the events' parts and signs at its end, and which of them ask for that
-    look; the fourth counts, and remembers.
+    last accepted step (to look into it again; its state is None in a run without events), the events' parts and signs
+    at its end, and which of them ask for that look; the fourth counts, and remembers.
     """
 
     clock: Clock
@@ -174,7 +180,7 @@ class Carry(eqx.Module):
     controller: PyTree
 
     previous_clock: Clock
-    previous_state: State
+    previous_state: State | None
     previous_step: Scalar
     previous_signs: Int[Array, "events"]
     parts: tuple[Float[Array, "_"], ...]

@@ -2,17 +2,19 @@
 
 import dataclasses
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from ..records import Crossing, Status, Switch
-from .carry import Carry
+from .carry import Carry, Code
 from .march import Chunk
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
     """Where a history stood before its last chunk, or stands while the next is computed: from there a longer
-    run takes the steps of one run.
+    run takes the steps of one run. A run whose chunks are computed in place goes on from its end.
 
     **Fields:** `carry`, `solver`: of the loop, None for a run whose first chunk was its last; the others count what the
     history held.
@@ -31,14 +33,14 @@ class History:
     """Chunks, gathered: one array a probe, made when the first row comes, and the carry of the last chunk only.
 
     **Arguments:** `save_times`: how many; `solver`: the method that begins; `keep_rows`: false where a consumer has
-    what it needs of them.
+    what it needs of them; `in_place`: is the state before a chunk overwritten by it?
 
     A list of chunks would hold a whole state for each of them, and all rows twice when they are put together.
     """
 
-    def __init__(self, save_times: int, solver: str, *, keep_rows: bool = True):
+    def __init__(self, save_times: int, solver: str, *, keep_rows: bool = True, in_place: bool = False):
         self._size, self._filled = save_times + 1, 0  # one more for the end of a run that is cut short
-        self._keep_rows = keep_rows
+        self._keep_rows, self._in_place = keep_rows, in_place
         self._columns: dict[str, np.ndarray] = {}
         self.number = 0
         self.carry: Carry | None = None
@@ -68,7 +70,8 @@ class History:
 
     def turn(self) -> None:
         """Another chunk is about to be computed: where the one before began, which is a whole state, is forgotten."""
-        self.last = self.mark()
+        if not self._in_place:
+            self.last = self.mark()
 
     def add(self, chunk: Chunk) -> None:
         self.turn()
@@ -81,6 +84,9 @@ class History:
         self.event_evaluations += chunk.event_evaluations
         if self._keep_rows:
             self.add_rows(chunk.times, chunk.rows)
+        if self._in_place and self.carry is not None:
+            running = jnp.asarray(Code.RUNNING, self.carry.code.dtype)
+            self.last = dataclasses.replace(self.mark(), carry=eqx.tree_at(lambda c: c.code, self.carry, running))
 
     def add_rows(self, times: np.ndarray, rows: dict[str, np.ndarray]) -> None:
         before, self._filled = self._filled, self._filled + len(times)

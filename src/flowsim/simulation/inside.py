@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 from ..events import COARSE_POINTS, may_cross, undecided
 from ..moment import Moment
 from ..probes import measure_all
-from .carry import Carry, Clock, Plan, State
+from .carry import Carry, Clock, Plan, Roughness, State
 
 
 def vector_field(s, state: State, args) -> State:
@@ -50,6 +50,7 @@ class Attempt(eqx.Module):
     solver: PyTree
     controller: PyTree
     next_size: Array
+    roughness: Roughness | None  # as known after this try
 
 
 class Inside(NamedTuple):
@@ -82,8 +83,10 @@ def read_dense_output(plan: Plan, carry: Carry, tried: Attempt, rows: PyTree, co
         return Inside(*found, *watch(plan, carry, done, inside), finishing)
 
     due = tried.last | (until_save(plan, carry, carry.saved) <= tried.size)
+    # It always is; so the step's error has been judged, and its memory is free, before anything is read.
+    judged = tried.roughness is None or tried.roughness.score >= 0
     # One branch for all of it: a loop over no rows would still copy what it might read.
-    return jax.lax.cond(tried.accept & (due | bool(plan.events)), seen, lambda: unseen)
+    return jax.lax.cond(tried.accept & judged & (due | bool(plan.events)), seen, lambda: unseen)
 
 
 def reads(plan: Plan, carry: Carry, tried: Attempt) -> Bool[Array, ""]:

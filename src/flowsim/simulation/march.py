@@ -110,7 +110,7 @@ class March:
         own = {name: values[: len(times)].copy() for name, values in rows.items()}
         chunk = digest(plan, carry, times, own, self._max_steps)
         if not _finite(plan, chunk):
-            chunk = _lost(plan, jax.tree.map(jnp.asarray, began), chunk)
+            chunk = _lost(plan, began, chunk)
         # Rows that came full leave a step that was tried and not taken: it belongs to the method that tried it.
         if chunk.status is None and count < plan.capacity and self._due(chunk.carry):
             self.plan, carry = reconsider(self.methods, plan, chunk.carry)
@@ -146,10 +146,18 @@ def _lost(plan: Plan, began: Carry, chunk: Chunk) -> Chunk:
     """A chunk in which the risk ceased to be finite, taken back: its gradient may be finite all the same."""
     losses = chunk.rows.get("loss", np.zeros(len(chunk.times)))
     bad = [*chunk.times[~np.isfinite(losses)], chunk.reached][0]
-    message = f"the risk is not finite at t = {bad:.6g}; the last good state is that of t = {began.clock.to_host():.6g}"
-    status = Status("not_finite", began.clock.to_host(), message, _REMEDY[Code.NOT_FINITE][2])
+    why, remedy = f"the risk is not finite at t = {bad:.6g}", _REMEDY[Code.NOT_FINITE][2]
+    if plan.in_place:
+        why, remedy = f"{why}; {plan.method.kind} keeps no state from before", _REMEDY[Code.NOT_FINITE][2].split(";")[0]
+        status, kept = Status("not_finite", chunk.reached, why, remedy), chunk.times < bad
+        rows = {name: values[kept] for name, values in chunk.rows.items()}
+        crossings = tuple(crossing for crossing in chunk.crossings if crossing.time < bad)
+        return dataclasses.replace(chunk, times=chunk.times[kept], rows=rows, crossings=crossings, status=status)
+    began = jax.tree.map(jnp.asarray, began)
+    time = began.clock.to_host()
+    status = Status("not_finite", time, f"{why}; the last good state is that of t = {time:.6g}", remedy)
     nothing = {name: values[:0] for name, values in chunk.rows.items()}
-    return Chunk(began, chunk.times[:0], nothing, (), chunk.event_evaluations, status, status.time, plan.method.kind)
+    return Chunk(began, chunk.times[:0], nothing, (), chunk.event_evaluations, status, time, plan.method.kind)
 
 
 def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:

@@ -93,7 +93,8 @@ class Prepared:
 
     def history(self) -> History:
         """An empty history, for what the run will give."""
-        return History(len(self.save_times), self.plan.method.kind, keep_rows=self.keep_rows)
+        kind, in_place = self.plan.method.kind, self.plan.in_place
+        return History(len(self.save_times), kind, keep_rows=self.keep_rows, in_place=in_place)
 
     def march(self, history: History) -> March:
         """The run from where a history ends; of an empty one, from the start."""

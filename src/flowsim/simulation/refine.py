@@ -60,7 +60,7 @@ def retaken(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]
     spent = plan.method.beginning + plan.method.evaluations(memory, after)
     error = jax.tree.map(jnp.zeros_like, end) if error is None else error
     tried, finishing = finished(
-        plan, clock, Attempt(size, yes, end, error, yes, yes, yes, yes, output, (), (), size), dense
+        plan, clock, Attempt(size, yes, end, error, yes, yes, yes, yes, output, (), (), size, None), dense
     )
     return tried, spent + finishing
 

@@ -11,10 +11,10 @@ Reference: Hairer, Nørsett, Wanner (1993), Solving Ordinary Differential Equati
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from .._types import Scalar
-from .carry import Carry, Clock, Plan, Roughness
-from .inside import Attempt, select
+from .carry import Carry, Plan, Roughness
 
 MARK = 2000  # tries between two marks
 _LOW = 1.5  # an order at which an error falls across a kink
@@ -29,27 +29,31 @@ def none_yet(zero: Scalar) -> Roughness:
     return Roughness(zero, zero, zero, jnp.ones((), bool), count, zero, count, zero, count)
 
 
-def noted(before: Roughness, method, clock: Clock, start, tried: Attempt, tries) -> Roughness:
-    """After a try.
+def noted(
+    carry: Carry, method, size: Scalar, end, error, *, usable: Bool[Array, ""], accept: Bool[Array, ""]
+) -> Roughness:
+    """After a try from where the loop stands.
 
-    **Arguments:** `start`: the state at its start; `tries`: before it.
+    **Arguments:** `size`, `end`, `error`: of the try; `usable`: is its error one to judge by?
     """
+    before, clock, tries = carry.roughness, carry.clock, carry.steps + carry.rejected
     if method.controller is None:
         return before
-    usable = tried.finite & tried.solved & tried.reached
-    wanted = usable & (~tried.accept | (before.size > 0))
-    error = jax.lax.cond(wanted, lambda: _size(method.controller, start, tried), lambda: jnp.zeros_like(before.error))
-    comparable = wanted & (before.size > 0) & (tried.size < 0.95 * before.size) & (error > 0)
-    ratio = jnp.where(comparable, error / before.error, 1.0)
-    order = jnp.log(ratio) / jnp.log(jnp.where(comparable, tried.size / before.size, 0.5))
+    wanted = usable & (~accept | (before.size > 0))
+    norm = jax.lax.cond(
+        wanted, lambda: _size(method.controller, carry.state, end, error), lambda: jnp.zeros_like(before.error)
+    )
+    comparable = wanted & (before.size > 0) & (size < 0.95 * before.size) & (norm > 0)
+    ratio = jnp.where(comparable, norm / before.error, 1.0)
+    order = jnp.log(ratio) / jnp.log(jnp.where(comparable, size / before.size, 0.5))
     low = comparable & (order < min(_LOW, method.solver.error_order(None) / 2))
     score = _FORGET * before.score + low
     met = before.armed & (score >= _KINK)
-    refused = usable & ~tried.accept
+    refused = usable & ~accept
     marks, low_tries = (tries + 1) % MARK == 0, before.low_tries + low
     return Roughness(
-        error=jnp.where(refused, error, 0.0),
-        size=jnp.where(refused, tried.size, 0.0),
+        error=jnp.where(refused, norm, 0.0),
+        size=jnp.where(refused, size, 0.0),
         score=score,
         armed=jnp.where(met, False, before.armed | (score < _AGAIN)),
         kinks=before.kinks + met,
@@ -60,14 +64,13 @@ def noted(before: Roughness, method, clock: Clock, start, tried: Attempt, tries)
     )
 
 
-def _size(controller, start, tried: Attempt) -> Scalar:
+def _size(controller, start, end, error) -> Scalar:
     """The error test's own norm of a try's error."""
-    end = select(tried.finite, tried.state, start)
 
     def scaled(error, a, b):
         return error / (controller.atol + controller.rtol * jnp.maximum(jnp.abs(a), jnp.abs(b)))
 
-    return controller.norm(jax.tree.map(scaled, tried.error, start, end))
+    return controller.norm(jax.tree.map(scaled, error, start, end))
 
 
 _JUDGED = 1000  # tries since the last mark

@@ -1,7 +1,10 @@
 """The loop: chunk after chunk of one run, or of a batch of runs, until each has a status."""
 
 import abc
-from collections.abc import Callable, Iterable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 import jax
@@ -9,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..records import Status
-from .advance import advance, start
+from .advance import advance, owned, start
 from .carry import Carry
 from .consumers import AbstractConsumer
 from .history import History
@@ -40,7 +43,7 @@ class Alone(AbstractBackend):
 
     def begin(self, marches: Sequence[March]) -> None:
         for march in marches:
-            march.carry = start(march.plan) if march.carry is None else march.carry
+            march.carry = start(march.plan) if march.carry is None else owned(march.plan, march.carry)
 
     def advance(self, marches: Sequence[March], running: Sequence[int]) -> Sequence[Given]:
         return [self._one(marches[i]) for i in running]
@@ -89,9 +92,10 @@ def run_all(
         while running := [i for i, history in enumerate(histories) if history.status is None]:
             for i in running:
                 histories[i].turn()
-            given = backend.advance(marches, running)
-            for _ in over(finish, list(zip(running, given, strict=True))):
-                pass
+            with _unbroken(any(marches[i].plan.in_place for i in running)):
+                given = backend.advance(marches, running)
+                for _ in over(finish, list(zip(running, given, strict=True))):
+                    pass
     except KeyboardInterrupt:
         _stop(histories)
     compiling, computing = (seconds / len(members) for seconds in watch.read())
@@ -101,13 +105,39 @@ def run_all(
     return histories
 
 
+@contextmanager
+def _unbroken(needed: bool) -> Iterator[None]:
+    """A section in which Ctrl-C waits: a chunk in place that is given up would leave nothing of the run.
+
+    A second one does not wait.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    if not (needed and here and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
+        yield
+        return
+    asked: list[int] = []
+
+    def wait(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
+
+
 def _stop(histories: Sequence[History]) -> None:
     """After Ctrl-C: what was reached is the result.
 
-    **Raises:** `KeyboardInterrupt` if nothing was.
+    **Raises:** `KeyboardInterrupt` if nothing was, or if it was overwritten by a chunk that did not end.
     """
     for history in histories:
-        if history.carry is None:
+        if history.carry is None or any(getattr(x, "is_deleted", bool)() for x in jax.tree.leaves(history.carry.state)):
             raise KeyboardInterrupt
         if history.status is None:
             history.status = Status("interrupted", history.time, "stopped by Ctrl-C", "go on with result.extend(t1=…)")

@@ -136,7 +136,7 @@ class CubicHermite(AbstractDense):
         rise, p, q = x**2 * (3 - 2 * x), h * x * (1 - x) ** 2, -h * x**2 * (1 - x)
 
         def between(y0, y1, k0, k1):
-            return y0 + rise * (y1 - y0) + p * k0 + q * k1
+            return (1 - rise) * y0 + rise * y1 + p * k0 + q * k1  # y1 - y0 would be kept for the next time
 
         return jax.tree.map(between, self.y0, self.y1, self.slope0, self.slope1)
 
@@ -155,6 +155,7 @@ class Lean(diffrax.AbstractAdaptiveSolver):
 
     scheme: Scheme
 
+    in_place: ClassVar = True
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., CubicHermite]] = CubicHermite
 
@@ -185,9 +186,10 @@ class Lean(diffrax.AbstractAdaptiveSolver):
 
         def stage(i, registers):
             total, error, slope = registers
-            state = jax.tree.map(lambda y, k: y + ahead[i] * k, total, slope)
-            total = jax.tree.map(lambda y, k: y + weights[i] * k, total, slope)
+            # The sum as it was is not read again, so that it is overwritten and not copied.
             error = jax.tree.map(lambda e, k: e + errors[i] * k, error, slope)
+            total = jax.tree.map(lambda y, k: y + weights[i] * k, total, slope)
+            state = jax.tree.map(lambda y, k: y + (ahead[i] - weights[i]) * k, total, slope)
             return total, error, terms.vf(times[i], state, args)
 
         registers = (y0, jax.tree.map(jnp.zeros_like, y0), first)

@@ -42,6 +42,11 @@ class Method(eqx.Module):
     beginning: int = eqx.field(static=True, default=1)
     states: int = eqx.field(static=True, default=24)
 
+    @property
+    def in_place(self) -> bool:
+        """Is little memory what the solver is for? Then the loop overwrites its state."""
+        return getattr(self.solver, "in_place", False)
+
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:
     """The norm of the error test: the largest root mean square of any array of the flow's own state.
@@ -50,6 +55,12 @@ def flow_rms(state: PyTree) -> Float[Array, ""]:
     hardly does. The integrals that are carried beside it are left out.
     """
     return functools.reduce(jnp.maximum, [_tree.rms(leaf) for leaf in jax.tree.leaves(state.flow)])
+
+
+def error_norm(error: PyTree) -> Float[Array, ""]:
+    """`flow_rms` of an error over its tolerance; infinite, which is too large, for one that is not a number."""
+    norm = flow_rms(error)
+    return jnp.where(jnp.isnan(norm), jnp.inf, norm)
 
 
 def flow_weights(state: PyTree) -> PyTree:
@@ -64,7 +75,7 @@ def controller(rtol: float, atol: float, dtype) -> diffrax.PIDController:
     Tolerances are arrays: Python floats would be static and compile anew for every value.
     """
     check_tolerances(rtol, atol, dtype)
-    return diffrax.PIDController(rtol=jnp.asarray(rtol, dtype), atol=jnp.asarray(atol, dtype), norm=flow_rms)
+    return diffrax.PIDController(rtol=jnp.asarray(rtol, dtype), atol=jnp.asarray(atol, dtype), norm=error_norm)
 
 
 def check_tolerances(rtol: float, atol: float, dtype) -> None:
