@@ -2,7 +2,7 @@
 
 from .. import invariants
 from ..flows import AbstractFlow, Variational
-from ..models import InfiniteWidthTransformer
+from ..models import traits
 from ..problem import Problem
 from .any import EVERY_PROBLEM
 from .arrays import norm, numbers, rank, singular_values, subspace_alignment, variable
@@ -29,7 +29,7 @@ def standard(problem: Problem) -> tuple[Probe, ...]:
             chosen += GROUPS
     chosen += of_structure(problem)
     if problem.is_word_problem:
-        chosen += LIMIT_WORDS if isinstance(problem.remainder, InfiniteWidthTransformer) else WORDS
+        chosen += LIMIT_WORDS if traits(problem.remainder).limit else WORDS
         if problem.samples.vocabulary > SHOWN:
             chosen += RANDOM_WORDS
         chosen += tuple(drift_probe(product) for product in invariants.of_words(problem.parameters))
