@@ -155,6 +155,7 @@ class Lean(diffrax.AbstractAdaptiveSolver):
 
     scheme: Scheme
 
+    states: ClassVar[int] = 12  # the registers and the carry
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., CubicHermite]] = CubicHermite
 
