@@ -1,7 +1,7 @@
 """What is measured along the path: `Probe`s of any problem, of labelled samples, and of the paper's words."""
 
 from .. import invariants
-from ..flows import AbstractFlow, Variational
+from ..flows import AbstractFlow
 from ..models import traits
 from ..problem import Problem
 from .any import EVERY_PROBLEM
@@ -44,8 +44,8 @@ def coordinates(problem: Problem, flow: AbstractFlow | None = None) -> dict[str,
     labels["rule"] = list(RULE)
     if problem.task is not None:
         labels["group"] = list(problem.task.group_names)
-    if isinstance(flow, Variational):
-        labels["direction"] = list(flow.labels)
+    if flow is not None and flow.traits.directions:
+        labels["direction"] = list(flow.traits.directions)
     return labels | labels_of_structure(problem)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .. import reductions
-from ..flows import AbstractFlow, Change, Staged
+from ..flows import AbstractFlow, Change
 from ..moment import Lift
 from ..problem import Problem
 from ..reductions import Reduction
@@ -60,7 +60,7 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
 
 def refuse_stages(flow: AbstractFlow) -> None:
     """**Raises:** `ValueError` for a flow of stages: the time of a switch moves too, and derivatives jump there."""
-    if isinstance(flow, Staged):
+    if flow.traits.staged:
         raise ValueError("derivatives of a flow of stages are not computed: they jump where the stage changes; "
                          "differentiate one stage at a time, from where the stage before it ended.")  # fmt: skip
 

@@ -1,0 +1,148 @@
+"""What is differentiated: a number of the final state, or the time of an event."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .. import flows
+from ..events import Event
+from ..moment import Lift, Moment
+from ..problem import Problem
+from ..solvers import Tableau
+from .adjoint import Back, stepped
+
+_NEWTON = 4  # iterations for an event's time, from one that is right to the tolerance
+
+
+class WeightedField(eqx.Module):
+    """The velocity as a function of flat states and of the samples' weights."""
+
+    problem: Problem
+    flow: flows.AbstractFlow
+    unravel: Callable = eqx.field(static=True)
+
+    def __call__(self, t: Array, y: Array, w: Array) -> Array:
+        velocity, _ = self.flow.velocity(self.with_weights(w), t, self.unravel(y))
+        return jax.flatten_util.ravel_pytree(velocity)[0]
+
+    def with_weights(self, w: Array) -> Problem:
+        """The problem with these weights."""
+        return eqx.tree_at(lambda p: p.weights, self.problem, w)
+
+    def moment(self, t: Array, y: Array, w: Array, lift: Lift) -> Moment:
+        """What a probe or an event may look at, at a flat state."""
+        state = self.unravel(y)
+        return Moment(self.with_weights(w), t, self.flow.parameters(state), lift, self.flow, state)
+
+
+class AbstractQuantity(eqx.Module):
+    """A number at the end of a last step, from (t, y) on and of a certain size.
+
+    **Fields:** `name`: of the result; `event`: the one whose time it is, None for a number of the final state.
+    """
+
+    name: eqx.AbstractVar[str]
+    event: eqx.AbstractVar[Event | None]
+
+    @abc.abstractmethod
+    def settled(self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array) -> Array:
+        """The last step's size, from one that is right to the tolerance."""
+
+    @abc.abstractmethod
+    def end(
+        self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array
+    ) -> tuple[Array, Back]:
+        """The number, and its derivatives at the end of the last step."""
+
+
+class AtEnd(AbstractQuantity):
+    """A number of the final state. **Fields:** `value`: `Moment -> number`."""
+
+    name: str = eqx.field(static=True)
+    value: Callable[[Moment], Array]
+    event: ClassVar[None] = None
+
+    def settled(self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array) -> Array:
+        return size
+
+    @eqx.filter_jit
+    def end(
+        self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array
+    ) -> tuple[Array, Back]:
+        w = field.problem.weights
+        t, y = t + size, stepped(field, tableau, t, size, y, w)
+
+        def final(y, w):
+            return self.value(field.moment(t, y, w, lift))
+
+        number, (by_y, by_w) = jax.value_and_grad(final, argnums=(0, 1))(y, w)
+        return number, Back(by_y, by_w)
+
+
+class AtEvent(AbstractQuantity):
+    """The time of an event, at which its value is 0."""
+
+    event: Event
+
+    @property
+    def name(self) -> str:
+        return self.event.name
+
+    @eqx.filter_jit
+    def settled(self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array) -> Array:
+        def improved(size, _):  # Newton's method
+            now, there = t + size, stepped(field, tableau, t, size, y, field.problem.weights)
+            value, rate, _ = self._value(field, lift, now, there)
+            return size - value / rate, None
+
+        return jax.lax.scan(improved, size, length=_NEWTON)[0]
+
+    @eqx.filter_jit
+    def end(
+        self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array
+    ) -> tuple[Array, Back]:
+        w = field.problem.weights
+        t, y = t + size, stepped(field, tableau, t, size, y, w)
+        _, rate, value = self._value(field, lift, t, y)
+        by_y, by_w = jax.grad(value, argnums=(1, 2))(t, y, w)
+        return t, Back(-by_y / rate, -by_w / rate)
+
+    def _value(self, field: WeightedField, lift: Lift, t: Array, y: Array) -> tuple[Array, Array, Callable]:
+        """The event's value, its rate along the flow, and the value as a function of state and weights."""
+        active = jnp.argmin(self.event.parts(field.moment(t, y, field.problem.weights, lift)))
+
+        def value(t, y, w):
+            return self.event.parts(field.moment(t, y, w, lift))[active]
+
+        w = field.problem.weights
+        here, rate = jax.jvp(lambda t, y: value(t, y, w), (t, y), (jnp.ones_like(t), field(t, y, w)))
+        return here, rate, value
+
+
+def quantity(of: Any) -> AbstractQuantity:
+    """The quantity that a user asks for. **Raises:** `ValueError` for anything else."""
+    match of:
+        case Event():
+            return AtEvent(of)
+        case "loss":
+            return AtEnd(of, _risk)
+    if not callable(of):
+        raise ValueError(f"of must be 'loss', an event, or a function of the final model, got {of!r}.")
+    return AtEnd(getattr(of, "__name__", "value"), _OfModel(of))
+
+
+def _risk(moment: Moment) -> Float[Array, ""]:
+    return moment.problem.risk(moment.parameters)
+
+
+class _OfModel(eqx.Module):
+    function: Callable[[PyTree], Array]
+
+    def __call__(self, moment: Moment) -> Array:
+        return jnp.asarray(self.function(moment.user_parameters))
