@@ -20,7 +20,7 @@ from ..simulation.arguments import as_flow
 from ..solvers import tableau
 from .adjoint import backwards, starts
 from .family import refuse_stages
-from .quantity import AbstractQuantity, WeightedField, quantity
+from .quantity import AbstractQuantity, LastStep, WeightedField, quantity
 from .record import Influence
 from .steps import record
 
@@ -160,12 +160,12 @@ class _Pass:
 
     def back(self, asked: AbstractQuantity, time: float | None) -> _Found:
         """The number that is asked for, and its derivatives by the weights."""
-        step = self._field, self._tableau, self._lift
         end = self._steps.end if time is None else self._steps.at(time)
         block = self._steps.blocks[end.block]
         t, y = block.times[end.number], starts(self._field, self._tableau, block, self._w)[end.number]
-        size = asked.settled(*step, t, y, jnp.asarray(end.size, y.dtype))
-        value, at_end = asked.end(*step, t, y, size)
+        step = LastStep(self._field, self._tableau, self._lift, t, y)
+        size = asked.settled(step, jnp.asarray(end.size, y.dtype))
+        value, at_end = asked.end(step, size)
         back = backwards(self._field, self._tableau, self._steps, self._w, end._replace(size=float(size)), at_end)
         through = self._steps.blocks[: end.block + 1]
         counts = [(end.number + 1 if block is through[-1] else block.count, block.whole) for block in through]

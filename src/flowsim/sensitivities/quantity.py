@@ -41,8 +41,23 @@ class WeightedField(eqx.Module):
         return Moment(self.with_weights(w), t, self.flow.parameters(state), lift, self.flow, state)
 
 
+class LastStep(eqx.Module):
+    """The step at whose end the number is taken, from (t, y) on. Its size may move."""
+
+    field: WeightedField
+    tableau: Tableau
+    lift: Lift
+    t: Float[Array, ""]
+    y: Float[Array, "entries"]
+
+    def end(self, size: Array) -> tuple[Array, Array]:
+        """Time and state at the end of a step of this size."""
+        w = self.field.problem.weights
+        return self.t + size, stepped(self.field, self.tableau, self.t, size, self.y, w)
+
+
 class AbstractQuantity(eqx.Module):
-    """A number at the end of a last step, from (t, y) on and of a certain size.
+    """A number at the end of a last step.
 
     **Fields:** `name`: of the result; `event`: the one whose time it is, None for a number of the final state.
     """
@@ -51,13 +66,11 @@ class AbstractQuantity(eqx.Module):
     event: eqx.AbstractVar[Event | None]
 
     @abc.abstractmethod
-    def settled(self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array) -> Array:
+    def settled(self, step: LastStep, size: Array) -> Array:
         """The last step's size, from one that is right to the tolerance."""
 
     @abc.abstractmethod
-    def end(
-        self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array
-    ) -> tuple[Array, Back]:
+    def end(self, step: LastStep, size: Array) -> tuple[Array, Back]:
         """The number, and its derivatives at the end of the last step."""
 
 
@@ -68,20 +81,17 @@ class AtEnd(AbstractQuantity):
     value: Callable[[Moment], Array]
     event: ClassVar[None] = None
 
-    def settled(self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array) -> Array:
+    def settled(self, step: LastStep, size: Array) -> Array:
         return size
 
     @eqx.filter_jit
-    def end(
-        self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array
-    ) -> tuple[Array, Back]:
-        w = field.problem.weights
-        t, y = t + size, stepped(field, tableau, t, size, y, w)
+    def end(self, step: LastStep, size: Array) -> tuple[Array, Back]:
+        t, y = step.end(size)
 
         def final(y, w):
-            return self.value(field.moment(t, y, w, lift))
+            return self.value(step.field.moment(t, y, w, step.lift))
 
-        number, (by_y, by_w) = jax.value_and_grad(final, argnums=(0, 1))(y, w)
+        number, (by_y, by_w) = jax.value_and_grad(final, argnums=(0, 1))(y, step.field.problem.weights)
         return number, Back(by_y, by_w)
 
 
@@ -95,32 +105,28 @@ class AtEvent(AbstractQuantity):
         return self.event.name
 
     @eqx.filter_jit
-    def settled(self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array) -> Array:
+    def settled(self, step: LastStep, size: Array) -> Array:
         def improved(size, _):  # Newton's method
-            now, there = t + size, stepped(field, tableau, t, size, y, field.problem.weights)
-            value, rate, _ = self._value(field, lift, now, there)
+            value, rate, _ = self._value(step, *step.end(size))
             return size - value / rate, None
 
         return jax.lax.scan(improved, size, length=_NEWTON)[0]
 
     @eqx.filter_jit
-    def end(
-        self, field: WeightedField, tableau: Tableau, lift: Lift, t: Array, y: Array, size: Array
-    ) -> tuple[Array, Back]:
-        w = field.problem.weights
-        t, y = t + size, stepped(field, tableau, t, size, y, w)
-        _, rate, value = self._value(field, lift, t, y)
-        by_y, by_w = jax.grad(value, argnums=(1, 2))(t, y, w)
+    def end(self, step: LastStep, size: Array) -> tuple[Array, Back]:
+        t, y = step.end(size)
+        _, rate, value = self._value(step, t, y)
+        by_y, by_w = jax.grad(value, argnums=(1, 2))(t, y, step.field.problem.weights)
         return t, Back(-by_y / rate, -by_w / rate)
 
-    def _value(self, field: WeightedField, lift: Lift, t: Array, y: Array) -> tuple[Array, Array, Callable]:
+    def _value(self, step: LastStep, t: Array, y: Array) -> tuple[Array, Array, Callable]:
         """The event's value, its rate along the flow, and the value as a function of state and weights."""
-        active = jnp.argmin(self.event.parts(field.moment(t, y, field.problem.weights, lift)))
+        field, w = step.field, step.field.problem.weights
+        active = jnp.argmin(self.event.parts(field.moment(t, y, w, step.lift)))
 
         def value(t, y, w):
-            return self.event.parts(field.moment(t, y, w, lift))[active]
+            return self.event.parts(field.moment(t, y, w, step.lift))[active]
 
-        w = field.problem.weights
         here, rate = jax.jvp(lambda t, y: value(t, y, w), (t, y), (jnp.ones_like(t), field(t, y, w)))
         return here, rate, value
 
