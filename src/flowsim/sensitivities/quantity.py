@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 from .. import flows
 from ..events import Event
@@ -148,7 +148,7 @@ def _risk(moment: Moment) -> Float[Array, ""]:
 
 
 class _OfModel(eqx.Module):
-    function: Callable[[PyTree], Array]
+    function: Callable
 
     def __call__(self, moment: Moment) -> Array:
         return jnp.asarray(self.function(moment.user_parameters))

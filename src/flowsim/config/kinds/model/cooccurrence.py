@@ -28,7 +28,7 @@ def _width(value: Any) -> Any:
 
 def _spelled(value: int | float) -> int | str:
     """JSON has no infinity; `inf` reads back."""
-    return "inf" if value == math.inf else value
+    return "inf" if value == math.inf else int(value)
 
 
 Width = Annotated[
