@@ -13,7 +13,7 @@ from .. import _tree, probes, reductions, solvers
 from .._jit import fast_compile
 from .._types import Parameters, Scalar
 from ..invariants import Law, drift, find, of_words
-from ..models import CooccurrenceTransformer
+from ..models import traits
 from ..moment import Lift
 from ..simulation import Carry, History, Plan, Prepared, Settings, run
 from ..solver_names import BY_KIND, SYMMETRIC
@@ -196,7 +196,7 @@ def _invariants(plan: Plan, result: Uncertified) -> dict[str, float]:
     if plan.problem.is_word_problem and "mlp_value" in names:
         found["homogeneity"] = float(homogeneity(plan.problem, end))
     original = plan.lift.original.model(plan.lift.original.parameters)
-    if isinstance(original, CooccurrenceTransformer) and isinstance(result.model, CooccurrenceTransformer):
+    if traits(original).matrices and traits(result.model).matrices:
         found["frozen_directions"] = float(frozen_directions(original, result.model))
     return found | declared
 

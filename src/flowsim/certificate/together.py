@@ -15,7 +15,7 @@ from .. import _tree
 from .._jit import fast_compile
 from .._types import Parameters
 from ..invariants import Law, drift, find, of_words
-from ..models import CooccurrenceTransformer
+from ..models import traits
 from ..records import Crossing, Status
 from ..simulation import Plan, Prepared, Stacked
 from .bounds import SAFETY, crossing_bounds
@@ -152,7 +152,7 @@ def _lifted(stacked: Stacked, ends: Parameters) -> dict[str, Array]:
     names: dict[str, Callable] = {}
     if lift.recoverable:
         names |= dict(lift.original.conserved)
-    words = conserves and lift.recoverable and isinstance(lift.original.remainder, CooccurrenceTransformer)
+    words = conserves and lift.recoverable and traits(lift.original.remainder).matrices
     if not names and not words:
         return {}
 

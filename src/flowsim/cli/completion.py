@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from .. import gallery
+from .._values import as_list
 from ..config import Experiment, registered, templates
 from ..config.kind import Kind, description
 from ..config.sections import Of
@@ -85,7 +86,7 @@ def _keys(file: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 def _sections(annotation: Any) -> Iterator[Of]:
     """Which section's one kind a field holds; a list of kinds is written as a whole."""
-    for part in annotation if isinstance(annotation, list) else [annotation]:
+    for part in as_list(annotation):
         if isinstance(part, Of):
             yield part
         elif typing.get_origin(part) in (typing.Annotated, typing.Union, types.UnionType):
@@ -99,7 +100,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 def _choices(annotation: Any) -> Iterator[Offer]:
     """Words that a value may be."""
-    for part in annotation if isinstance(annotation, list) else [annotation]:
+    for part in as_list(annotation):
         if isinstance(part, Of):
             known: dict[str, type[Kind]] = dict(registered(part.section))
             yield from ((name, description(which)) for name, which in known.items())

@@ -46,14 +46,17 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """`logistic` is short for `{kind: logistic}`."""
     return {"kind": value} if isinstance(value, str) else value
 
 
-def _items(value: Any) -> Any:
-    """Lists become tuples, so that a section cannot be changed."""
-    return tuple(value) if isinstance(value, list) else value
+def as_tuple(value: Any, *one: type) -> Any:
+    """A list as a tuple, so that a section cannot be changed, and a single one of these types as a tuple of one.
+
+    What else it may be stays as it is, to be refused by the type of the field.
+    """
+    return (value,) if isinstance(value, one) else tuple(value) if isinstance(value, list) else value
 
 
 def _clean(value: str) -> str:
@@ -98,5 +101,5 @@ class Short:
         return {"anyOf": [made["items"] if self.form is None else dict(self.form), made]}
 
 
-ShortKind = BeforeValidator(_named)
-Listed = BeforeValidator(_items)
+ShortKind = BeforeValidator(named)
+Listed = BeforeValidator(lambda value: as_tuple(value))

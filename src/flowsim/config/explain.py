@@ -138,11 +138,12 @@ def locate(loc: Path, data: Any) -> tuple[Path, type[BaseModel] | None]:
         if isinstance(part, str) and part in _tags(current) and part not in getattr(model, "model_fields", {}):
             continue  # the schema's name of one of several forms of a section
         path.append(part)
-        owner = None if isinstance(part, int) else model
         if isinstance(part, int):
+            owner = None
             current = next((a for a in typing.get_args(_bare(current)) if a is not Ellipsis), None)
             data = data[part] if isinstance(data, list | tuple) and part < len(data) else None
         else:
+            owner = model
             field = model.model_fields.get(part) if model is not None else None
             current = None if field is None else _annotation(field)
             data = data.get(part) if isinstance(data, dict) else None

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+from .._values import as_list
 from .context import Context
 from .kind import SECTIONS, Kind, source
 from .problems import ExperimentErrors, Place, refusal, shortened
@@ -60,8 +61,11 @@ def probes_of(part: Kind, context: Context) -> dict[str, Any]:
     from ..probes import Probe, user
 
     made = built(part, context)
-    many = made if isinstance(made, Mapping | list | tuple) else [made]
-    named = many.items() if isinstance(many, Mapping) else [(getattr(one, "name", part.kind), one) for one in many]
+    match made:
+        case Mapping():
+            named = list(made.items())
+        case _:
+            named = [(getattr(one, "name", part.kind), one) for one in as_list(made)]
     found = {}
     for name, one in named:
         if not isinstance(one, Probe) and not callable(one):
@@ -87,8 +91,7 @@ def event_of(part: Any, context: Context) -> Any:
 
 def claims_of(part: Kind, context: Context) -> list[Any]:
     """Every claim of a kind of claim."""
-    made = built(part, context)
-    return list(made) if isinstance(made, list | tuple) else [made]
+    return as_list(built(part, context))
 
 
 def _named(value: Any) -> str:

@@ -33,8 +33,13 @@ class Naming:
 
 
 def _named_files(data: Any) -> Iterator[str]:
-    for key, value in data.items() if isinstance(data, Mapping) else enumerate(data):
-        if key in _FILES and isinstance(value, str):
-            yield value
-        elif isinstance(value, Mapping | list | tuple):
-            yield from _named_files(value)
+    match data:
+        case Mapping():
+            yield from (value for key, value in data.items() if key in _FILES and isinstance(value, str))
+            inner = data.values()
+        case list() | tuple():
+            inner = data
+        case _:
+            inner = ()
+    for value in inner:
+        yield from _named_files(value)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from .base import named
 from .problems import ExperimentErrors, Place, Problem, refusal, shortened
 from .yaml_source import Document, Path, parse_value
 
@@ -47,8 +48,8 @@ def _change(document: Document, change: str) -> None:
     parent: dict[str, Any] = document.data
     for depth, part in enumerate(path[:-1], 1):
         inner = parent.setdefault(part, {})
-        if isinstance(inner, str) and depth == 1 and part in _SHORT:
-            inner = parent[part] = {"kind": inner}
+        if depth == 1 and part in _SHORT:
+            inner = parent[part] = named(inner)
         if not isinstance(inner, dict):
             what = ".".join(path[:depth])
             raise refusal(place, f"{what} is not a section in the file; replace it as a whole: {what}=…", key)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic_core import PydanticCustomError, core_schema
 
+from .base import named
 from .kind import Kind, registered
 
 
@@ -32,17 +33,20 @@ class Of:
 
     def chosen(self, value: Any) -> type[Kind] | None:
         """The class that reads a value, None if the value does not say it."""
-        name = value.get("kind", self.default) if isinstance(value, dict) else value
-        if isinstance(value, dict) and name == "plugin":
-            name = value.get("use")
+        match value:
+            case {"kind": "plugin"}:
+                name = value.get("use")
+            case dict():
+                name = value.get("kind", self.default)
+            case _:
+                name = value
         return self.known.get(name) if isinstance(name, str) else None
 
     def validate(self, value: Any) -> Kind:
         """The kind's object; `logistic` is short for `{kind: logistic}`."""
         if isinstance(value, Kind) and value.section == self.section:
             return value
-        if isinstance(value, str):
-            value = {"kind": value}
+        value = named(value)
         if not isinstance(value, dict):
             raise PydanticCustomError("model_type", "must hold `key: value` lines")
         value = _current(self.section, value)
@@ -89,16 +93,14 @@ def of(section: str, default: str | None = None, without: tuple[str, ...] = ()) 
 
 def _current(section: str, value: dict) -> dict:
     """`{kind: plugin, use: NAME, arguments: {…}}`, as earlier versions had it, is `{kind: NAME, …}`."""
-    if value.get("kind") != "plugin" or not isinstance(value.get("use"), str):
-        return value
-    arguments = value.get("arguments", {})
-    if not isinstance(arguments, dict):
-        return value
-    warnings.warn(
-        f"{section}: {{kind: plugin, use: {value['use']}}} is the old spelling; write {{kind: {value['use']}, …}} "
-        "with the arguments as fields",
-        OldSpelling,
-        stacklevel=2,
-    )
-    rest = {key: item for key, item in value.items() if key not in ("use", "arguments")}
-    return {**rest, **arguments, "kind": value["use"]}
+    match {"arguments": {}, **value}:
+        case {"kind": "plugin", "use": str(name), "arguments": dict(arguments), **rest}:
+            warnings.warn(
+                f"{section}: {{kind: plugin, use: {name}}} is the old spelling; write {{kind: {name}, …}} "
+                "with the arguments as fields",
+                OldSpelling,
+                stacklevel=2,
+            )
+            return {**rest, **arguments, "kind": name}
+        case _:
+            return value

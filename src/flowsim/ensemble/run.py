@@ -10,7 +10,7 @@ import jax
 from jaxtyping import PyTree
 
 from .. import _checks, _tree, reductions
-from ..flows import AbstractFlow, Staged
+from ..flows import AbstractFlow
 from ..problem import Problem
 from ..result import Result
 from ..simulation import Prepared, Settings, prepare
@@ -226,7 +226,7 @@ def _in_batches(
 
 def _steps_together(prepared: Prepared) -> bool:
     """Not a flow whose stages end at events, and not for a certificate from the Gram system."""
-    return not isinstance(prepared.plan.flow, Staged) and prepared.settings.certificate != "gram"
+    return not prepared.plan.flow.traits.staged and prepared.settings.certificate != "gram"
 
 
 def _mapped(make, seeds: PyTree, first: Prepared, number: int, *, certified: bool, batch, progress) -> EnsembleResult:

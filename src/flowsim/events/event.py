@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _checks
+from .._values import is_number
 from ..moment import Moment
 
 Direction = Literal["up", "down", "both"]
@@ -76,7 +77,7 @@ class _UserCondition(eqx.Module):
 
     def __call__(self, moment: Moment) -> Float[Array, "1"]:
         value = self.function(moment.t, moment.user_parameters)
-        if not isinstance(value, jax.Array | float | int) or isinstance(value, bool):
+        if not (is_number(value) or isinstance(value, jax.Array)):
             raise TypeError(f"event {self.name} must return one real number, got {_checks.described(value)}.")
         value = jnp.asarray(value)
         if value.size != 1:

@@ -20,13 +20,13 @@ def kinks() -> Event:
 
 class _Margins(eqx.Module):
     def __call__(self, moment: Moment) -> Float[Array, "margins"]:
-        assert isinstance(moment.flow, Sliding)
-        return moment.flow.margins(moment.problem, moment.state)
+        flow: Sliding = moment.flow
+        return flow.margins(moment.problem, moment.state)
 
 
 def _number(moment: Moment) -> Int[Array, ""]:
-    assert isinstance(moment.flow, Sliding)
-    return moment.flow.ends(moment.problem, moment.t, moment.state)
+    flow: Sliding = moment.flow
+    return flow.ends(moment.problem, moment.t, moment.state)
 
 
 def _sliding(moment: Moment) -> Int[Array, ""]:

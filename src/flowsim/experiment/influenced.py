@@ -47,7 +47,7 @@ def take(experiment: Experiment, problem: Problem, result: Result, folder: pathl
     found: dict[str, Influence | str] = {}
     for name in sorted(experiment.influence, key=lambda name: name in times):  # the end of the run first
         try:
-            found[name] = adjoint.influence(events.get(name, name), times.get(name))
+            found[name] = adjoint.influence(sensitivities.quantity(events.get(name, name)), times.get(name))
         except RuntimeError as error:  # a stiff run that explicit steps do not finish
             found[name] = str(error)
             logging.getLogger("flowsim").warning("influence of %s: %s", name, error)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from .._values import brief
 from ..store import Run
 from ..store.summary import EventSummary
 from .pack import Numbers
@@ -95,4 +96,4 @@ def _series(dataset: xarray.Dataset, name: str, numbers: Numbers, budget: Budget
 def labels(dataset: xarray.Dataset, dim: str) -> list[str]:
     """The labels of an axis as text: numbers as short as they can be told apart by."""
     values = dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim])
-    return [f"{value:.6g}" if isinstance(value, float | np.floating) else str(value) for value in values]
+    return [brief(value) for value in values.tolist()]

@@ -46,7 +46,7 @@ class Adjusted(AbstractFlow):
 
     @property
     def traits(self) -> Traits:
-        return self.adjust.traits(self.base.traits)
+        return dataclasses.replace(self.adjust.traits(self.base.traits), plain=False, staged=False)
 
     def init(self, problem: Problem) -> PyTree:
         return self.base.init(problem)

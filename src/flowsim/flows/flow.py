@@ -26,6 +26,10 @@ class Traits:
     - `real_spectrum`: its eigenvalues are real, at least; the stabilized methods need it.
     - `conserves`: the invariants of the gradient flow are conserved.
     - `jumps`: the velocity jumps on the path, at events of the flow's own.
+    - `plain`: it is the gradient flow itself, for which the Gram system and the other exact reductions were derived.
+    - `follows`: it follows the kinks of a risk that has some.
+    - `staged`: its field `stages` says what moves until which of the run's events.
+    - `directions`: labels of the directions along which its state holds derivatives.
     - `gradients`: gradients in one velocity, a Hessian-vector product counted as two.
     """
 
@@ -35,6 +39,10 @@ class Traits:
     real_spectrum: bool = False
     conserves: bool = False
     jumps: bool = False
+    plain: bool = False
+    follows: bool = False
+    staged: bool = False
+    directions: tuple[str, ...] = ()
     gradients: int = 1
 
 

@@ -1,6 +1,6 @@
 """The gradient flow (Equation 2 of the paper, Appendix B)."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import equinox as eqx
 from jaxtyping import PyTree
@@ -15,7 +15,13 @@ class Gradient(AbstractFlow):
     """dθ/dt = -∇risk(θ), for all parameters together. The state is θ; the energy is the risk. See `gradient`."""
 
     kinks: Literal["none", "follow"] = eqx.field(static=True, default="none")
-    traits: ClassVar[Traits] = Traits(equivariant=True, symmetric=True, real_spectrum=True, conserves=True)
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(
+            equivariant=True, symmetric=True, real_spectrum=True, conserves=True, plain=True,
+            follows=self.kinks == "follow",
+        )  # fmt: skip
 
     def init(self, problem: Problem) -> PyTree:
         return problem.parameters
@@ -46,6 +52,6 @@ def unfollowed(base: AbstractFlow) -> AbstractFlow:
     **Raises:** `ValueError` for one that follows kinks: where the velocity is not the gradient's the rule for slides
     does not hold.
     """
-    if isinstance(base, Gradient) and base.kinks == "follow":
+    if base.traits.follows:
         raise ValueError("kinks are followed by the gradient flow itself: adjust or stage gradient(kinks='none').")
     return base

@@ -44,7 +44,7 @@ class Staged(AbstractSwitched):
     @property
     def traits(self) -> Traits:
         """Arrays that rest leave the Jacobian of those that move as it is; names of arrays are no coordinates."""
-        return dataclasses.replace(self.base.traits, equivariant=False, conserves=False)
+        return dataclasses.replace(self.base.traits, equivariant=False, conserves=False, plain=False, staged=True)
 
     def init(self, problem: Problem) -> PyTree:
         flow = self.base.init(problem)

@@ -48,7 +48,7 @@ class Variational(AbstractFlow):
         tangent. The Jacobian is block triangular with the base's on its diagonal, so it has the base's spectrum."""
         base = self.base.traits
         gradients = base.gradients * (1 + 2 * self.change.directions)
-        return Traits(equivariant=True, real_spectrum=base.real_spectrum, gradients=gradients)
+        return Traits(equivariant=True, real_spectrum=base.real_spectrum, directions=self.labels, gradients=gradients)
 
     def init(self, problem: Problem) -> PyTree:
         def along(change):

@@ -8,7 +8,7 @@ from jaxtyping import Array, PyTree
 
 from .. import _checks
 from .._types import Key
-from ..models import AbstractModel
+from ..models import trained
 
 
 def as_made() -> Callable[..., PyTree]:
@@ -33,4 +33,4 @@ def redraw_matrices(model: PyTree, key: Key, draw: Callable[[Key, tuple[int, ...
 
 def split(model: PyTree) -> tuple[PyTree, PyTree]:
     """What is trained of a model, and the rest."""
-    return eqx.partition(model, model.trainable() if isinstance(model, AbstractModel) else eqx.is_inexact_array)
+    return eqx.partition(model, trained(model))

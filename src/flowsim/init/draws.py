@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 
 from .. import _checks
 from .._types import Key, Scalar
-from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
+from ..models import AbstractWordModel, CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer, traits
 from .any import redraw_matrices
 from .law import draw_factors, draw_limit
 
@@ -44,7 +44,7 @@ def theory(*, length: int, c0: float = 0.25, c1: float = 0.25) -> Initializer:
     """
 
     def initialize(model: Any, *, key: Key) -> AbstractWordModel:
-        if isinstance(model, InfiniteWidthTransformer):
+        if traits(model).limit:
             return draw_limit(model, length=length, c0=c0, c1=c1, key=key)
         sigma0 = c0 / math.sqrt(length * model.width)
         return gaussian(sigma0=sigma0, sigma1=c1 / math.sqrt(model.neurons))(model, key=key)
@@ -80,7 +80,7 @@ def kaiming_normal() -> Initializer:
     """
 
     def initialize(model: PyTree, *, key: Key) -> PyTree:
-        if not isinstance(model, AbstractWordModel):
+        if not traits(model).words:
             return redraw_matrices(
                 model, key, lambda k, shape, fan_in: math.sqrt(2 / fan_in) * jax.random.normal(k, shape)
             )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .. import _checks
 from .._types import Key, Scalar
-from ..models import AbstractWordModel, CooccurrenceTransformer, ScaledOutput
+from ..models import AbstractWordModel, ScaledOutput, traits
 from .any import split
 from .draws import Initializer
 
@@ -34,7 +34,7 @@ def balanced(base: Initializer) -> Initializer:
     """
 
     def initialize(model: Any, *, key: Key) -> AbstractWordModel:
-        if not isinstance(model, CooccurrenceTransformer):
+        if not traits(model).matrices:
             raise ValueError("balanced needs W_K and W_Q, which are never formed at this width: leave it out.")
         key_base, key_rotation = jax.random.split(_checks.key(key))
         model = base(model, key=key_base)

@@ -8,7 +8,7 @@ from .gram import GramTransformer
 from .limit import InfiniteWidthTransformer
 from .linear import MLP, DeepLinear
 from .linear_attention import LinearAttention
-from .model import AbstractModel, AbstractWordModel
+from .model import AbstractModel, AbstractWordModel, ModelTraits, trained, traits
 from .scaled import ScaledOutput
 from .transformer import Block, Norm, Transformer
 
@@ -25,7 +25,10 @@ __all__ = [
     "Head",
     "InfiniteWidthTransformer",
     "LinearAttention",
+    "ModelTraits",
     "Norm",
     "ScaledOutput",
     "Transformer",
+    "trained",
+    "traits",
 ]

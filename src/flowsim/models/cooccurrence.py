@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from .. import _checks
 from .._types import Key
-from .model import AbstractWordModel
+from .model import AbstractWordModel, ModelTraits
 
 
 class CooccurrenceTransformer(AbstractWordModel):
@@ -33,6 +33,7 @@ class CooccurrenceTransformer(AbstractWordModel):
     **Reference:** Yang, Kailkhura, Wang, Liang (2024), Equation 1.
     """
 
+    traits: ClassVar[ModelTraits] = ModelTraits(words=True, matrices=True, given=("embedding",))
     W: Float[Array, "neurons width"]
     W_V: Float[Array, "width vocabulary"]
     W_K: Float[Array, "width vocabulary"]
@@ -114,6 +115,10 @@ class CooccurrenceTransformer(AbstractWordModel):
 
     def readout_squared(self) -> Float[Array, ""]:
         return jnp.sum(self.readout() ** 2)
+
+    def a_squared(self) -> Float[Array, ""]:
+        """‖a‖²."""
+        return jnp.sum(self.a**2)
 
 
 def columns(

@@ -129,6 +129,14 @@ class FactoredTransformer(AbstractWordModel):
     def readout_squared(self) -> Float[Array, ""]:
         return self.a_norm**2 * jnp.sum(self.u_hat**2)
 
+    def readout(self) -> Float[Array, "rank_v"]:
+        """u = Wᵀa, in the coordinates of the value side."""
+        return self.a_norm * self.u_hat
+
+    def a_squared(self) -> Float[Array, ""]:
+        """‖a‖²."""
+        return self.a_norm**2
+
     def _images(self, moving, which, words):
         """Columns of any words, moving or not."""
         whole = jnp.concatenate([moving, self.frozen[which]], axis=1)

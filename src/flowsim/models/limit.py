@@ -1,14 +1,14 @@
 """The paper's model in the limit of infinite width."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .model import AbstractInnerProducts
+from .model import AbstractInnerProducts, ModelTraits
 
 
 class InfiniteWidthTransformer(AbstractInnerProducts):
@@ -23,6 +23,7 @@ class InfiniteWidthTransformer(AbstractInnerProducts):
     **Arguments:** `vocabulary`: d. All G are 0 until `flowsim.init.theory` draws them.
     """
 
+    traits: ClassVar[ModelTraits] = ModelTraits(words=True, limit=True)
     G: Float[Array, "vocabulary"]
     column_squared: Float[Array, ""]  # σ0² m, the squared norm of a column of W_V, W_K and W_Q
     width: float = eqx.field(static=True, default=math.inf)

@@ -1,7 +1,8 @@
 """What every flowsim model is, and what the models of the paper's family have in common."""
 
 import abc
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -9,11 +10,31 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelTraits:
+    """What the rest of flowsim may rely on of a model. The defaults claim nothing, and hold for any model.
+
+    **Fields:**
+
+    - `words`: it has the methods of `AbstractWordModel`.
+    - `matrices`: the paper's W, W_V, W_K, W_Q and a are its arrays, and `evaluated_by` is its method.
+    - `limit`: it is the limit of infinite width.
+    - `given`: arrays of it that the task gives, and that are no parameters.
+    """
+
+    words: bool = False
+    matrices: bool = False
+    limit: bool = False
+    given: tuple[str, ...] = ()
+
+
 class AbstractModel(eqx.Module):
     """An unbatched Equinox module that says which of its arrays are trained.
 
     A user's model need not inherit from it: of any other Equinox module every inexact array is trained.
     """
+
+    traits: ClassVar[ModelTraits] = ModelTraits()
 
     @abc.abstractmethod
     def trainable(self) -> Any:
@@ -31,6 +52,7 @@ class AbstractWordModel(AbstractModel):
     reduction of it.
     """
 
+    traits: ClassVar[ModelTraits] = ModelTraits(words=True)
     width: eqx.AbstractVar[Any]  # a number, or an array that is one
 
     @abc.abstractmethod
@@ -87,3 +109,13 @@ class AbstractInnerProducts(AbstractWordModel):
 
     def alignment(self) -> Float[Array, "vocabulary"]:
         return self.G
+
+
+def trained(model: Any) -> Any:
+    """Which arrays of any model are trained: a pytree of bools of its structure, or a prefix of it."""
+    return model.trainable() if isinstance(model, AbstractModel) else jax.tree.map(eqx.is_inexact_array, model)
+
+
+def traits(model: Any) -> ModelTraits:
+    """The traits of any model; of one that is not flowsim's nothing is known."""
+    return model.traits if isinstance(model, AbstractModel) else ModelTraits()

@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, PyTree
 
 from .. import _checks
-from .model import AbstractModel
+from .model import AbstractModel, trained
 
 
 class ScaledOutput(AbstractModel):
@@ -40,11 +40,8 @@ class ScaledOutput(AbstractModel):
         return getattr(self.network, "vocabulary", None)
 
     def trainable(self) -> Any:
-        network = self.network
-        moves = network.trainable() if isinstance(network, AbstractModel) else jax.tree.map(
-            eqx.is_inexact_array, network)  # fmt: skip
         still = jax.tree.map(lambda _: False, self)
-        return eqx.tree_at(lambda m: m.network, still, moves)
+        return eqx.tree_at(lambda m: m.network, still, trained(self.network))
 
     def __call__(self, x: Array) -> Array:
         if self.origin is None:

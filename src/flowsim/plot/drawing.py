@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from .style import COLUMN, PAGE, paper, rendered
 from .types import Events
 
-_WIDTHS = {"column": COLUMN, "page": PAGE}
+_WIDTHS: Mapping[Any, float] = {"column": COLUMN, "page": PAGE}
 _EVEN = 1.5  # of save times: the largest interval over the smallest below which they count as equally spaced
 
 
@@ -38,12 +38,16 @@ class FigureStyle:
             raise ValueError(f"time_axis must be 'auto', 'log' or 'linear', got {self.time_axis!r}.")
         if self.seeds not in ("band", "lines"):
             raise ValueError(f"seeds must be 'band' or 'lines', got {self.seeds!r}.")
-        if isinstance(self.width, str) and self.width not in _WIDTHS:
+        if isinstance(self.inches, str):
             raise ValueError(f"width must be 'column', 'page' or inches, got {self.width!r}.")
-        for name in ("width", "height"):
-            size = getattr(self, name)
-            if size is not None and not isinstance(size, str) and not 0 < size < 100:
+        for name, size in (("width", self.inches), ("height", self.height)):
+            if size is not None and not 0 < size < 100:
                 raise ValueError(f"{name} must be between 0 and 100 inches, got {size!r}.")
+
+    @property
+    def inches(self) -> Any:
+        """The width as a number, None for the figure's own."""
+        return _WIDTHS.get(self.width, self.width)
 
 
 class Picture(Figure):
@@ -116,18 +120,22 @@ class Drawing:
         """
         if self.axes:
             raise ValueError("this figure lays out its panels itself: give no ax.")
-        asked = self.style.width
-        wanted = width if asked is None else _WIDTHS[asked] if isinstance(asked, str) else float(asked)
+        asked = self.style.inches
+        wanted = width if asked is None else float(asked)
         tall = self.style.height if self.style.height is not None else height * wanted / width
         return Picture(figsize=(wanted, tall), layout="constrained")
 
 
 def first_time(record: Any) -> float | None:
     """The first time of an event in any form that `Drawing.events` may hold, None if it never happened."""
-    if isinstance(record, Mapping):
-        record = record.get("time")
-    elif record is not None and not isinstance(record, int | float | Sequence | np.ndarray):
-        record = record.time  # a result's `EventRecord`
-    if isinstance(record, Sequence | np.ndarray):
-        record = record[0] if len(record) else None
-    return None if record is None else float(record)
+    match record:
+        case None:
+            return None
+        case int() | float():
+            return float(record)
+        case Mapping():
+            return first_time(record.get("time"))
+        case Sequence() | np.ndarray():
+            return None if not len(record) or record[0] is None else float(record[0])
+        case _:
+            return first_time(record.time)  # a result's `EventRecord`

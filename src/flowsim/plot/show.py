@@ -52,20 +52,22 @@ def draw(
 
 def drawing_of(run: Any, style: FigureStyle | None = None, axes: Sequence[Axes] = ()) -> Drawing:
     """The `Drawing` of whatever holds a run; see `draw`."""
-    overlays: list[xarray.Dataset] = []
-    if isinstance(run, str | os.PathLike):
-        run = load(Path(run))
-    if isinstance(run, xarray.Dataset):
-        dataset, events, summary = run, {}, None
-    elif isinstance(getattr(run, "dataset", None), xarray.Dataset):
-        dataset, events, summary = run.dataset, getattr(run, "events", {}), getattr(run, "summary", None)
-        overlays = descents(run.path) if isinstance(getattr(run, "path", None), Path) else []
-    else:
-        raise ValueError(
-            f"cannot draw {type(run).__name__}: give a result of flowsim.simulate, a run folder, or an xarray.Dataset."
-        )
-    events = events if isinstance(events, Mapping) else {}
-    return Drawing(dataset, events, overlays, summary, style or FigureStyle(), axes)
+    style = style or FigureStyle()
+    match run:
+        case str() | os.PathLike():
+            return drawing_of(load(Path(run)), style, axes)
+        case xarray.Dataset():
+            return Drawing(run, style=style, axes=axes)
+        case object(dataset=xarray.Dataset() as dataset):
+            events, path = getattr(run, "events", {}), getattr(run, "path", None)
+            events = events if isinstance(events, Mapping) else {}
+            overlays = descents(path) if isinstance(path, Path) else []
+            return Drawing(dataset, events, overlays, getattr(run, "summary", None), style, axes)
+        case _:
+            raise ValueError(
+                f"cannot draw {type(run).__name__}: give a result of flowsim.simulate, a run folder, or an "
+                "xarray.Dataset."
+            )
 
 
 def descents(folder: Path) -> list[xarray.Dataset]:

@@ -17,6 +17,8 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
+from .._values import as_list
+
 COLUMN = 3.4  # inches: one column of a two-column paper
 PAGE = 6.9
 DOTS_PER_INCH = 200
@@ -96,8 +98,7 @@ def paper(more: Any = ()) -> Iterator[None]:
     Use it around drawing and saving. One thread at a time is inside, because Matplotlib keeps its settings globally;
     it may be entered again by the thread that is inside.
     """
-    added = list(more) if isinstance(more, list | tuple) else [more]
-    with _LOCK, matplotlib.style.context(["default", RC, *added]):
+    with _LOCK, matplotlib.style.context(["default", RC, *as_list(more)]):
         yield
 
 

@@ -10,6 +10,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
+from .._values import brief
 from . import style
 from .drawing import Drawing
 from .need import CannotDraw
@@ -85,7 +86,7 @@ def _reduced(values: xarray.DataArray, over: list[str]) -> tuple[xarray.DataArra
     left = []
     for dim in ordered[3:]:
         middle = values.sizes[dim] // 2
-        left.append(f"{dim} = {_say(values[dim].values[middle])}")
+        left.append(f"{dim} = {brief(values[dim].values[middle], 4)}")
         values = values.isel({dim: middle}, drop=True)
     if panels is not None:
         values = values.isel({panels: slice(_PANELS)})
@@ -134,7 +135,7 @@ def _maps(
         here = middle if point is None else middle.sel({panels: point})
         image = _map(axes, dataset, here.transpose(y_axis, x_axis).values, (x_axis, y_axis), scale)
         if point is not None:
-            axes.set_title(style.plain(f"{panels} = {_say(point)}"), loc="left")
+            axes.set_title(style.plain(f"{panels} = {brief(point, 4)}"), loc="left")
     for axes in places[len(points) :]:
         axes.set_axis_off()
     plot.colorbar(image, ax=places, label=style.plain(_words(quantity)), shrink=0.9)
@@ -192,10 +193,6 @@ def _words(quantity: str) -> str:
         return f"{_words(above)} / {_words(below)}"
     name, _, event = quantity.partition(".")
     return f"time of {event}" if event else name.replace("final_", "final ").replace("_", " ")
-
-
-def _say(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _curve_caption(quantity: str, axis: str, seeds: int) -> str:

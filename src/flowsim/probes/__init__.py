@@ -1,8 +1,8 @@
 """What is measured along the path: `Probe`s of any problem, of labelled samples, and of the paper's words."""
 
 from .. import invariants
-from ..flows import AbstractFlow, Variational
-from ..models import InfiniteWidthTransformer
+from ..flows import AbstractFlow
+from ..models import traits
 from ..problem import Problem
 from .any import EVERY_PROBLEM
 from .arrays import norm, numbers, rank, singular_values, subspace_alignment, variable
@@ -29,7 +29,7 @@ def standard(problem: Problem) -> tuple[Probe, ...]:
             chosen += GROUPS
     chosen += of_structure(problem)
     if problem.is_word_problem:
-        chosen += LIMIT_WORDS if isinstance(problem.remainder, InfiniteWidthTransformer) else WORDS
+        chosen += LIMIT_WORDS if traits(problem.remainder).limit else WORDS
         if problem.samples.vocabulary > SHOWN:
             chosen += RANDOM_WORDS
         chosen += tuple(drift_probe(product) for product in invariants.of_words(problem.parameters))
@@ -44,8 +44,8 @@ def coordinates(problem: Problem, flow: AbstractFlow | None = None) -> dict[str,
     labels["rule"] = list(RULE)
     if problem.task is not None:
         labels["group"] = list(problem.task.group_names)
-    if isinstance(flow, Variational):
-        labels["direction"] = list(flow.labels)
+    if flow is not None and flow.traits.directions:
+        labels["direction"] = list(flow.traits.directions)
     return labels | labels_of_structure(problem)
 
 

@@ -74,17 +74,18 @@ def of_structure(problem: Problem) -> tuple[Probe, ...]:
 
 def labels_of_structure(problem: Problem) -> dict[str, list]:
     """Labels of the axes of these probes: head `2.1` is the first head of the second layer."""
-    model = problem.remainder
     if problem.is_word_problem:
         return {"head": ["1.1"], **_positions(problem)}
-    if isinstance(model, Transformer):
-        heads = [f"{i}.{j}" for i, block in enumerate(model.blocks, 1) for j in range(1, len(block.heads) + 1)]
-        positions = _positions(problem) if problem.task is not None else {}
-        return {"head": heads, "block": list(range(1, len(model.blocks) + 1)), **positions}
-    if isinstance(model, DeepLinear):
-        shapes = [x.shape for x in jax.tree.leaves(problem.parameters)]
-        return {"mode": list(range(1, min(shapes[0][1], shapes[-1][0]) + 1))}
-    return {}
+    match problem.remainder:
+        case Transformer(blocks=blocks):
+            heads = [f"{i}.{j}" for i, block in enumerate(blocks, 1) for j in range(1, len(block.heads) + 1)]
+            positions = _positions(problem) if problem.task is not None else {}
+            return {"head": heads, "block": list(range(1, len(blocks) + 1)), **positions}
+        case DeepLinear():
+            shapes = [x.shape for x in jax.tree.leaves(problem.parameters)]
+            return {"mode": list(range(1, min(shapes[0][1], shapes[-1][0]) + 1))}
+        case _:
+            return {}
 
 
 def _positions(problem: Problem) -> dict[str, list]:

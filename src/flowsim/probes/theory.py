@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..models import CooccurrenceTransformer, FactoredTransformer
 from ..moment import Moment
 from ..problem import Problem
 from .probe import Probe
@@ -73,13 +72,9 @@ def _readout_rate_defect(moment):
 
 def a_squared(problem: Problem) -> Float[Array, ""]:
     """‖a‖², which is m1 for the paper's a_j = ±1, in whatever coordinates the model is written."""
-    model = problem.model(problem.parameters)
-    match model:
-        case FactoredTransformer():
-            return model.a_norm**2
-        case CooccurrenceTransformer():
-            return jnp.sum(model.a**2)
-    return problem.metric.a_squared  # pyright: ignore[reportOptionalMemberAccess, reportFunctionMemberAccess]
+    if problem.metric is None:
+        return problem.model(problem.parameters).a_squared()
+    return problem.metric.a_squared  # pyright: ignore[reportFunctionMemberAccess]
 
 
 class _Drift(eqx.Module):
@@ -108,13 +103,9 @@ class NeuronDrift(eqx.Module):
 
     def __call__(self, moment: Moment) -> Float[Array, ""]:
         start = moment.problem.model(moment.problem.parameters)
-        delta = (_readout(moment.model) - _readout(start)) / a_squared(moment.problem)
+        delta = (moment.model.readout() - start.readout()) / a_squared(moment.problem)
         along, size = self.signed @ delta, jnp.sum(delta**2)
         return jnp.maximum(jnp.abs(2 * jnp.max(along) + size), jnp.abs(2 * jnp.min(along) + size))
-
-
-def _readout(model):
-    return model.a_norm * model.u_hat if isinstance(model, FactoredTransformer) else model.readout()
 
 
 _GROUPED = (

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import _checks, _tree
-from ..models import AbstractWordModel
+from ..models import traits
 from ..tasks import Task
 
 
@@ -21,7 +21,7 @@ def as_array(leaf: Any) -> Any:
 
 
 def embed(model, embedding):
-    if not isinstance(model, AbstractWordModel):
+    if not traits(model).words:
         raise ValueError(f"the task has an embedding matrix, but {type(model).__name__} takes none.")
     return eqx.tree_at(lambda m: m.embedding, model, embedding, is_leaf=lambda x: x is None)
 

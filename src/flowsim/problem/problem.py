@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from .. import _checks, _programs, _tree, losses
 from .._show import table, text
 from .._types import Parameters, Scalar
-from ..models import AbstractModel, AbstractWordModel, CooccurrenceTransformer
+from ..models import AbstractModel, trained, traits
 from ..tasks import Task
 from . import show
 from .fit import as_array, check_conserved, check_fit, check_kinds, embed, evaluated, one_dtype, sample_weights
@@ -73,7 +73,7 @@ class Problem(eqx.Module):
         if task is not None and task.embedding is not None:
             model = embed(model, task.embedding)
         if trainable is None:
-            trainable = model.trainable() if isinstance(model, AbstractModel) else eqx.is_inexact_array
+            trainable = trained(model)
         parameters, self.remainder = eqx.partition(model, trainable)
         self.parameters = one_dtype(parameters)
         self.task, self.loss, self.metric = task, loss, None
@@ -184,7 +184,7 @@ class Problem(eqx.Module):
 
         One evaluation then needs no d × d matrix.
         """
-        if not isinstance(self.remainder, CooccurrenceTransformer):
+        if not traits(self.remainder).matrices:
             return self
         return eqx.tree_at(lambda p: (p.parameters, p.remainder), self, tuple(
             model.evaluated_by("sample") for model in (self.parameters, self.remainder)))  # fmt: skip
@@ -199,7 +199,7 @@ class Problem(eqx.Module):
     @property
     def is_word_problem(self) -> bool:
         """Does the model have the words' inner products (`flowsim.models.AbstractWordModel`) and a task?"""
-        return self.task is not None and isinstance(self.remainder, AbstractWordModel)
+        return self.task is not None and traits(self.remainder).words
 
     def __repr__(self) -> str:
         if not show.is_whole(self.parameters, self.task):  # while JAX takes it apart, with other things for arrays

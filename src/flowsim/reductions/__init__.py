@@ -5,7 +5,7 @@ import jax
 import numpy as np
 
 from .._checks import is_traced
-from ..models import CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer
+from ..models import CooccurrenceTransformer, FactoredTransformer, InfiniteWidthTransformer, traits
 from ..problem import Problem
 from .factored import factored, unseen
 from .gram import gram, inner_products
@@ -41,7 +41,7 @@ def reduce(problem: Problem, name: str = "auto", *, shrinking: bool = False) -> 
     if name == "auto":
         name = _smallest(problem, unseen(problem) > 0 and not shrinking)
         reason = f"smallest exact state: {_WHAT[name]}"
-        if isinstance(problem.remainder, FactoredTransformer):
+        if not traits(problem.remainder).matrices:
             reason += "; drawn in law, the matrices are never formed"
         return factored(problem, name, reason, shrinking=shrinking)
     if name == "vocabulary" and shrinking:

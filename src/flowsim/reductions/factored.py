@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._types import Parameters
-from ..models import CooccurrenceTransformer, FactoredTransformer
+from ..models import CooccurrenceTransformer, FactoredTransformer, traits
 from ..problem import Problem
 from .reduction import Reduction
 
@@ -32,7 +32,7 @@ def factored(problem: Problem, name: str, reason: str, *, shrinking: bool = Fals
     """
     model = problem.model(problem.parameters)
     words = _words(problem, drop=name == "vocabulary")
-    if isinstance(model, FactoredTransformer):  # drawn in law, so without readout and rotation left to do
+    if not traits(model).matrices:  # drawn in law, so without readout and rotation left to do
         return Reduction(name, _reduced(problem, model, words), Columns(model, jnp.asarray(words[0])), reason)
     whole, ways = _coordinates(model, rotate=name in ("rotation", "vocabulary"))
     if shrinking:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Parameters
-from ..models import AbstractWordModel, FactoredTransformer, GramTransformer
+from ..models import AbstractWordModel, GramTransformer
 from ..problem import Problem
 from .reduction import Reduction
 
@@ -54,8 +54,7 @@ def gram(problem: Problem, reason: str) -> Reduction:
         raise ValueError("reduction gram needs orthonormal word embeddings; use reduction rotation.")
     small = inner_products(model, problem.samples.vocabulary)
     reduced = problem.restated(small, _plain(problem.samples))
-    factored = isinstance(model, FactoredTransformer)
-    metric = GramMetric(model.a_norm**2 if factored else jnp.sum(model.a**2))
+    metric = GramMetric(model.a_squared())
     reduced = eqx.tree_at(lambda p: p.metric, reduced, metric, is_leaf=lambda x: x is None)
     return Reduction("gram", reduced, None, reason, recoverable=False)
 

@@ -4,17 +4,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._values import is_number
+from .._values import brief, is_number
 from ..store import SolverSummary
 
 
 def number(value: Any, digits: int = 6) -> str:
     """A value for a table: floats to `digits` figures, nothing as a dash, everything else as it is."""
-    if value is None:
-        return "–"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.{digits}g}"
+    return "–" if value is None else brief(value, digits)
 
 
 def error(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from .family import Family
 from .influence import Adjoint, check_adjoint, influence
+from .quantity import quantity
 from .record import EventSensitivity, Influence, Sensitivity, SensitivityCertificate, together
 from .sensitivity import prepare, reduction_of, sensitivity, summed_up
 
@@ -15,6 +16,7 @@ __all__ = [
     "check_adjoint",
     "influence",
     "prepare",
+    "quantity",
     "reduction_of",
     "sensitivity",
     "summed_up",

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .. import reductions
-from ..flows import AbstractFlow, Change, Staged
+from .._checks import is_traced
+from ..flows import AbstractFlow, Change
 from ..moment import Lift
 from ..problem import Problem
 from ..reductions import Reduction
@@ -60,7 +61,7 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
 
 def refuse_stages(flow: AbstractFlow) -> None:
     """**Raises:** `ValueError` for a flow of stages: the time of a switch moves too, and derivatives jump there."""
-    if isinstance(flow, Staged):
+    if flow.traits.staged:
         raise ValueError("derivatives of a flow of stages are not computed: they jump where the stage changes; "
                          "differentiate one stage at a time, from where the stage before it ended.")  # fmt: skip
 
@@ -110,7 +111,7 @@ def _expand(family: Family, at: Float[Array, "..."], name: str) -> Member:
         # The value of ε is not batched, so that Python's conditions and shapes see it.
         values, changes = jax.vmap(lambda d: jax.jvp(arrays, (at,), (d,)), out_axes=(None, 0))(basis)
     except Exception as error:
-        if not isinstance(error, _CONCRETE) and not isinstance(error.__cause__, _CONCRETE):
+        if not any(isinstance(one, _CONCRETE) for one in (error, error.__cause__)):
             raise
         raise TypeError(
             "the family must be differentiable by JAX in ε: it makes ε, or what depends on it, a plain number "
@@ -150,8 +151,7 @@ def _open(problem: Problem) -> Callable:
         return eqx.combine(arrays, static)(*example)
 
     opened = eqx.filter_closure_convert(value, arrays, *example)
-    closed_over = [x for x in jax.tree.leaves(opened) if isinstance(x, jax.core.Tracer)]
-    return _Opened(opened, arrays) if closed_over else problem.loss
+    return _Opened(opened, arrays) if is_traced(opened) else problem.loss
 
 
 class _Opened(eqx.Module):

@@ -13,18 +13,18 @@ from jaxtyping import Array, PyTree
 
 from .. import _tree, flows
 from ..events import Event
-from ..moment import Lift, Moment
 from ..problem import Problem
 from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
-from ..solvers import Tableau, tableau
-from .adjoint import Back, backwards, starts, stepped
+from ..simulation.arguments import as_flow
+from ..solvers import tableau
+from .adjoint import backwards, starts
 from .family import refuse_stages
+from .quantity import AbstractQuantity, LastStep, WeightedField, quantity
 from .record import Influence
 from .steps import record
 
 _SAFETY, _TIGHTER = 4.0, 16.0
-_NEWTON = 4  # iterations for an event's time, from one that is right to the tolerance
 
 
 def influence(
@@ -60,11 +60,10 @@ def influence(
     **Reference:** Koh, Liang (2017), Understanding black-box predictions via influence functions (at a minimum);
     Hara, Nitanda, Maehara (2019), Data cleansing for models trained with SGD (through the training).
     """
-    if of != "loss" and not isinstance(of, Event) and not callable(of):
-        raise ValueError(f"of must be 'loss', an event, or a function of the final model, got {of!r}.")
+    asked = quantity(of)
     settings = Settings(t1, solver, rtol, atol, step, max_steps)
-    adjoint = Adjoint(problem, settings, flow or flows.gradient(), reduction, certificate=certificate)
-    return adjoint.influence(of, *adjoint.first_time(of)) if isinstance(of, Event) else adjoint.influence(of)
+    adjoint = Adjoint(problem, settings, as_flow(flow), reduction, certificate=certificate)
+    return adjoint.influence(asked, *adjoint.first_time(asked))
 
 
 class Adjoint:
@@ -85,8 +84,11 @@ class Adjoint:
         self._ready = self._prepared(settings)
         tableau(self._ready.plan.method, np.float64)  # refuses what has no adjoint
 
-    def first_time(self, event: Event) -> tuple[float | None, int]:
-        """When an event first happens, by an ordinary run, and the gradients that it took."""
+    def first_time(self, asked: AbstractQuantity) -> tuple[float | None, int]:
+        """When an event first happens, by an ordinary run, and the gradients that it took; None of no event."""
+        event = asked.event
+        if event is None:
+            return None, 0
         prepared = self._prepared(self._settings[0], events=(dataclasses.replace(event, terminal=True),))
         history = run(dataclasses.replace(prepared, stiff=()))
         carry: Any = history.carry
@@ -95,7 +97,7 @@ class Adjoint:
         found = [crossing.time for crossing in history.crossings if crossing.event == event.name]
         return (found[0] if found else None), int(carry.evaluations) + history.event_evaluations
 
-    def influence(self, of: str | Event | Callable, time: float | None = None, spent: int = 0) -> Influence:
+    def influence(self, asked: AbstractQuantity, time: float | None = None, spent: int = 0) -> Influence:
         """Derivatives of one number by every sample's weight.
 
         **Arguments:** `time`: of an event, when it first happens, None if it does not; `spent`: gradients that this
@@ -103,16 +105,16 @@ class Adjoint:
         """
         groups, names = self._problem.samples.groups, tuple(self._problem.samples.group_names)
         known = (None, ()) if groups is None else (np.asarray(groups), names)
-        if isinstance(of, Event) and time is None:
-            return Influence(_name(of), None, None, None, spent, 0, *known)
+        if asked.event is not None and time is None:
+            return Influence(asked.name, None, None, None, spent, 0, *known)
         until = self._settings[0].t1 if time is None else time
-        found = [self._pass(i, until).back(of, time) for i in range(len(self._settings))]
+        found = [self._pass(i, until).back(asked, time) for i in range(len(self._settings))]
         first, derivatives, errors = found[0], found[0].derivatives, None
         if len(found) > 1:
             floor = 64 * np.finfo(derivatives.dtype).eps * np.max(np.abs(derivatives))
             errors = _SAFETY * np.abs(derivatives - found[1].derivatives) + floor
         ran = spent + self._passes[0].evaluations
-        return Influence(_name(of), first.value, derivatives, errors, ran, first.evaluations, *known)
+        return Influence(asked.name, first.value, derivatives, errors, ran, first.evaluations, *known)
 
     def _pass(self, number: int, until: float) -> "_Pass":
         """The recorded steps, at least as far as `until`."""
@@ -151,86 +153,24 @@ class _Pass:
         plan = prepared.plan
         self.until, self._steps = until, record(prepared, until)
         self._lift, self._w, state = plan.lift, plan.problem.weights, self._steps.carry.state.flow
-        self._field = _Field(plan.problem, flow, jax.flatten_util.ravel_pytree(state)[1])
+        self._field = WeightedField(plan.problem, flow, jax.flatten_util.ravel_pytree(state)[1])
         self._tableau = tableau(plan.method, self._steps.carry.step.dtype)
         self._gradients = flow.traits.gradients * len(self._tableau.b)
         self.evaluations = int(self._steps.carry.evaluations)
 
-    def back(self, of: Any, time: float | None) -> _Found:
+    def back(self, asked: AbstractQuantity, time: float | None) -> _Found:
         """The number that is asked for, and its derivatives by the weights."""
         end = self._steps.end if time is None else self._steps.at(time)
         block = self._steps.blocks[end.block]
         t, y = block.times[end.number], starts(self._field, self._tableau, block, self._w)[end.number]
-        size = jnp.asarray(end.size, y.dtype)
-        if isinstance(of, Event):
-            size = _settled(self._field, self._tableau, self._lift, of, t, y, size)
-        value, at_end = _end(self._field, self._tableau, self._lift, of, t, y, size)
+        step = LastStep(self._field, self._tableau, self._lift, t, y)
+        size = asked.settled(step, jnp.asarray(end.size, y.dtype))
+        value, at_end = asked.end(step, size)
         back = backwards(self._field, self._tableau, self._steps, self._w, end._replace(size=float(size)), at_end)
         through = self._steps.blocks[: end.block + 1]
         counts = [(end.number + 1 if block is through[-1] else block.count, block.whole) for block in through]
         replays = sum(count * (3 if whole else 4) for count, whole in counts)
         return _Found(float(value), np.asarray(back.w), self._gradients * replays)
-
-
-class _Field(eqx.Module):
-    """The velocity as a function of flat states and of the samples' weights."""
-
-    problem: Problem
-    flow: flows.AbstractFlow
-    unravel: Callable = eqx.field(static=True)
-
-    def __call__(self, t: Array, y: Array, w: Array) -> Array:
-        velocity, _ = self.flow.velocity(self.with_weights(w), t, self.unravel(y))
-        return jax.flatten_util.ravel_pytree(velocity)[0]
-
-    def with_weights(self, w: Array) -> Problem:
-        return eqx.tree_at(lambda p: p.weights, self.problem, w)
-
-    def moment(self, t: Array, y: Array, w: Array, lift: Lift) -> Moment:
-        state = self.unravel(y)
-        return Moment(self.with_weights(w), t, self.flow.parameters(state), lift, self.flow, state)
-
-
-@eqx.filter_jit
-def _settled(field: _Field, tableau: Tableau, lift: Lift, event: Event, t: Array, y: Array, size: Array) -> Array:
-    """The size of the last step at whose end the event's value is 0, by Newton's method from a size near by."""
-
-    def improved(size, _):
-        now, there = t + size, stepped(field, tableau, t, size, y, field.problem.weights)
-        value, rate, _ = _event_at(field, lift, event, now, there)
-        return size - value / rate, None
-
-    return jax.lax.scan(improved, size, length=_NEWTON)[0]
-
-
-def _event_at(field: _Field, lift: Lift, event: Event, t: Array, y: Array) -> tuple[Array, Array, Callable]:
-    """The event's value, its rate along the flow, and the value as a function of state and weights."""
-    active = jnp.argmin(event.parts(field.moment(t, y, field.problem.weights, lift)))
-
-    def value(t, y, w):
-        return event.parts(field.moment(t, y, w, lift))[active]
-
-    w = field.problem.weights
-    here, rate = jax.jvp(lambda t, y: value(t, y, w), (t, y), (jnp.ones_like(t), field(t, y, w)))
-    return here, rate, value
-
-
-@eqx.filter_jit
-def _end(field: _Field, tableau: Tableau, lift: Lift, of: Any, t: Array, y: Array, size: Array) -> tuple[Array, Back]:
-    """The number that is differentiated, and its derivatives at the end of the last step."""
-    w = field.problem.weights
-    t, y = t + size, stepped(field, tableau, t, size, y, w)
-    if isinstance(of, Event):
-        _, rate, value = _event_at(field, lift, of, t, y)
-        by_y, by_w = jax.grad(value, argnums=(1, 2))(t, y, w)
-        return t, Back(-by_y / rate, -by_w / rate)  # of the time at which the value is 0
-
-    def final(y, w):
-        moment = field.moment(t, y, w, lift)
-        return moment.problem.risk(moment.parameters) if of == "loss" else jnp.asarray(of(moment.user_parameters))
-
-    number, (by_y, by_w) = jax.value_and_grad(final, argnums=(0, 1))(y, w)
-    return number, Back(by_y, by_w)
 
 
 def _tighter(settings: Settings) -> Settings:
@@ -247,7 +187,3 @@ def _weighted(problem: Problem) -> Problem:
         return problem
     ones = jnp.ones(problem.samples.samples, _tree.dtype(problem.parameters))
     return eqx.tree_at(lambda p: p.weights, problem, ones, is_leaf=lambda x: x is None)
-
-
-def _name(of: Any) -> str:
-    return of if isinstance(of, str) else of.name if isinstance(of, Event) else getattr(of, "__name__", "value")

@@ -16,6 +16,7 @@ from ..probes import Probe
 from ..result import Result, assemble
 from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
+from ..simulation.arguments import as_flow
 from ..solvers import Method
 from .certify import certified
 from .family import Family, Member, expand, refuse_stages
@@ -75,7 +76,7 @@ def sensitivity(
     """
     settings = Settings(t1, solver, rtol, atol, step, max_steps)
     eps = as_epsilon(at)
-    base = flow or flows.gradient()
+    base = as_flow(flow)
     member = expand(family, eps, reduction_of(base, reduction))
     labels = None if eps.ndim == 0 else tuple(map(str, range(eps.size)))
     prepared = prepare(member, labels, base, settings, events=events, user_probes=probes or {}, save_times=save_times)
@@ -178,7 +179,7 @@ def _lifted(lift: Any, change: Any, here: PyTree, moved: PyTree) -> PyTree:
 
 def reduction_of(base: flows.AbstractFlow, name: str) -> str:
     """The reduction by name, as far as it is exact for the base flow."""
-    if isinstance(base, flows.Gradient) or (base.traits.equivariant and not base.traits.shrinks and name != "gram"):
+    if base.traits.plain or (base.traits.equivariant and not base.traits.shrinks and name != "gram"):
         return name
     if name not in ("auto", "none"):
         raise ValueError(f"reduction {name} is not exact for {type(base).__name__}; use auto or none.")

@@ -19,7 +19,7 @@ def with_kinks(
 
     **Raises:** `ValueError` if an event has the name of the one that such a flow adds.
     """
-    if not (isinstance(flow, flows.Gradient) and flow.kinks == "follow" and problem.metric is None):
+    if not (flow.traits.follows and problem.metric is None):
         return flow, watched, initial
     found = count_kinks(problem.risk, problem.parameters)
     if found.hidden or not 0 < found.kinks <= MOST:

@@ -228,7 +228,7 @@ def _reduced(problem: Problem, name: str | Reduction, flow: flows.AbstractFlow, 
     """The reduction by name; not every one is exact for every flow."""
     if isinstance(name, Reduction):
         return name
-    if isinstance(flow, flows.Gradient):
+    if flow.traits.plain:
         return reductions.reduce(problem, name)
     kind = type(flow).__name__
     if "gram" in (name, settings.certificate):
@@ -244,9 +244,7 @@ def _reduced(problem: Problem, name: str | Reduction, flow: flows.AbstractFlow, 
 
 def _check_stages(flow, events):
     missing = [
-        s.until
-        for s in (flow.stages if isinstance(flow, flows.Staged) else ())
-        if s.until is not None and s.until not in events
+        s.until for s in (flow.stages if flow.traits.staged else ()) if s.until is not None and s.until not in events
     ]
     if missing:
         known = ", ".join(events) or "none"

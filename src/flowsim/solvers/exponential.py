@@ -102,6 +102,11 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., DenseOutput]] = DenseOutput
 
+    @property
+    def states(self) -> int:
+        """Two bases and the carry, in copies of the state."""
+        return 8 + 2 * self.most
+
     def order(self, terms):
         return 3
 

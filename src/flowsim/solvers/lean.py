@@ -155,7 +155,8 @@ class Lean(diffrax.AbstractAdaptiveSolver):
 
     scheme: Scheme
 
-    in_place: ClassVar = True
+    states: ClassVar[int] = 8  # the start, the registers and the carry
+    in_place: ClassVar[bool] = True
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., CubicHermite]] = CubicHermite
 

@@ -32,6 +32,7 @@ _EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "lean4": lambda: Lean(FOURTH),
     "lean5": lambda: Lean(FIFTH),
 }
+_FINISHING = {"dop853": Dop853.finishing}
 _IMPLICIT: dict[str, Callable[..., diffrax.AbstractSolver]] = {
     "kvaerno3": diffrax.Kvaerno3,
     "kvaerno4": diffrax.Kvaerno4,
@@ -91,10 +92,9 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         raise ValueError("euler has no error estimate: give it a fixed step size (solver.step).")
     if step is not None and not (math.isfinite(step) and step > 0):
         raise ValueError(f"step must be > 0 and finite, got {step}.")
-    cost, retry, radius, finish = None, keep_before, None, None
+    cost, retry, radius = None, keep_before, None
     if kind in _EXPLICIT:
         solver = _EXPLICIT[kind]()
-        finish = solver.finishing if isinstance(solver, Dop853) else None
     elif kind in _STABILIZED:
         solver = _STABILIZED[kind](max_stages=affordable_stages(rtol, dtype))
         cost, retry, radius = remembered_cost, doubt, _of_spectrum
@@ -117,7 +117,7 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         cost or ConstantCost(_stages(solver)),
         retry,
         radius,
-        finish,
+        _FINISHING.get(kind),
         _beginning(solver),
         _states(solver),
     )
@@ -156,10 +156,8 @@ def _beginning(solver: diffrax.AbstractSolver) -> int:
 
 
 def _states(solver: diffrax.AbstractSolver) -> int:
-    """Stages of the widest method and the carry; or two bases and the carry; or the registers and the carry."""
-    if isinstance(solver, Lean):
-        return 12
-    return 8 + 2 * solver.most if isinstance(solver, Exponential) else 24
+    """Stages of the widest method and the carry, where the solver does not say itself how many it holds."""
+    return getattr(solver, "states", 24)
 
 
 def _of_spectrum(memory: PyTree) -> jax.Array:
@@ -172,10 +170,9 @@ def _of_krylov(memory: PyTree) -> jax.Array:
 
 def _stages(solver: diffrax.AbstractSolver) -> int:
     """Vector-field evaluations of one attempted step; a first stage carried over from the last step costs nothing."""
-    if isinstance(solver, Dop853 | Lean):
-        return solver.evaluations
     tableau = getattr(solver, "tableau", None)
-    return 1 if tableau is None else tableau.num_stages - int(tableau.fsal)
+    known = 1 if tableau is None else tableau.num_stages - int(tableau.fsal)
+    return getattr(solver, "evaluations", known)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,11 @@ def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
     return digest.hexdigest()
 
 
+def says(about: Any, wanted: Mapping[str, Any]) -> bool:
+    """Does what a file says of itself hold these entries?"""
+    return isinstance(about, dict) and {key: about.get(key) for key in wanted} == wanted
+
+
 def flatten(tree: PyTree) -> dict[str, np.ndarray]:
     """Every array of a pytree by its position; random keys as their bits."""
     leaves = [x for x in jax.tree.leaves(tree) if _tree.is_array(x)]

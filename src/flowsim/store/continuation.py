@@ -66,7 +66,7 @@ def reopen(folder: pathlib.Path, identity: Identity, segments: Segments) -> None
 
 def _refuse_other(about: Any, identity: Identity, path: pathlib.Path) -> None:
     """**Raises:** `StoreError` if more than the end of the run is another."""
-    if not isinstance(about, dict) or about.get("kind") != "continuation":
+    if not _arrays.says(about, {"kind": "continuation"}):
         raise StoreError(f"{path}: is not what this version of flowsim writes: run the experiment again")
     stored = dict(about["identity"])
     own = dataclasses.asdict(identity)["experiment"]

@@ -10,7 +10,7 @@ from safetensors.numpy import save as safetensors
 
 from .. import _tree
 from .._files import RefusedError, StoreError, explain, make_folder, write_bytes, write_dataset, write_json, write_text
-from ..models import CooccurrenceTransformer
+from ..models import traits
 from .lock import NAME as LOCK
 from .meta import NAME as META
 from .meta import Meta
@@ -139,6 +139,4 @@ def named_parameters(model: Any) -> dict[str, np.ndarray]:
     """Every array of a model by its path: `W`, `W_V`, `W_K`, `W_Q`, `a` for the paper's."""
     leaves = zip(_tree.paths(model), jax.tree.leaves(model), strict=True)
     arrays = {name: np.require(leaf, requirements="C") for name, leaf in leaves if _tree.is_array(leaf)}
-    if isinstance(model, CooccurrenceTransformer):
-        arrays.pop("embedding", None)  # given by the task, not a parameter
-    return arrays
+    return {name: array for name, array in arrays.items() if name not in traits(model).given}

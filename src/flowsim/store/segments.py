@@ -197,7 +197,7 @@ class Segments:
 
     def _read_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays, about = _arrays.load(self._checkpoint, _AGAIN)
-        if not isinstance(about, dict) or about.get("kind") != "checkpoint" or type(about.get("segments")) is not int:
+        if not _arrays.says(about, {"kind": "checkpoint"}) or type(about.get("segments")) is not int:
             raise RefusedError(f"{self._checkpoint}: is not a checkpoint of this version of flowsim: {_AGAIN}")
         return arrays, about
 
@@ -218,7 +218,7 @@ def _label(kind: str, name: str | int, run: str) -> dict[str, Any]:
 
 
 def _refuse_other_piece(about: Any, wanted: dict[str, Any], path: pathlib.Path, remedy: str) -> None:
-    if not isinstance(about, dict) or {key: about.get(key) for key in wanted} != wanted:
+    if not _arrays.says(about, wanted):
         raise RefusedError(f"{path}: is not {wanted['kind']} {wanted['name']} of this run: {remedy}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from .._values import is_whole
+from .._values import as_list, is_whole
 from ..config import ExperimentErrors, Place, Problem
 from ..config.problems import refusal
 from ..config.schema.sweep import values
@@ -77,8 +77,7 @@ def _parts(given: Mapping[str, Any], document: Document) -> Iterator[Any]:
         if key != TOGETHER:
             yield lambda k=key, v=value: axis(k, v, document, document.place((SECTION, k)))
             continue
-        groups = value if isinstance(value, list) else [value]
-        for group in groups:
+        for group in as_list(value):
             yield lambda g=group: _together(g, document, document.place((SECTION, TOGETHER)))
 
 

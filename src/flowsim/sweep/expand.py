@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .._values import brief
 from ..config import Experiment, ExperimentErrors, Problem, load_document
 from ..config.naming import NOT_PART, Naming
 from ..config.overrides import apply
@@ -246,10 +247,12 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Dotted keys of all values; a section that is nothing but its kind is one value, and so are its parts."""
     for key, value in tree.items():
         here = f"{prefix}{key}"
-        if not isinstance(value, Mapping) or set(value) == {"kind"}:
-            yield here
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{here}.")
+        match value:
+            case Mapping():
+                yield from [here] if set(value) == {"kind"} else []
+                yield from _leaves(value, f"{here}.")
+            case _:
+                yield here
 
 
 def _json(value: Any) -> str:
@@ -262,4 +265,4 @@ def documented(member: Member) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else shortened(value, 40)
+    return shortened(brief(value), 40)

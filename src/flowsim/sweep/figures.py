@@ -7,6 +7,7 @@ from typing import Any
 import xarray
 
 from .._files import write_bytes, write_text
+from .._values import brief
 from ..plot import CannotDraw
 from ..plot.sweep import draw_sweep, quantity_of
 from ..report.sweep import rendered_sweep, sweep_page
@@ -85,6 +86,6 @@ def page_of(sweep: Sweep) -> str:
 
 
 def _axis(dataset: xarray.Dataset, dim: str) -> dict[str, Any]:
-    values = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in dataset[dim].values.tolist()]
+    values = [brief(v) for v in dataset[dim].values.tolist()]
     shown = ", ".join(values if len(values) <= _POINTS else [*values[: _POINTS - 2], "…", values[-1]])
     return {"key": dim, "points": len(values), "values": shown}

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from ... import events, probes
 from ...events import Event
-from ...models import AbstractWordModel, CooccurrenceTransformer
+from ...models import AbstractWordModel, traits
 from ...probes import Probe
 from ...problem import Problem
 from ...records import EventRecord
@@ -132,7 +132,7 @@ def measured(problem: Problem, reduction: Reduction) -> tuple[Probe, ...]:
 def _signed_neurons(problem: Problem, reduction: Reduction) -> Array | None:
     """Row i is a_i w_i(0), in the coordinates in which u is integrated."""
     model = problem.model(problem.parameters)
-    if not (isinstance(model, CooccurrenceTransformer) and reduction.recoverable and bool(jnp.all(abs(model.a) == 1))):
+    if not (traits(model).matrices and reduction.recoverable and bool(jnp.all(abs(model.a) == 1))):
         return None
     basis = None if reduction.lift is None else reduction.lift.value  # pyright: ignore[reportFunctionMemberAccess]
     return model.a[:, None] * (model.W if basis is None else model.W @ basis)
@@ -173,7 +173,7 @@ def _mean_loss(loss, model: AbstractWordModel, task: Task) -> Float[Array, ""]:
 
 
 def _neuron_rates(problem: Problem) -> np.ndarray | None:
-    if not isinstance(problem.remainder, CooccurrenceTransformer):
+    if not traits(problem.remainder).matrices:
         return None
     return np.asarray(_rates(problem), np.float64)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Identifier, Listed, NotNegative, Positive, Section, Short, about, bounded
+from ..base import Identifier, Listed, NotNegative, Positive, Section, Short, about, as_tuple, bounded
 from ..kind import Kind, Traits, kind, section_fields
 from ..names import meant, names_parameters
 from ..remark import Remark
@@ -19,7 +19,7 @@ def _all(value: Any) -> Any:
     """`all` is short for every parameter, and one name for a list of one."""
     if value is None or value == "all":
         return None
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    return as_tuple(value, str)
 
 
 class Stage(Section):

@@ -18,11 +18,13 @@ class Certificate(Section):
 
 
 def _short(value: Any) -> Any:
-    if isinstance(value, bool):
-        return {"method": "auto" if value else "none"}
-    if isinstance(value, dict | Certificate):
-        return value
-    raise wrong("must be true, false, or {method: auto | solver | gram}")
+    match value:
+        case bool():
+            return {"method": "auto" if value else "none"}
+        case dict() | Certificate():
+            return value
+        case _:
+            raise wrong("must be true, false, or {method: auto | solver | gram}")
 
 
 CertificateConfig = Annotated[Certificate, BeforeValidator(_short), Short({"type": "boolean"})]

@@ -178,9 +178,7 @@ class Experiment(Section):
     @field_validator("save")
     @classmethod
     def _first_time(cls, save: SaveConfig, info: Any) -> SaveConfig:
-        if not isinstance(save, LogTimes) or save.first is not None or "flow" not in info.data:
-            return save
-        return save.model_copy(update={"first": min(1e-3, info.data["flow"].t1 * 1e-3)})
+        return save.filled(info.data["flow"].t1) if "flow" in info.data else save
 
     @field_validator("figures", mode="before")
     @classmethod

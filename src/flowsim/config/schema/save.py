@@ -12,7 +12,17 @@ from ..remark import Remark
 Points = Annotated[Whole, Field(ge=2, le=100_000)]
 
 
-class LogTimes(Section):
+class _Times(Section):
+    def filled(self, t1: float) -> Any:
+        """With the defaults that depend on the end of the run."""
+        return self
+
+    def check(self, t1: float) -> Iterator[Remark]:
+        """Do the times lie inside the run, and increase?"""
+        yield from ()
+
+
+class LogTimes(_Times):
     """`points` times from `first` to t1 in equal ratios; `first` is 1e-3, or t1/1000 if smaller, unless given."""
 
     spacing: Literal["log"] = about("How the times are spaced.", "log")
@@ -21,21 +31,37 @@ class LogTimes(Section):
         "The first after 0; 1e-3, or t1/1000 if smaller, if not given.", None, example=0.001, unit="time"
     )
 
+    def filled(self, t1: float) -> Any:
+        return self if self.first is not None else self.model_copy(update={"first": min(1e-3, t1 * 1e-3)})
 
-class LinearTimes(Section):
+    def check(self, t1: float) -> Iterator[Remark]:
+        if self.first is not None and self.first >= t1:
+            yield Remark(("save", "first"), f"must be below flow.t1 = {t1:g}")
+
+
+class LinearTimes(_Times):
     """`points` times from 0 to t1 in equal steps."""
 
     spacing: Literal["linear"] = about("How the times are spaced.", "linear")
     points: Points = about("How many times, in equal steps.", 200)
 
 
-class GivenTimes(Section):
+class GivenTimes(_Times):
     """The listed times."""
 
     spacing: Literal["given"] = about("How the times are spaced.", "given")
     times: Annotated[tuple[NotNegative, ...], Listed, Field(min_length=1, max_length=100_000)] = about(
         "The times; 0 and t1 are added.", example=[0, 1, 10], unit="time"
     )
+
+    def check(self, t1: float) -> Iterator[Remark]:
+        previous = -1.0
+        for i, time in enumerate(self.times):
+            if time <= previous:
+                yield Remark(("save", "times", i), f"must be above the time before it, {previous:g}: times increase")
+            if time > t1:
+                yield Remark(("save", "times", i), f"must be at most flow.t1 = {t1:g}")
+            previous = time
 
 
 def _spacing(value: Any) -> Any:
@@ -61,15 +87,4 @@ SaveConfig = Annotated[
 
 def save_remarks(experiment: Any) -> Iterator[Remark]:
     """Times increase and lie inside the run."""
-    save, t1 = experiment.save, experiment.flow.t1
-    if isinstance(save, LogTimes) and save.first is not None and save.first >= t1:
-        yield Remark(("save", "first"), f"must be below flow.t1 = {t1:g}")
-    if not isinstance(save, GivenTimes):
-        return
-    previous = -1.0
-    for i, time in enumerate(save.times):
-        if time <= previous:
-            yield Remark(("save", "times", i), f"must be above the time before it, {previous:g}: times increase")
-        if time > t1:
-            yield Remark(("save", "times", i), f"must be at most flow.t1 = {t1:g}")
-        previous = time
+    yield from experiment.save.check(experiment.flow.t1)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from ..base import Listed, Positive, Section, Short, Whole, about
+from ..base import Listed, Positive, Section, Short, Whole, about, as_tuple
 
 PLACES = {
     "width": ("model", "width"),
@@ -47,7 +47,7 @@ class Scaling(Section):
 
 def _one_or_more(value: Any) -> Any:
     """A single mapping is short for a list of one."""
-    return (value,) if isinstance(value, dict | Scaling) else tuple(value) if isinstance(value, list) else value
+    return as_tuple(value, dict, Scaling)
 
 
 ScalingConfig = Annotated[tuple[Scaling, ...], BeforeValidator(_one_or_more), Field(max_length=10), Short()]

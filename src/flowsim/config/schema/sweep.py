@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..._values import is_number
+from ..._values import as_list, is_number
 from ..base import wrong
 from ..remark import Remark
 
@@ -27,7 +27,7 @@ def axes(sweep: Mapping[str, Any], seed: int = 0) -> list[dict[str, tuple[Any, .
     """
     found: list[dict[str, tuple[Any, ...]]] = []
     for key, axis in sweep.items():
-        groups = _groups(axis) if key == "together" else [{key: axis}]
+        groups = as_list(axis) if key == "together" else [{key: axis}]
         found += [{name: values(inner, seed) for name, inner in group.items()} for group in groups]
     return found
 
@@ -37,17 +37,19 @@ def values(axis: Any, seed: int = 0) -> tuple[Any, ...]:
 
     **Raises:** `PydanticCustomError` for anything else than a list, `log`, `linear` or `count`.
     """
-    if isinstance(axis, list | tuple):
-        if not 1 <= len(axis) <= MOST:
-            raise wrong(f"must have 1 to {MOST} values")
-        return tuple(axis)
-    if isinstance(axis, Mapping) and len(axis) == 1:
-        ((form, content),) = axis.items()
-        if form == "count":
-            return tuple(range(seed, seed + _whole(content, "count must be a whole number")))
-        if form in ("log", "linear"):
-            return _spaced(form, content)
-    raise wrong(f"must be {_FORMS}")
+    match axis:
+        case list() | tuple():
+            if not 1 <= len(axis) <= MOST:
+                raise wrong(f"must have 1 to {MOST} values")
+            return tuple(axis)
+        case {"count": count, **rest} if not rest:
+            return tuple(range(seed, seed + _whole(count, "count must be a whole number")))
+        case {"log": content, **rest} if not rest:
+            return _spaced("log", content)
+        case {"linear": content, **rest} if not rest:
+            return _spaced("linear", content)
+        case _:
+            raise wrong(f"must be {_FORMS}")
 
 
 def _whole(value: Any, message: str) -> int:
@@ -57,10 +59,11 @@ def _whole(value: Any, message: str) -> int:
 
 
 def _spaced(form: str, content: Any) -> tuple[float, ...]:
-    numbers = isinstance(content, list | tuple) and len(content) == 3
-    if not numbers or not all(map(is_number, content)):
-        raise wrong(f"{form} must be [first, last, n], three numbers")
-    first, last, count = float(content[0]), float(content[1]), _whole(content[2], f"{form} must end in a whole n")
+    match content:
+        case [first, last, count] if all(map(is_number, content)):
+            first, last, count = float(first), float(last), _whole(count, f"{form} must end in a whole n")
+        case _:
+            raise wrong(f"{form} must be [first, last, n], three numbers")
     if form == "log" and (first <= 0 or last <= 0):
         raise wrong("log must be [first, last, n] with first and last > 0")
     if count == 1:
@@ -70,13 +73,9 @@ def _spaced(form: str, content: Any) -> tuple[float, ...]:
     return (first, *(float(f"{value:.12g}") for value in between), last)  # 128 and not 127.99999999999999
 
 
-def _groups(together: Any) -> list[Mapping[str, Any]]:
-    return list(together) if isinstance(together, list | tuple) else [together]
-
-
 def _check_axis(key: str, axis: Any) -> None:
     if key == "together":
-        for group in _groups(axis):
+        for group in as_list(axis):
             _check_group(group)
         return
     if not _KEY.fullmatch(key):

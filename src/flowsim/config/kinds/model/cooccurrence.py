@@ -17,11 +17,9 @@ LARGE_WEIGHTS = 2 * 10**8  # above it drawing coordinates instead pays
 
 def _width(value: Any) -> Any:
     """Widths are whole numbers, or `.inf` (also `inf`) for the limit of infinite width."""
-    if not (is_number(value) or isinstance(value, str)):
-        raise wrong("must be a whole number >= 1, or .inf")
-    if value == "inf" or value == math.inf:
+    if value in ("inf", math.inf):
         return math.inf
-    if isinstance(value, str) or value != value or value < 1 or value != int(value):
+    if not is_number(value) or not value >= 1 or value != int(value):  # NaN is not >= 1
         raise wrong("must be a whole number >= 1, or .inf")
     if value > 10**15:
         raise wrong("must be at most 1e15, or .inf")
@@ -30,7 +28,7 @@ def _width(value: Any) -> Any:
 
 def _spelled(value: int | float) -> int | str:
     """JSON has no infinity; `inf` reads back."""
-    return "inf" if isinstance(value, float) else value
+    return "inf" if value == math.inf else int(value)
 
 
 Width = Annotated[
