@@ -63,6 +63,7 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
 
     evaluations: ClassVar[int] = 12  # of a step; its first slope is the last step's last
     finishing: ClassVar[int] = 3  # of its dense output
+    states: ClassVar[int] = 48  # most of them for its dense output
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., DenseOutput]] = DenseOutput
 
