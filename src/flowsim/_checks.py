@@ -71,6 +71,15 @@ def real(what: str, value: Any) -> float:
         raise TypeError(f"{what} must be a number, got {described(value)}.") from None
 
 
+def numbers(what: str, values: Any) -> np.ndarray:
+    """Real numbers, as a float64 array of one axis. **Raises:** `TypeError` for anything else."""
+    not_traced(what, values)
+    try:
+        return np.asarray(values, np.float64).ravel()
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must be numbers, got {described(values)}.") from None
+
+
 def count(what: str, value: Any, *, least: int = 1) -> int:
     """A whole number that is at least `least`; `10.0` is one. **Raises:** `TypeError`, `ValueError`."""
     number = real(what, value)

@@ -4,8 +4,13 @@ import numpy as np
 
 
 def log_times(t1: float, *, points: int = 200, first: float | None = None) -> np.ndarray:
-    """0, then `points` times from `first` (1e-3, or t1/1000 if smaller) to `t1` in equal ratios."""
+    """0, then `points` times from `first` (1e-3, or t1/1000 if smaller) to `t1` in equal ratios.
+
+    **Raises:** `ValueError` for a `t1` so small that t1/1000 is no number.
+    """
     start = min(1e-3, t1 * 1e-3) if first is None else first
+    if not start > 0:
+        raise ValueError(f"t1 = {t1:g} is too small for times in equal ratios: give the times to save.")
     return with_ends(np.geomspace(start, t1, points), t1)
 
 

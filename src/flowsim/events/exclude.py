@@ -32,7 +32,7 @@ def vandermonde(points, count: int) -> np.ndarray:
 
 
 _COEFFICIENTS = np.linalg.inv(vandermonde(nodes(_COARSE), _COARSE))
-_SPACING = 1 / 128
+_SPACING = 1 / 32
 _GRID = vandermonde(np.arange(0, 1 + _SPACING / 2, _SPACING), _COARSE)
 _AT_TEST = vandermonde([_TEST], _COARSE)[0]
 # max |T_k''| on [-1, 1] is k²(k²-1)/3: a bound on the interpolant's curvature from its coefficients.

@@ -1,7 +1,7 @@
 """Finding the sign changes inside a step on the device, for many steps at once.
 
 The event's parts are sampled at 33 Chebyshev points of the step's dense output. Where their interpolants are resolved,
-the sign changes of the smallest part are read off a grid and their places by bisection, as `scan` does on the host with
+the sign changes of the smallest part are read off a grid and their places by chords, as `scan` does on the host with
 more care. What needs that care is not guessed at but called `hard`: parts that are not resolved, values that come close
 to 0 without crossing it, an event that is exactly 0, more sign changes than there is room for.
 
@@ -21,7 +21,7 @@ from .exclude import nodes, vandermonde
 POINTS = 33
 ROOM = 4  # sign changes of one event in one step
 _PER_INTERVAL = 8  # grid points between two Chebyshev points, in the mean
-_HALVINGS = 45  # of an interval between grid points: below the rounding of its ends
+_CHORDS = 12  # of an interval between grid points, where the path is all but straight: to rounding
 _COEFFICIENTS = np.linalg.inv(vandermonde(nodes(POINTS), POINTS))
 _GRID = np.linspace(0, 1, _PER_INTERVAL * (POINTS - 1) + 1)
 _ON_GRID = vandermonde(_GRID, POINTS)
@@ -63,25 +63,24 @@ def sign_changes(
     resolved = jnp.all(jnp.max(size[-4:], axis=0) <= jnp.maximum(1e-9 * jnp.max(size, axis=0), floor))
     parts = jnp.asarray(_ON_GRID, dtype) @ coefficients
     parts = parts.at[0].set(values[0]).at[-1].set(values[-1])  # the ends are known exactly
-    smallest = jnp.argmin(parts, axis=1)
-    beyond = jnp.maximum(floor, 2 * jnp.sum(size[-4:], axis=0))[smallest]  # as in `scan`
-    ends = (jnp.arange(len(_GRID)) == 0) | (jnp.arange(len(_GRID)) == len(_GRID) - 1)
-    path, level = jnp.min(parts, axis=1), jnp.where(ends, floor[smallest], beyond)
-
-    decided = jnp.abs(path) > level
-    signs = jnp.sign(path).astype(jnp.int32)
+    beyond = jnp.maximum(floor, 2 * jnp.sum(size[-4:], axis=0))  # as in `scan`
     index = jnp.arange(len(_GRID))
-    last = jax.lax.cummax(jnp.where(decided, index, -1))
+    ends = (index == 0) | (index == len(_GRID) - 1)
+    path = jnp.min(parts, axis=1)
+    levels = jnp.where(ends[:, None], floor, beyond)
+    decided = jnp.abs(path) > jnp.max(jnp.where(parts == path[:, None], levels, 0), axis=1)  # that of the smallest part
+    # Index and sign of the last decided point in one number: a sign is not looked up, which would take all indices.
+    last = jax.lax.cummax(jnp.where(decided, 2 * index + (path > 0), -1))
     before = jnp.concatenate([jnp.full(1, -1), last[:-1]])
-    old = jnp.where(before >= 0, signs[jnp.maximum(before, 0)], sign)
+    old, signs = jnp.where(before >= 0, 2 * (before % 2) - 1, sign), jnp.where(path > 0, 1, -1)
     change = decided & (signs != old)
     count = jnp.sum(change).astype(jnp.int32)
     (places,) = jnp.nonzero(change, size=ROOM, fill_value=0)
     grid = jnp.asarray(_GRID, dtype)
-    low, high = grid[jnp.maximum(before[places], 0)], grid[places]
+    low, high = grid[jnp.maximum(before[places] // 2, 0)], grid[places]
     direction = signs[places]
     guess = _roots(coefficients, low, high, direction)
-    final = jnp.where(last[-1] >= 0, signs[jnp.maximum(last[-1], 0)], sign)
+    final = jnp.where(last[-1] >= 0, 2 * (last[-1] % 2) - 1, sign)
     arrives = at_end & (jnp.abs(path[-1]) <= jnp.max(floor))
     unclear = ~resolved | (sign == 0) | _dips(path, size) | arrives | (count > ROOM)
     hard = ~_keeps(size, parts, sign) & (unclear | ~jnp.all(jnp.isfinite(values)))
@@ -99,15 +98,18 @@ def _roots(coefficients, low, high, direction):
     def value(x):
         return jnp.min(jax.vmap(_basis)(x) @ coefficients, axis=1) * direction
 
-    def halve(_, ends):
-        a, b = ends
-        middle = (a + b) / 2
-        above = value(middle) > 0
-        return jnp.where(above, a, middle), jnp.where(above, middle, b)
+    def cut(_, state):
+        """The place where the chord crosses 0 is an end of the next bracket; an end that stays counts half."""
+        a, b, at_a, at_b, _ = state
+        place = jnp.clip(b - at_b * (b - a) / jnp.where(at_b == at_a, 1, at_b - at_a), a, b)
+        here = value(place)
+        above = here > 0
+        at_a, at_b = jnp.where(above, at_a / 2, here), jnp.where(above, here, at_b / 2)
+        return jnp.where(above, a, place), jnp.where(above, place, b), at_a, at_b, place
 
-    brackets = (value(low) < 0) & (value(high) > 0)
-    a, b = jax.lax.fori_loop(0, _HALVINGS, halve, (low, high))
-    return jnp.where(brackets, (a + b) / 2, low)
+    at_low, at_high = value(low), value(high)
+    *_, root = jax.lax.fori_loop(0, _CHORDS, cut, (low, high, at_low, at_high, low))
+    return jnp.where((at_low < 0) & (at_high > 0), root, low)
 
 
 def _slope(coefficients, at):

@@ -48,35 +48,35 @@ class Solved(eqx.Module):
     number; `clock`, `state`: there; `failed`: the secant method did not find it; `spent`: evaluations.
     """
 
-    valid: Bool[Array, "runs"]
-    event: Int[Array, "runs"]
-    direction: Int[Array, "runs"]
-    slope: Float[Array, "runs"]
+    valid: Bool[Array, "*runs"]
+    event: Int[Array, "*runs"]
+    direction: Int[Array, "*runs"]
+    slope: Float[Array, "*runs"]
     scalars: dict[str, Array]
     records: dict[int, dict[str, Array]]
     clock: Clock
     state: State
-    failed: Bool[Array, "runs"]
-    spent: Int[Array, "runs"]
+    failed: Bool[Array, "*runs"]
+    spent: Int[Array, "*runs"]
 
 
 @eqx.filter_jit
 def guess(stacked: Stacked, look: Look, waiting: Bool[Array, "runs"]) -> Guesses:
     """The sign changes in one step of every run that is `waiting`."""
-    return stacked.each(_guess, look, waiting)
+    return stacked.some(_guess, waiting, look)
 
 
-def _guess(plan: Plan, look: Look, waiting: Bool[Array, ""]) -> Guesses:
+def _guess(plan: Plan, look: Look) -> Guesses:
     tried, spent = retaken(plan, look.clock, look.state, look.size, jnp.ones((), bool))
     values, noise = _parts(plan, look, tried), _noise(plan, look, tried)
     found = [sign_changes(v, n, sign, look.at_end) for v, n, sign in zip(values, noise, look.before, strict=True)]
     places = jnp.arange(found[0].low.shape[0])
     asked = [
-        counts(event.direction, f.direction) & (places < f.count) & look.asks[i] & waiting
+        counts(event.direction, f.direction) & (places < f.count) & look.asks[i]
         for i, (event, f) in enumerate(zip(plan.events, found, strict=True))
     ]
     moved = jnp.array([f.sign for f in found]) != look.after
-    hard = jnp.any((jnp.array([f.hard for f in found]) | moved) & look.asks) & waiting
+    hard = jnp.any((jnp.array([f.hard for f in found]) | moved) & look.asks)
     valid, event = jnp.concatenate(asked), jnp.repeat(jnp.arange(len(found)), len(places))
     low, high, time, slope, direction = (
         jnp.concatenate([getattr(f, name) for f in found]) for name in ("low", "high", "guess", "slope", "direction")
@@ -84,7 +84,7 @@ def _guess(plan: Plan, look: Look, waiting: Bool[Array, ""]) -> Guesses:
     order = jnp.argsort(jnp.where(valid, time, jnp.inf))
     size = look.size
     columns = (event, time * size, low * size, high * size, slope / size, direction)
-    return Guesses(*(x[order] for x in columns), jnp.sum(valid), hard, jnp.where(waiting, spent, 0))
+    return Guesses(*(x[order] for x in columns), jnp.sum(valid), hard, spent)
 
 
 def _parts(plan: Plan, look: Look, tried: Attempt) -> tuple[Float[Array, "points _"], ...]:
@@ -125,30 +125,30 @@ class _Place(eqx.Module):
 def solve(stacked: Stacked, look: Look, guesses: Guesses, k: Int[Array, ""]) -> Solved:
     """The k-th sign change of every run that has so many."""
     valid = (k < guesses.number) & ~guesses.hard
-    own = jax.tree.map(lambda x: x[:, k], (guesses.event, guesses.time, guesses.low, guesses.high, guesses.slope))
-    event, time, low, high, slope = own
-    size, width = jnp.maximum(jnp.abs(look.clock.high + look.clock.low), look.size), high - low
+    names = ("event", "time", "low", "high", "slope", "direction")
+    return stacked.some(_solve, valid, look, *(getattr(guesses, name)[:, k] for name in names))
+
+
+def _solve(plan: Plan, look: Look, event, time, low, high, slope, direction) -> Solved:
+    size, width = jnp.maximum(jnp.abs(look.clock.value), look.size), high - low
     resolution = jnp.maximum(4 * jnp.finfo(size.dtype).eps * size, jnp.finfo(size.dtype).tiny)
-    nothing, none = jnp.zeros_like(time), jnp.zeros_like(guesses.number)
-    place = _Place(time, slope, nothing + jnp.inf, nothing, look.state, ~valid, jnp.zeros_like(valid), none)
+    nothing, no = jnp.zeros_like(time), jnp.zeros((), bool)
+    place = _Place(time, slope, nothing + jnp.inf, nothing, look.state, no, no, jnp.zeros((), int))
 
     def more(loop):
         count, place = loop
-        return (count <= SECANT_STEPS) & jnp.any(~place.done & ~place.failed)
+        return (count <= SECANT_STEPS) & ~place.done & ~place.failed
 
     def one(loop):
         count, place = loop
-        seen = stacked.each(_at, look, place.time, event)
-        return count + 1, jax.vmap(_moved)(place, *seen, resolution, look.size, low - width, high + width)
+        seen = _at(plan, look, place.time, event)
+        return count + 1, _moved(place, *seen, resolution, look.size, low - width, high + width)
 
     _, place = jax.lax.while_loop(more, one, (jnp.zeros((), int), place))
-    failed = valid & (place.failed | ~place.done)
-    clock = jax.vmap(Clock.advance)(look.clock, place.time)
-    scalars, records = stacked.each(_measured, clock, place.state)
-    return Solved(
-        valid, event, guesses.direction[:, k], guesses.slope[:, k], scalars, records, clock,
-        place.state, failed, place.spent,
-    )  # fmt: skip
+    clock = look.clock.advance(place.time)
+    scalars, records = _measured(plan, clock, place.state)
+    failed = place.failed | ~place.done
+    return Solved(~no, event, direction, slope, scalars, records, clock, place.state, failed, place.spent)
 
 
 def _at(plan: Plan, look: Look, time, event) -> tuple[Array, State, Int[Array, ""]]:

@@ -66,8 +66,10 @@ class Settings:
         )
 
     def _end(self) -> float:
-        t1 = _checks.positive("t1", self.t1)
-        if t1 <= self.t0:
+        t0, t1 = _checks.real("t0", self.t0), _checks.positive("t1", self.t1)
+        if not math.isfinite(t0):
+            raise ValueError(f"t0 must be finite, got {t0:g}.")
+        if t1 <= t0:
             raise ValueError(f"t1 must be later than t0 = {self.t0:g} and finite, got {t1:g}.")
         return t1
 
@@ -176,7 +178,7 @@ def _save_times(given: Sequence[float] | np.ndarray | None, settings: Settings) 
     t0, t1 = settings.t0, settings.t1
     if given is None:
         return t0 + saving.log_times(t1 - t0)
-    return saving.with_ends(given, t1, t0)
+    return saving.with_ends(_checks.numbers("save_times", given), t1, t0)
 
 
 def lengthened(
@@ -192,7 +194,8 @@ def lengthened(
     old, dtype = prepared.save_times, prepared.plan.end.high.dtype
     if not (math.isfinite(t1) and t1 > old[-1]):
         raise ValueError(f"t1 must be later than the run's end, {old[-1]:g}, got {t1:g}.")
-    new = saving.continued(old, t1) if save_times is None else saving.with_ends(save_times, t1, prepared.settings.t0)
+    given = None if save_times is None else _checks.numbers("save_times", save_times)
+    new = saving.continued(old, t1) if given is None else saving.with_ends(given, t1, prepared.settings.t0)
     times = np.concatenate([old, new[new > old[-1]]])
     settings = dataclasses.replace(prepared.settings, t1=t1, max_steps=max_steps or prepared.settings.max_steps)
     plan = dataclasses.replace(prepared.plan, end=Clock.at(t1, dtype), saves=Clock.at(times, dtype))

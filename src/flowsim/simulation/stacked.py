@@ -8,11 +8,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from ..moment import Lift
 from ..problem import Problem
 from .carry import Plan
+
+_BLOCKS, _SMALLEST = 8, 64  # into which the runs are divided where some are wanted only; the runs of the smallest
 
 
 class Stacked(eqx.Module):
@@ -36,6 +38,27 @@ class Stacked(eqx.Module):
             return function(eqx.combine(own, self.shared), *args)
 
         return jax.vmap(one)(self.numbers, self.own, *args)
+
+    def some(self, function: Callable, wanted: Bool[Array, "runs"], *args: Any) -> Any:
+        """`each` of the runs that are `wanted` only, 0 for the others; for use inside compiled functions.
+
+        They are brought together in blocks, so that the work is about theirs and not that of all runs.
+        """
+        block = max(self.count // _BLOCKS, min(self.count, _SMALLEST))
+        number = jnp.sum(wanted)
+        places = jnp.where(jnp.arange(self.count) < number, jnp.argsort(~wanted, stable=True), self.count)
+        places = jnp.pad(places, (0, -self.count % block), constant_values=self.count)  # beyond the last: dropped
+
+        def one(loop):
+            first, found = loop
+            own = jax.lax.dynamic_slice(places, (first,), (block,))
+            numbers, plans, given = jax.tree.map(lambda x: x[own], (self.numbers, self.own, args))
+            here = Stacked(numbers, plans, self.shared).each(function, *given)
+            return first + block, jax.tree.map(lambda x, y: x.at[own].set(y, mode="drop"), found, here)
+
+        shapes = jax.eval_shape(lambda: self.each(function, *args))
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return jax.lax.while_loop(lambda loop: loop[0] < number, one, (jnp.zeros_like(number), nothing))[1]
 
     def take(self, places: np.ndarray) -> "Stacked":
         """Some of the runs, by their places here."""
