@@ -78,6 +78,8 @@ def test_importing_it_leaves_the_name_simulate_alone():
     [
         ({"solvers": ["tsti5"]}, "unknown solver"),
         ({"solvers": ["optax_sgd"]}, "learning_rates"),
+        ({"solvers": ["optax_sgd"], "learning_rates": [0.1, 0.3]}, "whole number of times in t1 = 1"),
+        ({"solvers": ["optax_sgd"], "learning_rates": [10.0]}, "whole number of times"),  # it ended at t = 10
         ({"solvers": ["tsit5"], "reference": ("tsit5", "dopri8")}, "not under test"),
         ({"solvers": ["tsit5"], "tolerances": [-1.0]}, "> 0"),
     ],

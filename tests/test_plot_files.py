@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib
 import pytest
+import xarray
 from matplotlib.image import imread
 
 from flowsim import plot
@@ -86,3 +87,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_plotting_leaves_pyplot_alone():
     code = "import sys, flowsim.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda drawing: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (lambda drawing: None, "returned a NoneType"),
+    ],
+)
+def test_a_figure_of_a_users_that_fails_is_skipped_with_the_reason(function, reason, tmp_path):
+    """It ended the run, which was over by then, in a traceback."""
+    drawing = plot.Drawing(xarray.Dataset({"loss": ("time", [1.0, 0.5])}, {"time": [0.0, 1.0]}))
+    (record,) = plot.write_figures({"own": function}, drawing, tmp_path)
+    assert reason in record.skipped_reason
+    assert not any(tmp_path.iterdir())

@@ -1,12 +1,18 @@
 """Plugins: loaded only when named, and refused with a reason."""
 
+import enum
+import pathlib
+
 import pytest
 import typer
 
+import flowsim
 from flowsim import plugin
 from flowsim.cli.app import app
-from flowsim.config import ExperimentErrors, Source, load
+from flowsim.config import ExperimentErrors, Source, load, load_text, resolved_yaml
+from flowsim.config.kind import forget
 from flowsim.config.sections import OldSpelling
+from flowsim.experiment.identity import inputs
 from flowsim.experiment.run import run_experiment
 
 MODULE = """
@@ -126,3 +132,50 @@ def test_a_module_beside_a_plugin_is_imported_and_belongs_to_the_run(tmp_path):
     plugin.load([tmp_path / "with_another.py"])
     assert {path.name for path in plugin.files() if path.parent == tmp_path} == {"beside.py", "with_another.py"}
     assert [path.name for path in plugin.sources() if path.parent == tmp_path] == ["with_another.py"]
+
+
+def test_plugins_of_one_name_are_told_apart_in_a_runs_identity(tmp_path, monkeypatch):
+    """Only the last of them was looked at when a run was resumed."""
+    paths = [tmp_path / "one" / "p.py", tmp_path / "two" / "p.py", tmp_path / "other.py"]
+    monkeypatch.setattr(plugin, "files", lambda: tuple(paths))
+    experiment = load(pathlib.Path(__file__).parent.parent / "experiments" / "figure1.yaml")
+    assert inputs(experiment, tmp_path) == dict(zip(("one/p.py", "two/p.py", "other.py"), paths, strict=True))
+
+
+class Shape(enum.Enum):
+    FLAT = "flat"
+    ROUND = "round"
+
+
+@pytest.fixture
+def fields():
+    """A kind with fields of many types."""
+
+    @flowsim.kind("problem", "of_many_fields")
+    class OfManyFields(flowsim.config.Kind):
+        """Has fields."""
+
+        shape: Shape = Shape.FLAT
+        rate: float | None = 5.0
+        count: int | None = None
+        either: int | float = 1
+        sizes: list[int]
+        pairs: dict[str, tuple[int, float]]
+
+    yield lambda text: load_text(f"name: x\nproblem: {{kind: of_many_fields, {text}}}\nflow: {{t1: 1.0}}", origin="e")
+    forget("problem", "of_many_fields")
+
+
+def test_fields_of_every_type_are_written_out_and_read_again(fields):
+    """An explicit null was left out of what members of `seeds` and resumed runs are made from, and became the default;
+    an enumeration ended in a traceback; whole numbers in a list could not be written as floats."""
+    given = fields("shape: round, rate: null, count: 2.0, either: 2.0, sizes: [1.0e3], pairs: {a: [1, 2.0]}")
+    again = load_text(resolved_yaml(given), origin="e").problem
+    assert again == given.problem
+    assert (again.shape, again.rate, again.count, again.sizes, again.pairs) == (
+        Shape.ROUND, None, 2, [1000], {"a": (1, 2.0)}
+    )  # fmt: skip
+    assert isinstance(again.either, float)
+    assert load_text(resolved_yaml(fields("sizes: [], pairs: {}")), origin="e").problem.shape == Shape.FLAT
+    with pytest.raises(ExperimentErrors, match="one of flat, round, got rund; did you mean 'round'"):
+        fields("shape: rund, sizes: [], pairs: {}")

@@ -1,10 +1,12 @@
 """Runs side by side: what differs beyond the errors, and what their files say differently."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import typer
+import xarray
 
 from flowsim import store
 from flowsim.cli.report import report as command
@@ -109,3 +111,15 @@ def test_refusals(folders, capsys, tmp_path):
             command(*arguments)
         assert ended.value.exit_code == 2
         assert message in capsys.readouterr().err
+
+
+def test_an_ensemble_is_compared_by_its_medians(folders):
+    """It ended in a traceback."""
+    run = store.load(folders[0])
+    loss = run.dataset["loss"]
+    many = xarray.concat([loss - 1.0, loss, loss + 2.0], "seed", join="override").to_dataset(name="loss")
+    many["loss_error"] = xarray.ones_like(many["loss"]) * xarray.DataArray([0.1, 0.2, 0.3], dims="seed")
+    many["relative_error"] = ("seed", [1.0, 2.0, 3.0])
+    found = compare_runs(["one", "many"], [run, dataclasses.replace(run, dataset=many)], [{}, {}])
+    (row,) = (row for row in found.final if row.name == "loss")
+    assert row.sides[1] == Side(float(loss[-1]), 0.3)

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from . import _checks
 from ._simulate import simulate
 from .claims import Claim, Evidence, Verdicts
+from .claims.needs import events_of, probes_of
 from .events import Event
 from .flows import AbstractFlow
 from .probes import Probe
 from .problem import Problem
+from .simulation.arguments import as_events, as_probes
 
 
 def verify(
@@ -19,8 +22,8 @@ def verify(
     claims: Claim | Sequence[Claim],
     *,
     t1: float,
-    events: Sequence[Event] = (),
-    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
+    events: Sequence[Event | str] = (),
+    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] | None = None,
     save_times: Sequence[float] | np.ndarray | None = None,
     rtol: float = 1e-9,
     atol: float = 1e-12,
@@ -36,17 +39,20 @@ def verify(
 
     **Returns:** the verdicts, in the order of the claims: a sequence that prints as a table.
 
-    **Raises:** as `flowsim.simulate`; `ValueError` for two claims of one id.
+    **Raises:** as `flowsim.simulate`; `TypeError` for anything but claims; `ValueError` for two claims of one id, or
+    with different probes or events of one name.
     """
     claims = (claims,) if isinstance(claims, Claim) else tuple(claims)
+    for one in claims:
+        _checks.instance(one, Claim, "a claim must be what flowsim.claim makes of a function")
     ids = [claim.id for claim in claims]
     if len(set(ids)) < len(ids):
         raise ValueError(f"two claims have one id: {', '.join(sorted({i for i in ids if ids.count(i) > 1}))}.")
     result = simulate(
         problem,
         t1=t1,
-        events=watched(claims, events),
-        probes=measured(claims, probes or {}),
+        events=events_of(claims, as_events(events)),
+        probes=probes_of(claims, as_probes(() if probes is None else probes)),
         save_times=save_times,
         rtol=rtol,
         atol=atol,
@@ -56,14 +62,3 @@ def verify(
     )
     evidence = Evidence(problem, result)
     return Verdicts([claim.verdict(evidence) for claim in claims], evidence)
-
-
-def watched(claims: Sequence[Claim], events: Sequence[Event]) -> list[Event]:
-    """The given events, and those that the claims need beside them."""
-    found = {event.name: event for claim in claims for event in claim.events}
-    return list((found | {event.name: event for event in events}).values())
-
-
-def measured(claims: Sequence[Claim], probes: Mapping[str, Any]) -> dict[str, Any]:
-    """The given probes, and those that the claims need beside them."""
-    return {name: probe for claim in claims for name, probe in claim.probes.items()} | dict(probes)

@@ -36,6 +36,23 @@ def crossing_bounds(
     }
 
 
+def value_bounds(
+    here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]]
+) -> dict[str, tuple[dict[str, float], ...]]:
+    """Event name -> for each of its crossings, name -> bound on the error of a number that was measured there.
+
+    `SAFETY_OF_TIMES` times the distance of the two runs, each at its own time; infinite where the other saw none.
+    """
+
+    def bounds(one: Crossing, other: Crossing | None) -> dict[str, float]:
+        numbers = {name: float(value) for name, value in one.values.items() if np.ndim(value) == 0}
+        if other is None:
+            return dict.fromkeys(numbers, np.inf)
+        return {name: SAFETY_OF_TIMES * abs(x - float(other.values[name])) for name, x in numbers.items()}
+
+    return {name: tuple(map(bounds, crossings, _paired(crossings, there[name]))) for name, crossings in here.items()}
+
+
 def _times(here: Sequence[Crossing], there: Sequence[Crossing]) -> tuple[float | None, ...]:
     partners = _paired(here, there)
     apart = np.array([np.nan if p is None else abs(c.time - p.time) for c, p in zip(here, partners, strict=True)])

@@ -18,7 +18,7 @@ from ..moment import Lift
 from ..simulation import Carry, History, Plan, Prepared, Settings, run
 from ..solver_names import BY_KIND, SYMMETRIC
 from ..solvers import Method
-from .bounds import SAFETY, crossing_bounds, curve_bounds
+from .bounds import SAFETY, crossing_bounds, curve_bounds, value_bounds
 from .premises import broken_premises, doubts
 from .record import Certificate, Uncertified
 from .words import frozen_directions, homogeneity
@@ -51,21 +51,20 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
     travelled, apart, size = map(float, _lengths(*points))
     floor = rounding_floor(size, int(carry.steps), travelled, dtype=carry.step.dtype).item()
     withheld = broken_premises(prepared, result, there)
+    crossings = {name: record.crossings for name, record in result.crossings.items()}
+    others = {name: [c for c in there.crossings if c.event == name] for name in crossings}
     return Certificate(
         relative_error=math.inf if withheld else float(SAFETY * _over(apart, travelled) + floor),
         energy_identity=result.energy_identity,
         invariants=_invariants(prepared.plan, result),
-        crossing_errors=crossing_bounds(
-            {name: record.crossings for name, record in result.crossings.items()},
-            {name: [c for c in there.crossings if c.event == name] for name in result.crossings},
-            withheld=bool(withheld),
-        ),
+        crossing_errors=crossing_bounds(crossings, others, withheld=bool(withheld)),
         probe_errors=curve_bounds(result, there, floor, withheld=bool(withheld)),
         rounding_floor=float(floor),
         method=certified_method(prepared, again, [switch.kind for switch in there.switches]),
         evaluations=plan.flow.traits.gradients * int(other.evaluations),
         warnings=(*withheld, *doubts(prepared, result, there)),
         withheld=withheld,
+        crossing_values=value_bounds(crossings, others),
     )
 
 

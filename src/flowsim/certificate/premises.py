@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..flows import Gradient
 from ..records import Crossing, Kinks, Status
 from ..simulation import Carry, History, Prepared, Settings
 from .record import Uncertified
 
 _ATOL = 1e3  # a start that is not so much larger than the absolute tolerance is not followed to the relative one
 
-_DRIFT = 1e-2  # energy identity beyond which kinks were not followed
+_DRIFT = 1e-2  # energy identity beyond which kinks were not followed, or a gradient is not that of its risk
 _SEEN = 1e-6  # of the loss: a fall in which rounding does not count
 _CUT_SHORT = ("interrupted", "step_limit")  # exact as far as it came
 
@@ -80,7 +81,26 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
     there = {name: tuple(c for c in verification.crossings if c.event == name) for name in here}
     sizes = [float(jnp.sqrt(jnp.mean(x**2))) for x in jax.tree.leaves(prepared.plan.problem.parameters)]
     small = min((size for size in sizes if size > 0), default=np.inf)
-    return (*differing(here, there), *faint(small, prepared.settings))
+    return (*_unlike(prepared, result, verification), *differing(here, there), *faint(small, prepared.settings))
+
+
+def _unlike(prepared: Prepared, result: Uncertified, verification: History) -> Iterator[str]:
+    """A risk that does not fall by what its gradient says, however tight the tolerance."""
+    losses = (result.trajectory.values.get("loss"), verification.rows.get("loss"))
+    if not isinstance(prepared.plan.flow, Gradient) or any(loss is None or len(loss) < 2 for loss in losses):
+        return
+    defects = []
+    for loss, carry in zip(losses, (result.carry, cast(Carry, verification.carry)), strict=True):
+        lost, said = float(loss[0]) - float(loss[-1]), float(carry.state.dissipated)
+        if max(abs(lost), abs(said)) <= _SEEN * float(np.max(np.abs(loss))):
+            return
+        defects.append(abs(lost - said) / max(abs(lost), abs(said)))
+    if min(defects) > _DRIFT and prepared.settings.step is None:
+        yield (
+            f"the risk fell by another amount than its gradient says (energy identity {min(defects):.1g} in both "
+            "integrations): it jumps on the path, or the gradient is not its own (custom_vjp, stop_gradient); the "
+            "bound is on the flow of that gradient"
+        )
 
 
 def differing(here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]]) -> Iterator[str]:

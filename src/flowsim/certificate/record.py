@@ -44,6 +44,7 @@ class Certificate:
     - `invariants`: name -> relative drift over the run of a quantity that the exact flow conserves.
     - `crossing_errors`: event name -> bound on the error of each of its times, None where the two runs disagree on
       whether it happened.
+    - `crossing_values`: event name -> for each crossing, bounds on the errors of the numbers measured there, by name.
     - `probe_errors`: variable name -> bound on its error at every saved time, in the variable's shape.
     - `rounding_floor`: the part of `relative_error` that rounding alone accounts for; no tolerance goes below it.
     - `method`: where the evidence comes from, in a sentence.
@@ -62,6 +63,7 @@ class Certificate:
     evaluations: int
     warnings: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    crossing_values: Mapping[str, tuple[Mapping[str, float], ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def event_errors(self) -> dict[str, float | None]:

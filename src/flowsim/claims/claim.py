@@ -43,6 +43,8 @@ class Claim:
         if not isinstance(finding, Finding):
             raise TypeError(f"claim {self.id!r} must return a flowsim.claims.Finding, got {type(finding).__name__}.")
         word = judge(finding.conditions) if finding.conditions else Word.NOT_REACHED
+        if word == Word.NOT_REACHED and not finding.reason:
+            finding = dataclasses.replace(finding, reason="the measurement gave nothing that could fail")
         return Verdict(self, word, finding)
 
 

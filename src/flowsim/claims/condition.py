@@ -27,14 +27,19 @@ class Condition:
 
     @property
     def word(self) -> Word:
-        """Fails where a number is certainly not positive; too close to call where none is, but one may be."""
-        if np.any(self.margins <= -self.errors):
+        """Fails where a number is certainly not positive; too close to call where none is, but one may be; not reached
+        where there is no number."""
+        if not np.size(self.margins):
+            return Word.NOT_REACHED
+        if np.any((self.margins <= -self.errors) & np.isfinite(self.errors)):
             return Word.FAILS
         return Word.HOLDS if np.all(self.margins > self.errors) else Word.TOO_CLOSE  # NaN: too close
 
     def __bool__(self) -> bool:
         """**Raises:** `ValueError` if the error bounds do not allow an answer."""
         word = self.word
+        if word == Word.NOT_REACHED:
+            raise ValueError("there is no number to compare. Pass the comparison to `Finding` instead.")
         if word == Word.TOO_CLOSE:
             raise ValueError("the error bounds overlap: too close to call. Pass the comparison to `Finding` instead.")
         return word == Word.HOLDS
@@ -57,6 +62,7 @@ def below(values: Any, bound: float, errors: Any = 0.0) -> Condition:
 
 
 def judge(conditions: Iterable[Condition]) -> Word:
-    """All conditions together: one that is certainly broken breaks the claim, one that is uncertain leaves it open."""
+    """All conditions together: one that is certainly broken breaks the claim, one that is uncertain leaves it open,
+    one of no numbers leaves it not reached."""
     words = [condition.word for condition in conditions]
-    return next((word for word in (Word.FAILS, Word.TOO_CLOSE) if word in words), Word.HOLDS)
+    return next((word for word in (Word.FAILS, Word.TOO_CLOSE, Word.NOT_REACHED) if word in words), Word.HOLDS)

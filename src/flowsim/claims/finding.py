@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from .. import _checks
 from .condition import Condition
 from .measured import Measured, equal
 
 _ENTRIES = 8  # of an array, that a finding lists
+_AS = "compare the Measured numbers themselves, not their values, so that their error bounds decide"
 
 
 class NotReachedError(Exception):
@@ -43,6 +45,10 @@ class Finding:
     curve: Curve | None = None
     errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self):
+        for one in self.conditions:
+            _checks.instance(one, Condition, "a condition must be a comparison of Measured numbers, such as a < b", _AS)
+
     @classmethod
     def compare(cls, a: Any, relation: str, b: Any, *, resolution: float = 0.01) -> "Finding":
         """`a < b`, `a > b` or `a == b`, decided with the error bounds of both.
@@ -62,11 +68,17 @@ class Finding:
         return cls.of(condition, *shown)
 
     @classmethod
-    def of(cls, *parts: Condition | Measured, reason: str = "", curve: Curve | None = None) -> "Finding":
+    def of(cls, *parts: Any, reason: str = "", curve: Curve | None = None) -> "Finding":
         """A finding of conditions, such as `a < b`, and of the measured numbers to be shown with them.
 
         Of an array the first entries are shown.
+
+        **Raises:** `TypeError` for anything else, such as a comparison of plain values.
         """
+        for part in parts:
+            if not isinstance(part, Condition | Measured):
+                what = "a finding is of comparisons and of Measured numbers"
+                raise TypeError(f"{what}, got {_checks.described(part)}: {_AS}.")
         measured, errors = {}, {}
         for part in (part for part in parts if isinstance(part, Measured)):
             values, bounds = np.ravel(part.value), np.ravel(part.error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .condition import Condition, positive
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -38,7 +39,12 @@ class Measured:
     @classmethod
     def of(cls, x: Any) -> "Measured":
         """A number as it is, exact if it has no error bound."""
-        return x if isinstance(x, Measured) else cls(x, 0.0, f"{x:.6g}" if np.ndim(x) == 0 else "")
+        if isinstance(x, Measured):
+            return x
+        value = np.asarray(x)
+        if value.dtype.kind not in "biuf":
+            raise TypeError(f"wanted a number or flowsim.claims.Measured, got {_checks.described(x)}.")
+        return cls(value, 0.0, f"{float(value):.6g}" if value.ndim == 0 else "")
 
     @property
     def exact(self) -> bool:
@@ -105,9 +111,9 @@ class Measured:
 
     def log(self) -> "Measured":
         """ln; the error is infinite where the true value may not be positive."""
-        low = np.maximum(self.low, 0.0)
+        value, low, high = map(np.asarray, (self.value, np.maximum(self.low, 0.0), self.high))
         with np.errstate(divide="ignore", invalid="ignore"):
-            value, error = np.log(self.value), np.maximum(np.log(self.high / self.value), np.log(self.value / low))
+            value, error = np.log(value), np.maximum(np.log(high / value), np.log(value / low))
         error = np.where(np.asarray(self.low) > 0, error + 2 * _EPS, np.inf)  # of an argument that is rounded
         return _rounded(np.where(np.asarray(self.value) > 0, value, 0.0), error, f"log({self.label})")
 
@@ -125,9 +131,8 @@ class Measured:
         with np.errstate(invalid="ignore", divide="ignore"):
             ends = [function(np.float64(end) if np.ndim(end) == 0 else end) for end in (self.low, self.high)]
         inside = (np.asarray(self.low) <= 0) & (np.asarray(self.high) >= 0)
-        if power < 0 or power != int(power):  # not defined at 0, or not below it
-            unknown = inside if power < 0 else np.asarray(self.low) < 0
-            ends = [np.where(unknown, np.inf, end) for end in ends]
+        undefined = inside & (power < 0) | (np.asarray(self.low) < 0) & (power != int(power))  # at 0, or below it
+        ends = [np.where(undefined, np.inf, end) for end in ends]
         with np.errstate(invalid="ignore", divide="ignore"):
             value = function(np.asarray(self.value))
             distance = np.maximum(*(np.abs(end - value) for end in ends))
@@ -149,7 +154,12 @@ class Measured:
     def __gt__(self, other) -> Condition:
         return _positive(self - other)
 
-    __le__, __ge__ = __lt__, __gt__  # on the reals, measured, the two do not differ
+    def __le__(self, other) -> Condition:
+        return _not_negative(Measured.of(other) - self)
+
+    def __ge__(self, other) -> Condition:
+        return _not_negative(self - other)
+
     __hash__ = None  # pyright: ignore[reportAssignmentType] (no equality either: see `Finding.compare`)
 
 
@@ -165,14 +175,20 @@ def _positive(difference: Measured) -> Condition:
     return positive(difference.value, difference.error)
 
 
+def _not_negative(difference: Measured) -> Condition:
+    """On the reals, measured, the same as `_positive`; but exact numbers, such as counts, may be equal."""
+    equals = (np.asarray(difference.value) == 0) & (np.asarray(difference.error) == 0)
+    return positive(np.where(equals, 1.0, difference.value), difference.error)
+
+
 def _label(a: Measured, sign: str, b: Measured) -> str:
     left, right = (f"({m.label})" if " " in m.label and sign in "*/" else m.label for m in (a, b))
     return f"{left} {sign} {right}" if left and right else ""
 
 
 def _rounded(value: Any, error: Any, label: str) -> Measured:
-    """With the rounding of one operation of its own."""
-    return Measured(value, error + _EPS * np.abs(value), label)
+    """With the rounding of one operation of its own, and of the bound's."""
+    return Measured(value, error * (1 + 8 * _EPS) + _EPS * np.abs(value), label)
 
 
 def _sum(a: Any, b: Any, operation: Callable, sign: str) -> Measured:

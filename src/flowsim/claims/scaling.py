@@ -98,10 +98,16 @@ def _fit(law: Law, over: str, points: Sequence[Point], within: float) -> Exponen
     found = [(p, law.quantity(p.evidence)) for p in points]
     kept = [(p, y) for p, y in found if y is not None and np.isfinite(y) and y > 0]
     values = [p.value for p, _ in kept]
-    if len(set(values)) < 2 or len(kept) < 3:
-        return Exponent(law, over, Word.NOT_REACHED, reason="fewer than two sizes, or three runs, reached it")
+    if len({(p.seed, p.value) for p, _ in kept}) == len({p.seed for p, _ in kept}) or len(kept) < 3:
+        reason = "fewer than two sizes of one seed, or three runs, reached it"
+        return Exponent(law, over, Word.NOT_REACHED, reason=reason)
     seeds = [p.seed for p, _ in kept]
-    predictions = np.array([law.predicted(p) for p, _ in kept])
+    try:
+        predictions = np.array([law.predicted(p) for p, _ in kept])
+    except NotReachedError as missing:
+        return Exponent(law, over, Word.NOT_REACHED, reason=str(missing))
+    if not np.all(np.isfinite(predictions) & (predictions > 0)):
+        return Exponent(law, over, Word.NOT_REACHED, reason="the prediction is not a positive number in every run")
     measured = np.array([y for _, y in kept])
     slope, half = common_slope(np.log(values), np.log(measured), np.array(seeds))
     predicted, _ = common_slope(np.log(values), np.log(predictions), np.array(seeds))

@@ -5,13 +5,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..probes import user
 from ..problem import Problem
 from ..result import Result
 from ..simulation import Prepared
 from ..tasks import Task
 from .claim import Claim
 from .evidence import Evidence
+from .needs import events_of, probes_of
 from .scaling import Law
 
 Fresh = Callable[[int], Task | None]
@@ -56,12 +56,10 @@ class Theory(AbstractTheory):
             raise ValueError(f"two claims have one id: {', '.join(twice)}.")
 
     def instrument(self, problem: Problem, prepared: Prepared) -> Prepared:
+        """**Raises:** `ValueError` for two probes or events of one name that differ."""
         plan, statements = prepared.plan, (*self.claims, *self.laws)
-        probes = {name: user(name, probe) for one in statements for name, probe in one.probes.items()}
-        probes |= {probe.name: probe for probe in plan.probes}
-        events = {event.name: event for one in statements for event in one.events}
-        events |= {event.name: event for event in plan.events}
-        plan = dataclasses.replace(plan, probes=tuple(probes.values()), events=tuple(events.values()))
+        probes, events = probes_of(statements, plan.probes), events_of(statements, plan.events)
+        plan = dataclasses.replace(plan, probes=tuple(probes), events=tuple(events))
         return dataclasses.replace(prepared, plan=plan)
 
     def observe(self, problem: Problem, prepared: Prepared, result: Result, fresh: Fresh) -> Evidence:

@@ -64,6 +64,10 @@ def work_precision(
         raise ValueError(f"{', '.join(rates)} need learning_rates.")
     if min((*tolerances, *learning_rates), default=0.0) <= 0 or repeats < 1:
         raise ValueError("tolerances and learning_rates must be > 0 (at least one), and repeats at least 1.")
+    if any(map(is_optimizer, rates)) and any(
+        abs(t1 / one - round(t1 / one)) > 1e-6 * t1 / one for one in learning_rates
+    ):
+        raise ValueError(f"learning_rates must each be a whole number of times in t1 = {t1:g}: descent ends there.")
     times = saving.log_times(t1, points=50) if save_times is None else saving.with_ends(save_times, t1)
     task = Task(problem, t1, events, times, atol_ratio, repeats, max_steps)
     tell = progress or (lambda text: None)

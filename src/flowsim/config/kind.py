@@ -15,16 +15,19 @@ and from then on `loss: {kind: hinge2, margin: 0.5}` is checked, documented and 
 """
 
 import dataclasses
+import enum
+import functools
 import pathlib
 import re
 import sys
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
-from .base import Listed, Section, Whole
+from .base import Listed, Section, Whole, unknown
 from .remark import Remark
 
 SECTIONS: dict[str, str] = {
@@ -189,12 +192,29 @@ def _as_written(annotation: Any, info: Any) -> Any:
 
 
 def _from_yaml(annotation: Any) -> Any:
-    """A type with its whole numbers and tuples, nested ones too, in the form that reads YAML."""
+    """A type with its whole numbers, tuples and enumerations, nested ones too, in the form that reads YAML."""
     if annotation is int:
         return Whole
-    if typing.get_origin(annotation) is tuple:
-        return typing.Annotated[tuple[tuple(_from_yaml(one) for one in typing.get_args(annotation))], Listed]
-    return annotation
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return typing.Annotated[annotation, BeforeValidator(functools.partial(_member, annotation))]
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (None, Literal, typing.Annotated):
+        return annotation
+    mixed = origin in (typing.Union, types.UnionType)
+    made = tuple(one if mixed and one is int and float in inner else _from_yaml(one) for one in inner)
+    if origin is tuple:
+        return typing.Annotated[tuple[made], Listed]
+    if made == inner:
+        return annotation
+    return typing.Union[made] if mixed else origin[made]  # noqa: UP007 (of a tuple of types)
+
+
+def _member(choices: type[enum.Enum], value: Any) -> Any:
+    """A member of an enumeration by its value."""
+    known = [one.value for one in choices]
+    if isinstance(value, choices) or value in known:
+        return choices(value)
+    raise unknown([str(one) for one in known])
 
 
 def section_fields(section: str) -> Callable[[type[Kind]], type[Kind]]:

@@ -1,16 +1,18 @@
 """From a kind to what it builds, with one sentence where a kind of a user's goes wrong."""
 
 import contextlib
+import dataclasses
 import linecache
 import pathlib
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+from .._files import RefusedError
 from .._values import as_list
 from .context import Context
 from .kind import SECTIONS, Kind, source
-from .problems import ExperimentErrors, Place, refusal, shortened
+from .problems import ExperimentErrors, Place, Problem, refusal, shortened
 
 T = TypeVar("T")
 
@@ -40,6 +42,28 @@ def blamed(part: Kind, what: str) -> Iterator[None]:
             f"{what} of {type(part).__name__} raised {type(error).__name__}: {said.rstrip('.')}. Correct it there."
         )
         raise refusal(_place(file, error), message, f"{part.section} {part.kind}") from error
+
+
+@contextlib.contextmanager
+def judging(statement: Any) -> Iterator[None]:
+    """Errors of a user's claim or law are reported with their place in it.
+
+    **Arguments:** `statement`: has an `id`, and a function `measure`.
+
+    **Raises:** `RefusedError`: the run is over by then, so that it is no error of the experiment's.
+    """
+    try:
+        yield
+    except Exception as error:
+        code = getattr(statement.measure, "__code__", None)
+        if code is None or str(statement.measure.__module__).startswith("flowsim."):
+            raise
+        place, said = _place(code.co_filename, error), shortened(" ".join(str(error).split()) or "no message", 300)
+        if place.line is not None:
+            said = f"raised {type(error).__name__}: {said}"
+        said = f"{said.rstrip('.')}. Correct it there, and verify again with --force."
+        where = dataclasses.replace(place, source=None)
+        raise RefusedError(str(Problem(where, f"claim {statement.id}", said))) from error
 
 
 def wrong_result(part: Kind, given: Any, wanted: str = "") -> ExperimentErrors:

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+from collections.abc import Sequence
 
 import jax
 
@@ -21,7 +22,17 @@ def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
 def inputs(experiment: Experiment, folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The files that a run reads, by the name under which the experiment or the command line knows them."""
     named = {name: _file(folder / name) for name in _referenced(experiment)}
-    return named | {path.name: path for path in plugin.files()}
+    return named | _told_apart(plugin.files())
+
+
+def _told_apart(paths: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
+    """Each by the end of its path that no other shares, mostly its name: a run may be resumed elsewhere."""
+    found = {}
+    for path in dict.fromkeys(paths):
+        others = [other.parts for other in paths if other != path]
+        taken = (n for n in range(1, len(path.parts)) if all(one[-n:] != path.parts[-n:] for one in others))
+        found["/".join(path.parts[-next(taken, len(path.parts)) :])] = path
+    return found
 
 
 def _file(path: pathlib.Path) -> pathlib.Path:

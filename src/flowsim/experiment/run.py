@@ -223,7 +223,7 @@ def write(
             run.write_parameters(result.model)
         run.write_descents([one.dataset() for one in taken])
         run.write_summary(summary)
-        report.rebuild(run.path, dataset=dataset, own=build.figures(experiment))
+        report.rebuild(run.path, dataset=dataset, own=build.figures(experiment, source_folder))
     return summary
 
 

@@ -9,7 +9,7 @@ be drawn by its own name. A figure is a function of one `Drawing`; `write_figure
 from . import claims, figures, style, values, work_precision
 from .claims import draw_claims
 from .drawing import Drawing, FigureStyle
-from .files import FigureRecord, write_figures
+from .files import FigureRecord, of_function, write_figures
 from .need import CannotDraw
 from .registry import FIGURES, Kind
 from .show import descents, draw
@@ -29,6 +29,7 @@ __all__ = [
     "draw",
     "draw_claims",
     "figures",
+    "of_function",
     "rendered",
     "style",
     "values",

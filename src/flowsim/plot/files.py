@@ -54,8 +54,26 @@ def write_figures(
     thin = dataclasses.replace(
         drawing, dataset=_thinned(drawing.dataset), overlays=[_thinned(overlay) for overlay in drawing.overlays]
     )
-    kinds = {name: figure if isinstance(figure, Kind) else Kind(figure) for name, figure in wanted.items()}
+    kinds = {name: figure if isinstance(figure, Kind) else of_function(figure) for name, figure in wanted.items()}
     return [_write(name, kind, kind.of(thin), directory) for name, kind in kinds.items()]
+
+
+def of_function(function: Callable[[Drawing], Figure]) -> Kind:
+    """The figure that a user's function draws. What goes wrong in it is why it is skipped: the run is over by then."""
+
+    def figure(drawing: Drawing) -> Figure:
+        try:
+            made = function(drawing)
+        except CannotDraw:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split()) or "no message"
+            raise CannotDraw(f"its function raised {type(error).__name__}: {said}") from error
+        if not isinstance(made, Figure):
+            raise CannotDraw(f"its function returned a {type(made).__name__}, not a Matplotlib figure")
+        return made
+
+    return Kind(figure)
 
 
 def _known(name: str) -> Kind:

@@ -91,7 +91,7 @@ def count_kinks(function: Callable[[PyTree], Scalar], parameters: PyTree) -> Cou
     def look(parameters):
         nonlocal found
         closed, leaves = _traced(function, parameters)
-        if not _primitives(closed.jaxpr) & {*_JUMP, "select_n"}:
+        if not primitives(closed.jaxpr) & {*_JUMP, "select_n"}:
             found = Count(0, 0, False)
             return
         walk = _Walk(_AnyGates(_tree.dtype(parameters)), None)
@@ -148,7 +148,7 @@ class _Walk:
         if inner is not None and _looked_into(name, inner[0]):
             return self.program(*inner, args)
         if moves and name in _LOOPS:
-            self.hidden |= any(_primitives(body) & set(_JUMP) for body in _bodies(equation))
+            self.hidden |= any(primitives(body) & set(_JUMP) for body in _bodies(equation))
         outs = self._once(equation, args)
         if len(outs) != 1:
             return [Value(out, moves) for out in outs]
@@ -239,18 +239,18 @@ def _program(equation: Any) -> tuple[Any, Sequence[Any]] | None:
 
 
 def _looked_into(name: str, jaxpr: Any) -> bool:
-    found = _primitives(jaxpr)
+    found = primitives(jaxpr)
     return bool(found & {*_JUMP, "select_n"}) and (not name.startswith("custom") or found <= _PIECEWISE_LINEAR)
 
 
-def _primitives(jaxpr: Any) -> set[str]:
+def primitives(jaxpr: Any) -> set[str]:
     """Names of all operations of a program and of those that it calls."""
     found = set()
     for equation in jaxpr.eqns:
         found.add(equation.primitive.name)
         inner = _program(equation)
         for body in _bodies(equation) if inner is None else (inner[0],):
-            found |= _primitives(body)
+            found |= primitives(body)
     return found
 
 

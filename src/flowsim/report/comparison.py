@@ -93,12 +93,13 @@ def compare_runs(names: Sequence[str], runs: Sequence[Run], files: Sequence[Mapp
     keys = list(dict.fromkeys(key for file in leaves for key in file))
     values = {key: tuple(number(file.get(key)) if key in file else "–" for file in leaves) for key in keys}
     events = list(dict.fromkeys(name for run in runs for name in run.events))
-    probes = list(dict.fromkeys(str(name) for run in runs for name in _scalars(run.dataset)))
+    curves = [_over_seeds(run.dataset) for run in runs]
+    probes = list(dict.fromkeys(name for one in curves for name in _scalars(one)))
     return Comparison(
         tuple(names),
         {key: found for key, found in values.items() if len(set(found)) > 1},
         tuple(_row(name, [_event(run, name) for run in runs]) for name in events),
-        tuple(_row(name, [_end(run.dataset, name) for run in runs]) for name in probes),
+        tuple(_row(name, [_end(one, name) for one in curves]) for name in probes),
     )
 
 
@@ -144,6 +145,15 @@ def _event(run: Run, name: str) -> Side:
     return Side(None, None) if record is None else Side(record.time, record.uncertainty, never=record.time is None)
 
 
+def _over_seeds(dataset: xarray.Dataset) -> xarray.Dataset:
+    """Of an ensemble the medians, with the largest of the seeds' error bounds, which bounds the median's too."""
+    if "seed" not in dataset.dims:
+        return dataset
+    bands = [name for name in dataset.data_vars if str(name).endswith("_error")]
+    medians = dataset.drop_vars(bands).median("seed", keep_attrs=True)
+    return medians.merge(dataset[bands].max("seed", skipna=False, keep_attrs=True))
+
+
 def _scalars(dataset: xarray.Dataset) -> list[str]:
     names = [str(name) for name, values in dataset.data_vars.items() if values.dims == ("time",)]
     return [name for name in names if not (name.endswith("_error") and name[:-6] in names)]
@@ -159,7 +169,7 @@ def _end(dataset: xarray.Dataset, name: str) -> Side:
 
 def write_comparison(found: Comparison, runs: Sequence[Run], path: Path) -> None:
     """Write the page with the curves over each other."""
-    data = {name: run.dataset for name, run in zip(found.names, runs, strict=True)}
+    data = {name: _over_seeds(run.dataset) for name, run in zip(found.names, runs, strict=True)}
     drawn = [row.name for row in found.final if sum(row.name in one for one in data.values()) > 1]
     drawn = sorted(drawn, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))[:_CURVES]
     figures = [(name, base64.b64encode(rendered(overlay.figure(data, name), "png")).decode()) for name in drawn]

@@ -92,7 +92,7 @@ def rebuild(
     asked = dict(map(_entry, entries))
     kept = [_as_drawn(name, directory / "figures") for name in asked if name not in (own or {})]
     drawn = {record.name for record in kept if record is not None}
-    known = {**plot.FIGURES, **{name: plot.Kind(function) for name, function in (own or {}).items()}}
+    known = {**plot.FIGURES, **{name: plot.of_function(function) for name, function in (own or {}).items()}}
     wanted = {name: _figure(name, style, known, directory / META) for name, style in asked.items() if name not in drawn}
     make_folder(directory / "figures")
     figures = plot.write_figures(wanted, drawing, directory / "figures") + [one for one in kept if one is not None]

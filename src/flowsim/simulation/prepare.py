@@ -22,6 +22,7 @@ from .history import History
 from .kinks import with_kinks
 from .march import March
 from .stiff import Methods
+from .twice import OnceError, check_twice
 
 _ROWS = 256  # saved rows that a chunk can hold
 _LARGE = 1e6  # parameters from which on a step may not fit into memory
@@ -156,6 +157,8 @@ def prepare(
         raise ValueError(f"{settings.solver} needs a symmetric Jacobian, which {what} has not: use stabilized.")
     check_measured(plan)
     check_start(problem, smaller)
+    if settings.solver in BY_KIND and BY_KIND[settings.solver].stages is None:
+        check_twice(smaller.problem)
     size = _tree.size(smaller.problem.parameters)
     return Prepared(settings, smaller, plan, times, int(np.clip(_WORK / size, 8, 1000)), _for_stiff(settings, plan))
 
@@ -214,6 +217,10 @@ def with_tolerance(prepared: Prepared, rtol: float, atol: float) -> Prepared:
 def _for_stiff(settings: Settings, plan: Plan) -> tuple[Method, ...]:
     """The methods that `auto` turns to where the flow is stiff, if the spectrum of its Jacobian is known to be real."""
     if settings.solver != "auto" or settings.step is not None or not plan.flow.traits.real_spectrum:
+        return ()
+    try:
+        check_twice(plan.problem)
+    except OnceError:
         return ()
     kinds, dtype = (
         solvers.choose_stiff(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem)),

@@ -1,13 +1,15 @@
 """Trajectories of all members into `sweep.nc`, one member after the other, so that memory does not grow with them."""
 
+import contextlib
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import h5netcdf
 import h5py
 import numpy as np
 
+from .._files import RefusedError
 from .folder import Sweep
 from .grid import Grid
 
@@ -65,7 +67,7 @@ def _fill(
     targets: dict[str, tuple[Any, tuple[int, ...]]], times: np.ndarray, folder: pathlib.Path, place: tuple[int, ...]
 ) -> None:
     """One member. A variable that it has not, or in another shape, is left empty there."""
-    with h5py.File(folder / "trajectory.nc") as mine:
+    with _opened(folder) as mine:
         if not np.array_equal(mine[_TIME][()], times):
             raise Differ(f"member {folder.name} is saved at other times")
         for name, (target, shape) in targets.items():
@@ -73,10 +75,22 @@ def _fill(
                 target[(..., *place)] = mine[name][()]
 
 
+@contextlib.contextmanager
+def _opened(folder: pathlib.Path) -> Iterator[h5py.File]:
+    """**Raises:** `RefusedError` that names the member, where the sweep's own file would be blamed."""
+    path = folder / "trajectory.nc"
+    try:
+        file = h5py.File(path)
+    except OSError as error:
+        raise RefusedError(f"{path}: cannot be read ({error}); delete the folder, and it is run again") from None
+    with file:
+        yield file
+
+
 def _read(folder: pathlib.Path) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]:
     """Dimensions, values and attributes of every variable; h5py alone, a tenth of xarray's time for so small a file."""
     found = {}
-    with h5py.File(folder / "trajectory.nc") as file:
+    with _opened(folder) as file:
         for name, variable in file.items():
             dims = _dims(variable)
             if dims is not None:

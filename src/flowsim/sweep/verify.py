@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import ensemble, plot, report, store
 from ..claims import AbstractTheory, Exponent, Point, Verdict, document, fit, scaling, tally, together, yang2024
 from ..config import Source
-from ..config.making import claims_of, wrong_result
+from ..config.making import claims_of, judging, wrong_result
 from ..config.problems import Place, refusal
 from ..config.schema import Certificate, Experiment, Scaling
 from ..experiment import build
@@ -145,7 +145,10 @@ class _Verification:
                 points.append(Point(value, seed, found.evidence))
                 laws = member.theory.laws
         within = scaling.WITHIN if experiment.claims else yang2024.DEFAULT.exponent
-        yield from fit(laws, entry.over, points, within=within)
+        for law in laws:
+            with judging(law):
+                (exponent,) = fit([law], entry.over, points, within=within)
+            yield exponent
 
     def _point(self, plan: Plan, entry: Scaling, value: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """Where a run stands on the axes, and what changes beside them."""
@@ -194,7 +197,10 @@ class Member:
         self.theory = theory_of(self.experiment, problem, self.folder)
         if self.theory is yang2024.THEORY and problem.samples.groups is None:
             raise refusal(Place("task"), "must have `groups`: the claims are about groups of samples.")
-        return self.theory.instrument(problem, prepared)
+        try:
+            return self.theory.instrument(problem, prepared)
+        except ValueError as error:
+            raise refusal(Place(self.experiment.name), f"{error}.", "claims") from None
 
     def run(self, kept: Kept, name: str, *, certify: bool = True) -> Judged:
         """Integrate and judge. Runs of equal shapes share one compiled program.
@@ -211,7 +217,11 @@ class Member:
         if certify and self.experiment.certificate.method != "none":
             result = result.certified(result.certificate)
         evidence = self.theory.observe(problem, prepared, result, self._fresh)
-        return Judged(result, evidence, [claim.verdict(evidence) for claim in self.theory.claims])
+        verdicts = []
+        for claim in self.theory.claims:
+            with judging(claim):
+                verdicts.append(claim.verdict(evidence))
+        return Judged(result, evidence, verdicts)
 
     def _fresh(self, samples: int) -> Any:
         task = self.experiment.task

@@ -1,11 +1,11 @@
 """`compare`: what `flowsim compare` compares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from ...solver_names import COMPARABLE
+from ...solver_names import COMPARABLE, OPTAX
 from ..base import Listed, Positive, Section, Whole, about, unknown
 from ..remark import Remark
 
@@ -50,7 +50,10 @@ class Compare(Section):
     )
     atol_ratio: Positive = about("Absolute over relative tolerance.", 1.0, unit="weight")
     learning_rates: Annotated[tuple[Positive, ...], Listed, Field(max_length=50)] = about(
-        "Of Optax's methods, and steps of `euler`.", (), example=[0.01], unit="time"
+        "Of Optax's methods, each a whole number of times in flow.t1, and steps of `euler`.",
+        (),
+        example=[0.01],
+        unit="time",
     )
     reference: Annotated[tuple[Comparable, ...], Listed, Field(min_length=2, max_length=2)] | None = about(
         "The solver that errors are measured against and the one that checks it; chosen if not given.",
@@ -66,18 +69,22 @@ class Compare(Section):
 
 
 def whole_steps(experiment: Any) -> Iterator[Remark]:
-    """Descent's order is fitted at one time, which every learning rate must reach."""
+    """Descent is compared at one time, which every learning rate must reach."""
     compare, flow = experiment.compare, experiment.flow
     if compare.descent is None:
+        if any(solver in OPTAX for solver in compare.solvers):
+            yield from _whole(("compare", "learning_rates"), compare.learning_rates, flow.t1)
         return
     if not flow.traits.plain or flow.adjusted:
         what = "must come with the plain gradient flow"
         yield Remark(("compare", "descent"), what, "take flow.kind gradient, without changes")
-    seen: list[float] = []
-    for i, rate in enumerate(compare.descent.learning_rates):
-        path, steps = ("compare", "descent", "learning_rates", i), flow.t1 / rate
-        if rate in seen:
-            yield Remark(path, "must be listed once")
+    yield from _whole(("compare", "descent", "learning_rates"), compare.descent.learning_rates, flow.t1)
+
+
+def _whole(path: tuple[str, ...], rates: Sequence[float], t1: float) -> Iterator[Remark]:
+    for i, rate in enumerate(rates):
+        steps = t1 / rate
+        if rate in rates[:i]:
+            yield Remark((*path, i), "must be listed once")
         if round(steps) < 1 or abs(steps - round(steps)) > 1e-6 * steps:
-            yield Remark(path, f"must be a whole number of times in flow.t1 = {flow.t1:g}")
-        seen.append(rate)
+            yield Remark((*path, i), f"must be a whole number of times in flow.t1 = {t1:g}")
