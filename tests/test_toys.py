@@ -44,7 +44,8 @@ def test_every_section_has_a_toy():
 
 def test_a_run_of_toys_alone(tmp_path):
     """Task, model, loss, init, probe, event, flow, solver, figure and claim of a user's in one experiment."""
-    experiment = checked()
+    (tmp_path / "title.txt").write_text("beside the experiment, wherever the command is given")
+    experiment = checked("figures=[{kind: toy_figure, color: red, height: 1.5, title: title.txt}]")
     assert experiment.name == "toys"
     outcome = run_experiment(Source(experiment, PARTS, tmp_path), tmp_path / "run")
     summary = outcome.summary.model_dump()

@@ -105,10 +105,14 @@ class ToyFigure(Kind):
     """The toy probe over time."""
 
     color: str = "black"
+    title: str = ""  # a file that holds it
 
     def build(self, context):
+        title = context.path(self.title).read_text() if self.title else ""
+
         def figure(drawing):
             picture, (axes,) = drawing.panels(height=2.0)
+            axes.set_title(title)
             axes.plot(drawing.dataset["time"], drawing.dataset["toy_probe"], color=self.color)
             return picture
 
