@@ -58,6 +58,7 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
         crossing_errors=crossing_bounds(
             {name: record.crossings for name, record in result.crossings.items()},
             {name: [c for c in there.crossings if c.event == name] for name in result.crossings},
+            steps=int(carry.steps),
             withheld=bool(withheld),
         ),
         probe_errors=curve_bounds(result, there, floor, withheld=bool(withheld)),

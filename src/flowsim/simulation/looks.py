@@ -26,8 +26,8 @@ class Guesses(eqx.Module):
     """The sign changes that count in a run's step, the earliest first, those that are none at the end.
 
     **Fields:** `event`: its number; `time`, `low`, `high`: of the polynomial's root and around it, from the step's
-    start; `slope`: by time; `number`: how many there are; `hard`: does the step need a closer look? `spent`:
-    evaluations.
+    start; `slope`: by time; `noise`: of the value, from roundings; `number`: how many there are; `hard`: does the step
+    need a closer look? `spent`: evaluations.
     """
 
     event: Int[Array, "places"]
@@ -35,6 +35,7 @@ class Guesses(eqx.Module):
     low: Float[Array, "places"]
     high: Float[Array, "places"]
     slope: Float[Array, "places"]
+    noise: Float[Array, "places"]
     direction: Int[Array, "places"]
     number: Int[Array, ""]
     hard: Bool[Array, ""]
@@ -44,14 +45,16 @@ class Guesses(eqx.Module):
 class Solved(eqx.Module):
     """One crossing of every run that has one (`valid`), solved for on the flow.
 
-    **Fields:** `slope`: of the event by time; `scalars`, `records`: what is measured there, the records by the event's
-    number; `clock`, `state`: there; `failed`: the secant method did not find it; `spent`: evaluations.
+    **Fields:** `slope`: of the event by time; `noise`: of its value, from roundings; `scalars`, `records`: what is
+    measured there, the records by the event's number; `clock`, `state`: there; `failed`: the secant method did not find
+    it; `spent`: evaluations.
     """
 
     valid: Bool[Array, "runs"]
     event: Int[Array, "runs"]
     direction: Int[Array, "runs"]
     slope: Float[Array, "runs"]
+    noise: Float[Array, "runs"]
     scalars: dict[str, Array]
     records: dict[int, dict[str, Array]]
     clock: Clock
@@ -78,12 +81,13 @@ def _guess(plan: Plan, look: Look, waiting: Bool[Array, ""]) -> Guesses:
     moved = jnp.array([f.sign for f in found]) != look.after
     hard = jnp.any((jnp.array([f.hard for f in found]) | moved) & look.asks) & waiting
     valid, event = jnp.concatenate(asked), jnp.repeat(jnp.arange(len(found)), len(places))
-    low, high, time, slope, direction = (
-        jnp.concatenate([getattr(f, name) for f in found]) for name in ("low", "high", "guess", "slope", "direction")
+    low, high, time, slope, noise, direction = (
+        jnp.concatenate([getattr(f, name) for f in found])
+        for name in ("low", "high", "guess", "slope", "noise", "direction")
     )
     order = jnp.argsort(jnp.where(valid, time, jnp.inf))
     size = look.size
-    columns = (event, time * size, low * size, high * size, slope / size, direction)
+    columns = (event, time * size, low * size, high * size, slope / size, noise, direction)
     return Guesses(*(x[order] for x in columns), jnp.sum(valid), hard, jnp.where(waiting, spent, 0))
 
 
@@ -146,7 +150,7 @@ def solve(stacked: Stacked, look: Look, guesses: Guesses, k: Int[Array, ""]) -> 
     clock = jax.vmap(Clock.advance)(look.clock, place.time)
     scalars, records = stacked.each(_measured, clock, place.state)
     return Solved(
-        valid, event, guesses.direction[:, k], guesses.slope[:, k], scalars, records, clock,
+        valid, event, guesses.direction[:, k], guesses.slope[:, k], guesses.noise[:, k], scalars, records, clock,
         place.state, failed, place.spent,
     )  # fmt: skip
 
