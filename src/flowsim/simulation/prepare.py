@@ -67,6 +67,8 @@ class Settings:
 
     def _end(self) -> float:
         t1 = _checks.positive("t1", self.t1)
+        if not math.isfinite(_checks.real("t0", self.t0)):
+            raise ValueError(f"t0 must be finite, got {self.t0:g}.")
         if t1 <= self.t0:
             raise ValueError(f"t1 must be later than t0 = {self.t0:g} and finite, got {t1:g}.")
         return t1
