@@ -15,6 +15,7 @@ _ATOL = 1e3  # a start that is not so much larger than the absolute tolerance is
 
 _DRIFT = 1e-2  # energy identity beyond which kinks were not followed
 _SEEN = 1e-6  # of the loss: a fall in which rounding does not count
+_LARGE = 1e-2  # of the loss: a fall in which it does not count in float32 either
 _CUT_SHORT = ("interrupted", "step_limit")  # exact as far as it came
 
 
@@ -63,14 +64,32 @@ def undecided(kinks: Kinks | None) -> Iterator[str]:
 
 def _jumped(prepared: Prepared, result: Uncertified) -> Iterator[str]:
     """A run with followed kinks whose loss did not fall by what its velocity says: a mode was wrong for a while."""
-    settings, loss = prepared.settings, result.trajectory.values.get("loss")
-    if result.solver.kinks is None or settings.step is not None or loss is None:
-        return
-    lost, size = abs(float(loss[0]) - float(loss[-1])), float(np.max(np.abs(loss)))
-    if lost > _SEEN * size and result.energy_identity > max(_DRIFT, 1e3 * settings.rtol):
+    if result.solver.kinks is not None and _falls_otherwise(prepared, result, _SEEN):
         yield (
             f"the loss fell by another amount than the velocity says (energy identity {result.energy_identity:.1g}): a "
             "kink was not where it was taken to be, so no error bound"
+        )
+
+
+def _falls_otherwise(prepared: Prepared, result: Uncertified, seen: float) -> bool:
+    """Did the loss not fall by what the velocity says, beyond what the tolerance accounts for?
+
+    **Arguments:** `seen`: share of the loss that it must have fallen by.
+    """
+    settings, loss = prepared.settings, result.trajectory.values.get("loss")
+    if settings.step is not None or loss is None:
+        return False
+    lost, size = abs(float(loss[0]) - float(loss[-1])), float(np.max(np.abs(loss)))
+    return lost > seen * size and result.energy_identity > max(_DRIFT, 1e3 * settings.rtol)
+
+
+def _not_its_gradient(prepared: Prepared, result: Uncertified) -> Iterator[str]:
+    """A velocity that is followed well and is not the gradient of the loss."""
+    if result.solver.kinks is None and _falls_otherwise(prepared, result, _LARGE):
+        yield (
+            f"the loss fell by another amount than the velocity says (energy identity {result.energy_identity:.1g}): has "
+            "it a stop_gradient, a derivative by hand or a jump? The bound is on the flow of the gradient that JAX takes "
+            "of it"
         )
 
 
@@ -80,7 +99,7 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
     there = {name: tuple(c for c in verification.crossings if c.event == name) for name in here}
     sizes = [float(jnp.sqrt(jnp.mean(x**2))) for x in jax.tree.leaves(prepared.plan.problem.parameters)]
     small = min((size for size in sizes if size > 0), default=np.inf)
-    return (*differing(here, there), *faint(small, prepared.settings))
+    return (*differing(here, there), *faint(small, prepared.settings), *_not_its_gradient(prepared, result))
 
 
 def differing(here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]]) -> Iterator[str]:
