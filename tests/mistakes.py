@@ -3,6 +3,7 @@
 They run in a process of their own, as users run flowsim: without the shape checks that the tests switch on.
 """
 
+import functools
 import json
 
 import jax
@@ -139,6 +140,12 @@ MISTAKES = {
     "probe that is None": (lambda: measure(lambda p: None), "one array, got None"),
     "probe with a misspelt leaf": (lambda: measure(lambda p: p["y"]), "probe mine cannot be evaluated"),
     "probe of a standard name": (lambda: run(probes={"loss": lambda p: p["x"]}), "two probes are named 'loss'"),
+    "probe named as the axis": (lambda: run(probes={"time": lambda p: p["x"]}), "cannot be named 'time'"),
+    "probe without a name": (lambda: run(probes={"": lambda p: p["x"]}), "cannot be named ''"),
+    "probe named by a number": (lambda: run(probes={3: lambda p: p["x"]}), "a probe's name must be a string"),
+    "start that is no number": (lambda: run(t0=float("nan")), "t0 must be finite"),
+    "start in words": (lambda: run(t0="early"), "t0 must be a number"),
+    "seconds in words": (lambda: run(max_seconds="ten"), "max_seconds must be a number"),
     "norm of what is not there": (lambda: run(probes=[probes.norm("W_K")]), "probe"),
     "save times beyond the end": (lambda: run(save_times=[0.0, 5.0]), "save times must lie in [0, t1"),
     "save times that are a text": (lambda: run(save_times="abc"), "save_times must be numbers, got 'abc'"),
@@ -157,12 +164,23 @@ MISTAKES = {
     "inside grad": (lambda: jax.grad(lambda s: _loss_of(s))(1.0), "flowsim.sensitivity"),
     "inside jit": (lambda: jax.jit(_loss_of)(1.0), "flowsim.sensitivity"),
     "inside vmap": (lambda: jax.vmap(_loss_of)(jnp.ones(2)), "flowsim.ensemble"),
+    "traced loss": (lambda: jax.grad(_of_a_loss)(1.0), "flowsim.sensitivity"),
+    "traced event": (lambda: jax.grad(_of_an_event)(0.5), "event half is a traced value"),
     "traced end": (lambda: jax.grad(lambda t: run(t1=t).final["loss"])(1.0), "flowsim.sensitivity"),
 }  # fmt: skip
 
 
 def _loss_of(scale):
     return run(problem=flowsim.Problem.from_loss(lambda p: jnp.sum(p**2), scale * jnp.ones(3))).final["loss"]
+
+
+def _of_a_loss(scale):
+    inner = functools.partial(lambda s, x: s * x, scale)
+    return run(problem=flowsim.Problem.from_loss(lambda p: jnp.sum(inner(p) ** 2), jnp.ones(3))).final["loss"]
+
+
+def _of_an_event(level):
+    return run(events=[events.crossing("half", lambda t, p: p["x"][0] - level)]).final["loss"]
 
 
 def outcome(mistake):

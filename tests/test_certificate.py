@@ -141,3 +141,14 @@ def test_every_crossing_has_a_bound():
     assert len(bounds) == len(exact) == 7
     assert np.all(np.abs(times - exact) <= np.array(bounds))
     assert result.events["wave"].uncertainty == bounds[0]
+
+
+def test_the_bound_of_a_time_allows_for_roundings_of_the_state():
+    """x(t) = exp(-t) in float32, from 1 to 1 - 10⁻³: both runs round it in the same way, by a 10⁻⁴ of the way."""
+    problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, jnp.asarray(1.0, jnp.float32))
+    level = np.exp(np.float32(-5e-4))
+    result = flowsim.simulate(
+        problem, t1=1e-3, events=[flowsim.events.crossing("half", lambda t, x: x - level)], certificate=True
+    )
+    error = abs(result.events["half"].time + np.log(float(level)))
+    assert 1e-9 < error <= result.events["half"].uncertainty < 1e-5

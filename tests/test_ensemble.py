@@ -176,6 +176,7 @@ def test_members_made_by_one_traced_call_equal_their_own_runs():
             np.testing.assert_allclose(member.trajectory.values["loss"], alone.trajectory.values["loss"], rtol=1e-12)
             for here, there in zip(member.events["half"].crossings, alone.events["half"].crossings, strict=True):
                 assert here.slope == pytest.approx(there.slope, rel=1e-6)
+                assert here.noise == pytest.approx(there.noise, rel=0.1, abs=1e-15)
                 assert here.values["loss"] == pytest.approx(there.values["loss"], rel=1e-12)
     assert set(result.dataset) == {"loss", "event_half"}
 

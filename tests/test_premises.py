@@ -103,6 +103,15 @@ def test_a_start_below_the_absolute_tolerance_is_said():
     assert run(P(lambda p: p["x"] ** 2, {"x": 1.0}), 1.0).certificate.warnings == ()
 
 
+def test_a_velocity_that_is_not_the_gradient_is_doubted():
+    """Two integrations of it agree, to 5e-8, and say nothing of where it comes from."""
+    problem = P(lambda p: (p[0] * jax.lax.stop_gradient(p[0]) + p[1] ** 2) / 2, jnp.ones(2))
+    certificate = run(problem, 1.0).certificate
+    assert certificate.energy_identity > 0.1
+    assert any("stop_gradient" in warning for warning in certificate.warnings)
+    assert not certificate.withheld
+
+
 def test_a_withheld_bound_is_withheld_in_summary_terminal_and_report(tmp_path):
     """The report called a run past a kink "far below what a figure here can show"."""
     result = run(P(lambda p: p["x"] + jax.nn.relu(p["x"] - 0.3) + jax.nn.relu(p["x"] + 1), {"x": 1.0}), 5.0)

@@ -108,6 +108,22 @@ def test_a_run_that_is_kept_goes_on_where_it_was_interrupted(whole, tmp_path):
         run(folder=folder)
 
 
+def test_a_run_that_is_stopped_before_it_has_begun_does_not_block_its_folder(tmp_path, monkeypatch):
+    def stop(prepared):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flowsim.result.folder.described", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder=tmp_path / "kept")
+    (tmp_path / "kept" / ".meta.json.1.2.tmp").touch()  # and one that was killed while it wrote
+    assert run(folder=tmp_path / "kept").status.kind == "done"
+    (tmp_path / "used" / "segments").mkdir(parents=True)
+    (tmp_path / "used" / "segments" / "mine").touch()
+    with pytest.raises(StoreError, match="holds something"):
+        run(folder=tmp_path / "used")
+
+
 def test_another_run_does_not_go_on_with_it(tmp_path):
     """The constants in its functions count, not their names; and the command line says who made it."""
     folder = tmp_path / "kept"

@@ -3,9 +3,12 @@
 An argument that cannot be meant raises `TypeError` (it is of another kind) or `ValueError` (its value is not allowed).
 """
 
+import contextlib
 import difflib
+import functools
 import math
-from collections.abc import Iterable
+import types
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -104,9 +107,32 @@ def is_traced(tree: Any) -> bool:
 
 
 def not_traced(what: str, tree: Any) -> None:
-    """**Raises:** `TypeError` inside `jax.grad`, `jax.jit` or `jax.vmap`, naming what to use instead."""
-    if is_traced(tree):
+    """Neither a pytree nor what its functions close over.
+
+    **Raises:** `TypeError` inside `jax.grad`, `jax.jit` or `jax.vmap`, naming what to use instead.
+    """
+    seen: set[int] = set()
+
+    def reaches(leaf: Any) -> bool:
+        if not callable(leaf) or id(leaf) in seen:
+            return isinstance(leaf, jax.core.Tracer)
+        seen.add(id(leaf))
+        return any(map(reaches, jax.tree.leaves(list(_held(leaf)))))
+
+    if any(map(reaches, jax.tree.leaves(tree))):
         raise TypeError(
             f"{what} is a traced value: flowsim.simulate steps on the host and cannot be called inside jax.grad, "
             "jax.jit or jax.vmap. For derivatives use flowsim.sensitivity, for many runs flowsim.ensemble."
         )
+
+
+def _held(function: Any) -> Iterator[Any]:
+    """What a function closes over; of a partial one, a method or a wrapper what it is made of."""
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # it is not filled yet
+            yield cell.cell_contents
+    yield getattr(function, "__defaults__", None), getattr(function, "__wrapped__", None)
+    if isinstance(function, functools.partial):
+        yield function.func, function.args, function.keywords
+    if isinstance(function, types.MethodType):
+        yield function.__func__, function.__self__

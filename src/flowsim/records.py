@@ -35,8 +35,9 @@ class Crossing:
     **Fields:** `time`; `direction` +1 or -1; `refined`: solved for on the flow (False: only located on the dense
     output, because the exact step showed no sign change in the bracket); `resolved`: the step's scan resolved the
     event, so no crossing in this step was missed; `values`: the scalar probes at the crossing, and the event's records;
-    `slope`: the event's rate of change there, 0 where it jumps; `uncertainty`: bound on the error of `time` from the
-    certificate, None without one or where it gives none.
+    `slope`: the event's rate of change there, 0 where it jumps; `noise`: what a few roundings of the state make of the
+    event's value; `uncertainty`: bound on the error of `time` from the certificate, None without one or where it gives
+    none.
     """
 
     event: str
@@ -46,6 +47,7 @@ class Crossing:
     resolved: bool
     values: Mapping[str, Any]
     slope: float = 0.0
+    noise: float = 0.0
     uncertainty: float | None = None
 
 

@@ -1,5 +1,6 @@
 """From the distance between two integrations to bounds on curves and on event times."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,18 +21,21 @@ _NEIGHBORS = 5  # saved times over which the distance of two curves is taken at 
 
 
 def crossing_bounds(
-    here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]], *, withheld: bool
+    here: Mapping[str, Sequence[Crossing]], there: Mapping[str, Sequence[Crossing]], *, steps: int, withheld: bool
 ) -> dict[str, tuple[float | None, ...]]:
     """Event name -> bound on the error of each of its times.
 
     The two runs' times of one crossing lie |Δt| apart, and the event's values there by the band |Δt| · |slope|. A band
     may be narrow by accident, so a crossing also answers for the bands of its neighbors: its bound is
-    `SAFETY_OF_TIMES` times the widest of them over its own slope, but no more than half the way to its neighbor.
+    `SAFETY_OF_TIMES` times the widest of them over its own slope, but no more than half the way to its neighbor. What
+    roundings of the state make of the value shows in no distance, as both runs make them: that, over the slope, comes
+    on top.
 
-    **Arguments:** `here`, `there`: the crossings of both runs, by event. `withheld`: give None everywhere.
+    **Arguments:** `here`, `there`: the crossings of both runs, by event. `steps`: how many roundings there were.
+    `withheld`: give None everywhere.
     """
     return {
-        name: (None,) * len(crossings) if withheld else _times(crossings, there[name])
+        name: (None,) * len(crossings) if withheld else _times(crossings, there[name], math.sqrt(steps + 1.0))
         for name, crossings in here.items()
     }
 
@@ -53,7 +57,7 @@ def value_bounds(
     return {name: tuple(map(bounds, crossings, _paired(crossings, there[name]))) for name, crossings in here.items()}
 
 
-def _times(here: Sequence[Crossing], there: Sequence[Crossing]) -> tuple[float | None, ...]:
+def _times(here: Sequence[Crossing], there: Sequence[Crossing], roundings: float) -> tuple[float | None, ...]:
     partners = _paired(here, there)
     apart = np.array([np.nan if p is None else abs(c.time - p.time) for c, p in zip(here, partners, strict=True)])
     slopes, times = np.array([abs(c.slope) for c in here]), np.array([c.time for c in here])
@@ -64,9 +68,11 @@ def _times(here: Sequence[Crossing], there: Sequence[Crossing]) -> tuple[float |
         if partner is None:
             errors.append(None)
             continue
-        shared = float(np.max(bands[max(i - 1, 0) : i + 2])) / slopes[i] if slopes[i] > 0 else 0.0
+        shared, noise = 0.0, 0.0
+        if slopes[i] > 0:
+            shared, noise = float(np.max(bands[max(i - 1, 0) : i + 2])) / slopes[i], here[i].noise / slopes[i]
         widened = min(SAFETY_OF_TIMES * shared, min(gaps[i], gaps[i + 1]) / 2)
-        rounding = 8 * np.finfo(float).eps * max(times[i], partner.time)
+        rounding = 8 * np.finfo(float).eps * max(times[i], partner.time) + roundings * noise
         errors.append(float(max(SAFETY_OF_TIMES * apart[i], widened) + rounding))
     return tuple(errors)
 

@@ -80,7 +80,7 @@ class Evidence:
             relative_error=math.inf if withheld else float(self.relative_errors[run]),
             energy_identity=energy_identity,
             invariants={name: float(drifts[run]) for name, drifts in self.invariants.items()},
-            crossing_errors=crossing_bounds(here, there, withheld=bool(withheld)),
+            crossing_errors=crossing_bounds(here, there, steps=int(self.steps[run]), withheld=bool(withheld)),
             probe_errors={},
             rounding_floor=float(self.floors[run]),
             method=self.method,

@@ -155,8 +155,8 @@ class Stack(AbstractMembers):
         event = int(table.event[row])
         values: dict[str, Any] = {name: float(x[row]) for name, x in table.scalars.items()}
         values |= {name: x[row].tolist() for name, x in table.records.get(event, {}).items()}
-        time, slope = float(table.time[row]), float(table.slope[row])
-        return Crossing(self._names[event], time, int(table.direction[row]), True, True, values, slope)
+        time, slope, noise = (float(x[row]) for x in (table.time, table.slope, table.noise))
+        return Crossing(self._names[event], time, int(table.direction[row]), True, True, values, slope, noise)
 
     def _cost(self, number: int) -> SolverRecord:
         found, prepared = self._found, self._prepared

@@ -34,13 +34,15 @@ class Changes(NamedTuple):
     """The sign changes of one event in a step, in fractions of it; of `ROOM` places the first `count` are filled.
 
     **Fields:** `low`, `high`: before and after each; `guess`, `slope`: the polynomial's root, and its derivative there;
-    `direction`: ±1; `sign`: that the step ends with; `hard`: does the step need a closer look than this?
+    `noise`: of the part that changes its sign; `direction`: ±1; `sign`: that the step ends with; `hard`: does the step
+    need a closer look than this?
     """
 
     low: Float[Array, "room"]
     high: Float[Array, "room"]
     guess: Float[Array, "room"]
     slope: Float[Array, "room"]
+    noise: Float[Array, "room"]
     direction: Int[Array, "room"]
     count: Int[Array, ""]
     sign: Int[Array, ""]
@@ -84,7 +86,8 @@ def sign_changes(
     arrives = at_end & (jnp.abs(path[-1]) <= jnp.max(floor))
     unclear = ~resolved | (sign == 0) | _dips(path, size) | arrives | (count > ROOM)
     hard = ~_keeps(size, parts, sign) & (unclear | ~jnp.all(jnp.isfinite(values)))
-    return Changes(low, high, guess, _slope(coefficients, guess), direction, count, final, hard)
+    slope, smallest = _slope(coefficients, guess)
+    return Changes(low, high, guess, slope, noise[smallest], direction, count, final, hard)
 
 
 def _basis(x: Float[Array, ""]) -> Float[Array, "points"]:
@@ -113,11 +116,11 @@ def _roots(coefficients, low, high, direction):
 
 
 def _slope(coefficients, at):
-    """Of the part that is smallest there, by the step's fraction."""
+    """Of the part that is smallest there, by the step's fraction; and which part that is."""
     basis = jax.vmap(_basis)(at)
     slopes = 2 * basis @ (jnp.asarray(_DERIVATIVE, at.dtype) @ coefficients)
     smallest = jnp.argmin(basis @ coefficients, axis=1)
-    return jnp.take_along_axis(slopes, smallest[:, None], axis=1)[:, 0]
+    return jnp.take_along_axis(slopes, smallest[:, None], axis=1)[:, 0], smallest
 
 
 def _keeps(size, path, sign):

@@ -59,7 +59,7 @@ def save(result: Result, folder: str | os.PathLike, *, name: str | None, replace
     """Write a result as a run folder. See `Result.save`."""
     home = RunFolder(pathlib.Path(folder))
     if not replace:
-        _refuse_used(home.home, "choose another folder, or write replace=True")
+        _refuse_used(home, "choose another folder, or write replace=True")
     home.create(replace=replace)
     with Lock(home.home):
         home.prepare(fresh=True)
@@ -72,7 +72,7 @@ def save(result: Result, folder: str | os.PathLike, *, name: str | None, replace
 def _interrupted(home: RunFolder) -> bool:
     """Is there an interrupted run of Python's in the folder?"""
     if not (home.path / META).is_file():
-        _refuse_used(home.home, "choose another folder")
+        _refuse_used(home, "choose another folder")
         return False
     command = Meta.read(home.path).command
     if command != COMMAND:
@@ -86,8 +86,9 @@ def _interrupted(home: RunFolder) -> bool:
     return True
 
 
-def _refuse_used(folder: pathlib.Path, remedy: str) -> None:
-    if folder.exists() and (not folder.is_dir() or any(path.name != ".lock" for path in folder.iterdir())):
+def _refuse_used(home: RunFolder, remedy: str) -> None:
+    folder = home.home
+    if folder.exists() and (not folder.is_dir() or home.used()):
         raise RefusedError(f"{folder}: is there already and holds something: {remedy}")
 
 

@@ -32,8 +32,7 @@ def as_problem(problem: Any) -> Problem:
     """**Raises:** `TypeError` for anything but a problem, and for one whose arrays are traced."""
     remedy = "make one by flowsim.Problem(model, task) or flowsim.Problem.from_loss(loss, parameters)"
     _checks.instance(problem, Problem, "problem must be a flowsim.Problem", remedy)
-    closed_over = [cell.cell_contents for cell in getattr(problem.loss, "__closure__", None) or ()]
-    _checks.not_traced("the problem", [problem, *closed_over])
+    _checks.not_traced("the problem", problem)
     return problem
 
 
@@ -41,6 +40,8 @@ def as_events(given: Any) -> tuple[Event, ...]:
     """Events, some perhaps by name; one alone stands for a list of one. **Raises:** `TypeError`, `ValueError`."""
     found = tuple(map(_event, _listed(given, Event, "events must be a list of flowsim.events")))
     _distinct("event", [event.name for event in found])
+    for event in found:
+        _checks.not_traced(f"event {event.name}", event)
     return found
 
 
@@ -66,8 +67,12 @@ def as_probes(given: Any) -> tuple[Probe, ...]:
     **Raises:** `TypeError`, `ValueError`.
     """
     if isinstance(given, Mapping):
-        return tuple(probes.user(name, function) for name, function in given.items())
-    return tuple(map(_probe, _listed(given, Probe, "probes must be a dictionary name -> function")))
+        found = tuple(probes.user(name, function) for name, function in given.items())
+    else:
+        found = tuple(map(_probe, _listed(given, Probe, "probes must be a dictionary name -> function")))
+    for probe in found:
+        _checks.not_traced(f"probe {probe.name}", probe)
+    return found
 
 
 def _probe(given: Any) -> Probe:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 
+from .. import _checks
 from ..records import Status
 from .history import History
 from .march import Chunk
@@ -70,7 +71,7 @@ class TimeLimit(AbstractConsumer):
     """Ends the run with status `interrupted` after the first chunk that ends later than `seconds` of wall time."""
 
     def __init__(self, seconds: float):
-        if not seconds > 0:
+        if not _checks.real("max_seconds", seconds) > 0:
             raise ValueError(f"max_seconds must be > 0, got {seconds}.")
         self._seconds, self._began = seconds, time.monotonic()
 

@@ -113,7 +113,8 @@ def finished(plan: Plan, clock: Clock, tried: Attempt, wanted: Bool[Array, ""]) 
         return solver.finish(TERMS, jnp.zeros_like(tried.size), tried.size, (plan, clock), tried.dense)
 
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(finish))
-    dense = jax.lax.cond(wanted, finish, lambda: nothing)
+    made = jax.lax.cond(wanted, finish, lambda: nothing)
+    dense = {name: tried.dense[name] for name in solver.kept} | made  # what is kept as it is would be copied there
     return eqx.tree_at(lambda a: a.dense, tried, dense), jnp.where(wanted, cost, 0).astype(jnp.int32)
 
 

@@ -26,8 +26,8 @@ class Guesses(eqx.Module):
     """The sign changes that count in a run's step, the earliest first, those that are none at the end.
 
     **Fields:** `event`: its number; `time`, `low`, `high`: of the polynomial's root and around it, from the step's
-    start; `slope`: by time; `number`: how many there are; `hard`: does the step need a closer look? `spent`:
-    evaluations.
+    start; `slope`: by time; `noise`: of the value, from roundings; `number`: how many there are; `hard`: does the step
+    need a closer look? `spent`: evaluations.
     """
 
     event: Int[Array, "places"]
@@ -35,6 +35,7 @@ class Guesses(eqx.Module):
     low: Float[Array, "places"]
     high: Float[Array, "places"]
     slope: Float[Array, "places"]
+    noise: Float[Array, "places"]
     direction: Int[Array, "places"]
     number: Int[Array, ""]
     hard: Bool[Array, ""]
@@ -44,14 +45,16 @@ class Guesses(eqx.Module):
 class Solved(eqx.Module):
     """One crossing of every run that has one (`valid`), solved for on the flow.
 
-    **Fields:** `slope`: of the event by time; `scalars`, `records`: what is measured there, the records by the event's
-    number; `clock`, `state`: there; `failed`: the secant method did not find it; `spent`: evaluations.
+    **Fields:** `slope`: of the event by time; `noise`: of its value, from roundings; `scalars`, `records`: what is
+    measured there, the records by the event's number; `clock`, `state`: there; `failed`: the secant method did not find
+    it; `spent`: evaluations.
     """
 
     valid: Bool[Array, "*runs"]
     event: Int[Array, "*runs"]
     direction: Int[Array, "*runs"]
     slope: Float[Array, "*runs"]
+    noise: Float[Array, "*runs"]
     scalars: dict[str, Array]
     records: dict[int, dict[str, Array]]
     clock: Clock
@@ -78,12 +81,13 @@ def _guess(plan: Plan, look: Look) -> Guesses:
     moved = jnp.array([f.sign for f in found]) != look.after
     hard = jnp.any((jnp.array([f.hard for f in found]) | moved) & look.asks)
     valid, event = jnp.concatenate(asked), jnp.repeat(jnp.arange(len(found)), len(places))
-    low, high, time, slope, direction = (
-        jnp.concatenate([getattr(f, name) for f in found]) for name in ("low", "high", "guess", "slope", "direction")
+    low, high, time, slope, noise, direction = (
+        jnp.concatenate([getattr(f, name) for f in found])
+        for name in ("low", "high", "guess", "slope", "noise", "direction")
     )
     order = jnp.argsort(jnp.where(valid, time, jnp.inf))
     size = look.size
-    columns = (event, time * size, low * size, high * size, slope / size, direction)
+    columns = (event, time * size, low * size, high * size, slope / size, noise, direction)
     return Guesses(*(x[order] for x in columns), jnp.sum(valid), hard, spent)
 
 
@@ -125,11 +129,11 @@ class _Place(eqx.Module):
 def solve(stacked: Stacked, look: Look, guesses: Guesses, k: Int[Array, ""]) -> Solved:
     """The k-th sign change of every run that has so many."""
     valid = (k < guesses.number) & ~guesses.hard
-    names = ("event", "time", "low", "high", "slope", "direction")
+    names = ("event", "time", "low", "high", "slope", "noise", "direction")
     return stacked.some(_solve, valid, look, *(getattr(guesses, name)[:, k] for name in names))
 
 
-def _solve(plan: Plan, look: Look, event, time, low, high, slope, direction) -> Solved:
+def _solve(plan: Plan, look: Look, event, time, low, high, slope, noise, direction) -> Solved:
     size, width = jnp.maximum(jnp.abs(look.clock.value), look.size), high - low
     resolution = jnp.maximum(4 * jnp.finfo(size.dtype).eps * size, jnp.finfo(size.dtype).tiny)
     nothing, no = jnp.zeros_like(time), jnp.zeros((), bool)
@@ -148,7 +152,7 @@ def _solve(plan: Plan, look: Look, event, time, low, high, slope, direction) -> 
     clock = look.clock.advance(place.time)
     scalars, records = _measured(plan, clock, place.state)
     failed = place.failed | ~place.done
-    return Solved(~no, event, direction, slope, scalars, records, clock, place.state, failed, place.spent)
+    return Solved(~no, event, direction, slope, noise, scalars, records, clock, place.state, failed, place.spent)
 
 
 def _at(plan: Plan, look: Look, time, event) -> tuple[Array, State, Int[Array, ""]]:

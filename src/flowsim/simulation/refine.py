@@ -176,7 +176,8 @@ def find(plan: Plan, carry: Carry) -> Looked:
             scalars: dict = {k: float(v) for k, v in there.probes().items() if np.ndim(v) == 0}
             scalars |= recorded(plan, i, there.clock, there.state)
             slope = candidate.slope / step.size if candidate.smooth else 0.0
-            what = (candidate.direction, refined, seen.resolved, scalars, slope)
+            noise = float(step.noise[i][np.argmin(there.parts[i][0])])
+            what = (candidate.direction, refined, seen.resolved, scalars, slope, noise)
             found.append((Crossing(event.name, step.start + time, *what), there))
     return Looked(sorted(found, key=lambda pair: pair[0].time), signs, step.spent)
 

@@ -35,6 +35,7 @@ class Crossings:
     time: np.ndarray
     direction: np.ndarray
     slope: np.ndarray
+    noise: np.ndarray
     scalars: dict[str, np.ndarray]
     records: dict[int, dict[str, np.ndarray]]
 
@@ -139,7 +140,7 @@ class _Batch:
 
     def _note(self, solved: Any) -> None:
         """Keep the crossings that were found, as rows of a table."""
-        names = ("valid", "event", "clock", "direction", "slope", "scalars", "records", "spent")
+        names = ("valid", "event", "clock", "direction", "slope", "noise", "scalars", "records", "spent")
         own = self._read({name: getattr(solved, name) for name in names})
         self._spent[self._places] += own.pop("spent")
         valid = own.pop("valid")
@@ -216,7 +217,7 @@ def _in_order(found: list[dict[str, Any]], prepared: Prepared, code, time, alone
     """The table of crossings: of every run in order of time, and of one that a crossing ended no later ones."""
     if not found:
         none = np.zeros(0, int)
-        return Crossings(none, none, np.zeros(0), none, np.zeros(0), {}, {})
+        return Crossings(none, none, np.zeros(0), none, np.zeros(0), np.zeros(0), {}, {})
     table = jax.tree.map(lambda *xs: np.concatenate(xs), *found)
     instant = 1 + 64 * np.finfo(np.dtype(prepared.plan.end.high.dtype)).eps  # simultaneous, as far as time is resolved
     run = table["run"]

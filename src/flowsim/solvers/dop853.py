@@ -64,6 +64,7 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
     evaluations: ClassVar[int] = 12  # of a step; its first slope is the last step's last
     finishing: ClassVar[int] = 3  # of its dense output
     states: ClassVar[int] = 48  # most of them for its dense output
+    kept: ClassVar[tuple[str, ...]] = ("y0",)  # of a step without it, for it
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., DenseOutput]] = DenseOutput
 
@@ -88,15 +89,15 @@ class Dop853(diffrax.AbstractAdaptiveSolver):
         last = jax.tree.map(lambda k: k[12], slopes)
         dense = {"y0": y0, "y1": y1, "slopes": slopes}
         if self.finishes:
-            dense = self.finish(terms, t0, t1, args, dense)
+            dense = {"y0": y0, **self.finish(terms, t0, t1, args, dense)}
         return y1, error, dense, last, diffrax.RESULTS.successful
 
     def finish(self, terms, t0, t1, args, unfinished):
-        """The dense output of a step that was taken without it."""
+        """What the dense output of a step that was taken without it lacks."""
         h, y0, y1 = t1 - t0, unfinished["y0"], unfinished["y1"]
         slots = jax.tree.map(lambda k: jnp.pad(k, [(0, _STAGES - 13), *[(0, 0)] * (k.ndim - 1)]), unfinished["slopes"])
         _, slopes = _stages(terms, t0, h, y0, args, slots, 13, _STAGES)
-        return {"y0": y0, "terms": jax.tree.map(lambda a, b, k: _dense(a, b, k, h), y0, y1, slopes)}
+        return {"terms": jax.tree.map(lambda a, b, k: _dense(a, b, k, h), y0, y1, slopes)}
 
 
 def _stages(terms, t0, h, y0: PyTree, args, slopes: PyTree, start: int, stop: int) -> tuple[PyTree, PyTree]:

@@ -28,11 +28,11 @@ _EXPLICIT: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "dopri5": diffrax.Dopri5,
     "dopri8": diffrax.Dopri8,
     "dop853": lambda: Dop853(finishes=False),
-    "lean3": lambda: Lean(THIRD),
-    "lean4": lambda: Lean(FOURTH),
-    "lean5": lambda: Lean(FIFTH),
+    "lean3": lambda: Lean(THIRD, finishes=False),
+    "lean4": lambda: Lean(FOURTH, finishes=False),
+    "lean5": lambda: Lean(FIFTH, finishes=False),
 }
-_FINISHING = {"dop853": Dop853.finishing}
+_FINISHING = {"dop853": Dop853.finishing, **dict.fromkeys(("lean3", "lean4", "lean5"), Lean.finishing)}
 _IMPLICIT: dict[str, Callable[..., diffrax.AbstractSolver]] = {
     "kvaerno3": diffrax.Kvaerno3,
     "kvaerno4": diffrax.Kvaerno4,

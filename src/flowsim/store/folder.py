@@ -9,9 +9,20 @@ import numpy as np
 from safetensors.numpy import save as safetensors
 
 from .. import _tree
-from .._files import RefusedError, StoreError, explain, make_folder, write_bytes, write_dataset, write_json, write_text
+from .._files import (
+    RefusedError,
+    StoreError,
+    explain,
+    is_temporary,
+    make_folder,
+    write_bytes,
+    write_dataset,
+    write_json,
+    write_text,
+)
 from ..models import traits
 from .lock import NAME as LOCK
+from .lock import OWNER
 from .meta import NAME as META
 from .meta import Meta
 from .replacement import Replacement, refuse_inputs
@@ -19,6 +30,12 @@ from .segments import SEGMENTS, Segments
 from .summary import Summary
 
 _GIVEN = f"{SEGMENTS}/experiment.yaml"  # as the run began, until it has ended
+
+
+def _is_nothing(path: pathlib.Path) -> bool:
+    if path.name == SEGMENTS and path.is_dir() and not path.is_symlink():
+        return not any(path.iterdir())
+    return path.name in (LOCK, OWNER) or is_temporary(path.name)
 
 
 class RunFolder:
@@ -38,6 +55,10 @@ class RunFolder:
         """Where the files of a run will be that is begun, or gone on with, next."""
         return self._replacement.coming() if fresh else self._replacement.current()
 
+    def used(self) -> bool:
+        """Does it hold more than a run leaves that is ended before it has begun?"""
+        return self.home.exists() and not all(map(_is_nothing, self.home.iterdir()))
+
     def create(self, *, replace: bool = False, inputs: Iterable[pathlib.Path] = ()) -> None:
         """Make the folder; one that holds something is not touched unless `replace`.
 
@@ -47,8 +68,7 @@ class RunFolder:
         go.
         """
         try:
-            held = self.home.exists() and any(path.name != LOCK for path in self.home.iterdir())
-            if held and not replace:
+            if self.used() and not replace:
                 raise RefusedError(
                     f"{self.home}: already exists and is not empty; choose another --out, resume it with --resume, or "
                     "replace it with --force"

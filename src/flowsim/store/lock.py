@@ -12,7 +12,7 @@ import filelock
 from .._files import RefusedError, StoreError, explain
 
 NAME = ".lock"
-_OWNER = "lock.json"
+OWNER = "lock.json"
 
 
 class Lock:
@@ -24,7 +24,7 @@ class Lock:
     """
 
     def __init__(self, folder: pathlib.Path):
-        self._path, self._owner = folder / NAME, folder / _OWNER
+        self._path, self._owner = folder / NAME, folder / OWNER
 
     def __enter__(self) -> "Lock":
         path = self._path
