@@ -143,6 +143,15 @@ def test_every_crossing_has_a_bound():
     assert result.events["wave"].uncertainty == bounds[0]
 
 
+def test_truths_and_counts_have_bands():
+    problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, 1.0)
+    probes = {"above": lambda x: x > 0.5, "count": lambda x: jnp.floor(10 * x).astype(int)}
+    result = flowsim.simulate(problem, t1=1.0, probes=probes, certificate=True)
+    assert result.dataset["above"].dtype == bool
+    assert result.dataset["above_error"].max() < 1e-6
+    assert result.dataset["count_error"].max() < 1e-6
+
+
 def test_the_bound_of_a_time_allows_for_roundings_of_the_state():
     """x(t) = exp(-t) in float32, from 1 to 1 - 10⁻³: both runs round it in the same way, by a 10⁻⁴ of the way."""
     problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, jnp.asarray(1.0, jnp.float32))

@@ -87,6 +87,8 @@ def curve_bounds(
         other = there.get(name)
         if withheld or other is None or name.startswith("invariant_"):
             continue  # a drift is an error already
+        if not np.issubdtype(values.dtype, np.inexact):  # a truth or a count: wrong where it changes, if at all
+            values, other = values.astype(float), other.astype(float)
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
         apart = np.abs(values[:common] - other[:common])
         # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.

@@ -87,9 +87,9 @@ def _not_its_gradient(prepared: Prepared, result: Uncertified) -> Iterator[str]:
     """A velocity that is followed well and is not the gradient of the loss."""
     if result.solver.kinks is None and _falls_otherwise(prepared, result, _LARGE):
         yield (
-            f"the loss fell by another amount than the velocity says (energy identity {result.energy_identity:.1g}): has "
-            "it a stop_gradient, a derivative by hand or a jump? The bound is on the flow of the gradient that JAX takes "
-            "of it"
+            f"the loss fell by another amount than the velocity says (energy identity {result.energy_identity:.1g}): "
+            "has it a stop_gradient, a derivative by hand or a jump? The bound is on the flow of the gradient that JAX "
+            "takes of it"
         )
 
 
