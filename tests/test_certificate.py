@@ -143,6 +143,24 @@ def test_every_crossing_has_a_bound():
     assert result.events["wave"].uncertainty == bounds[0]
 
 
+def test_bands_hold_however_densely_a_curve_is_saved():
+    """Where the curves of both runs cross, more of the saved times are close to the crossing."""
+    problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, 1.0)
+    tolerances = {"solver": "tsit5", "rtol": 1e-9, "atol": 1e-11}
+    result = flowsim.simulate(problem, t1=3.0, save_times=np.linspace(0, 3, 10_000), certificate=True, **tolerances)
+    error = np.abs(result.trajectory.values["loss"] - np.exp(-2 * result.trajectory.time) / 2)
+    assert np.all(error <= result.certificate.probe_errors["loss"])
+
+
+def test_truths_and_counts_have_bands():
+    problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, 1.0)
+    probes = {"above": lambda x: x > 0.5, "count": lambda x: jnp.floor(10 * x).astype(int)}
+    result = flowsim.simulate(problem, t1=1.0, probes=probes, certificate=True)
+    assert result.dataset["above"].dtype == bool
+    assert result.dataset["above_error"].max() < 1e-6
+    assert result.dataset["count_error"].max() < 1e-6
+
+
 def test_the_bound_of_a_time_allows_for_roundings_of_the_state():
     """x(t) = exp(-t) in float32, from 1 to 1 - 10⁻³: both runs round it in the same way, by a 10⁻⁴ of the way."""
     problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, jnp.asarray(1.0, jnp.float32))

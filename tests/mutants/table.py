@@ -44,7 +44,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("simulation/march.py", "carry.saved - int(np.sum(~kept))", "carry.saved", "staged.py::test_stages_switch"),
     ("simulation/march.py", "other.time <= crossing.time + instant", "other.time < crossing.time - instant",
      "events.py::test_events_at_the_instant_of_a_terminal_one_are_kept"),
-    ("simulation/roughness.py", "(tried.size < 0.95 * before.size)", "(tried.size > 0.95 * before.size)",
+    ("simulation/roughness.py", "(size < 0.95 * before.size)", "(size > 0.95 * before.size)",
      "premises.py::test_a_kink_that_is_passed_withholds_the_bound"),
     ("simulation/blow_up.py", "left = lifetime / power", "left = lifetime * power",
      "premises.py::test_blow_up_is_told_with_its_time"),
@@ -126,8 +126,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     # Store and schema.
     ("_files.py", "        _sync(temporary, os.O_RDWR)\n        os.replace(temporary, path)\n",
      "        os.replace(temporary, path)\n        _sync(path, os.O_RDWR)\n", "run_folder.py::test_write_sync_rename"),
-    ("store/segments.py", "if not isinstance(about, dict) or {key: about.get(key) for key in wanted} != wanted:",
-     "if not isinstance(about, dict):", "run_folder.py::test_a_segment_in_the_place_of_another"),
+    ("store/segments.py", "    if not _arrays.says(about, wanted):", "    if not _arrays.says(about, {}):", "run_folder.py::test_a_segment_in_the_place_of_another"),
     ("config/kinds/event.py", "epsilon: Annotated[float, Field(gt=0, lt=1)]",
      "epsilon: Annotated[float, Field(ge=0, lt=1)]", "config_defaults.py::test_attention_moves"),
     ("config/base.py", "Positive = Annotated[float, Field(gt=0)]", "Positive = Annotated[float, Field(ge=0)]",

@@ -17,7 +17,9 @@ SAFETY = 4.0
 # A single number is more often close by accident than a whole state: on 100 random deep linear networks at two
 # tolerances (`benchmarks/event_bounds.py`) four times the distance fell short in 2 % of the times, by up to 2.9.
 SAFETY_OF_TIMES = 8.0
-_NEIGHBORS = 5  # saved times over which the distance of two curves is taken at its largest
+# Saved times over which the distance of two curves is taken at its largest: 5 of 200. Where more are saved, as large a
+# share of them: two curves that cross are close over more of them.
+_NEIGHBORS, _SHARE = 5, 40
 
 
 def crossing_bounds(
@@ -104,10 +106,14 @@ def curve_bounds(
         other = there.get(name)
         if withheld or other is None or name.startswith("invariant_"):
             continue  # a drift is an error already
+        if not np.issubdtype(values.dtype, np.inexact):  # a truth or a count: wrong where it changes, if at all
+            values, other = values.astype(float), other.astype(float)
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
         apart = np.abs(values[:common] - other[:common])
         # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.
-        error[:common] = SAFETY * maximum_filter1d(apart, size=_NEIGHBORS, axis=0, mode="nearest")
+        error[:common] = SAFETY * maximum_filter1d(
+            apart, size=max(_NEIGHBORS, common // _SHARE), axis=0, mode="nearest"
+        )
         scale = np.max(np.abs(values), axis=0, keepdims=True)
         errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
     return errors
