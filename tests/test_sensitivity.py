@@ -1,5 +1,7 @@
 """Derivatives of runs: against closed forms and differences of tight runs, in the whole and in reduced coordinates."""
 
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -237,6 +239,29 @@ def test_from_an_experiment_file(listed):
     losses = np.asarray(plan.problem.losses(plan.problem.parameters))
     np.testing.assert_allclose(found[2:4], losses[[0, 3]] / 12, rtol=1e-12)
     assert np.all(np.isfinite(found))
+
+
+def test_scales_of_a_start_that_is_drawn_in_law():
+    """There W and W_V are never formed: their coordinates scale with σ1 and σ0."""
+    from flowsim.config import load_text
+    from flowsim.experiment import build
+
+    text = TEXT.replace("width: 8", "width: 1000000000") + "sensitivities: [{kind: sigma0}, {kind: sigma1}]\n"
+    experiment = load_text(text, origin="law.yaml")
+    problem = build.problem(experiment, pathlib.Path())
+    plan = build.prepared(experiment, problem, pathlib.Path()).plan
+    found = flowsim.simulation.observe(plan, flowsim.simulation.start(plan))["loss_derivative"]
+
+    def loss(change):
+        scaled = {name: 1 + change for name, change in change.items()}
+        init = {name: 0.3 * scaled.get(name, 1.0) for name in ("sigma0", "sigma1")}
+        other = load_text(text, origin="law.yaml", overrides=[f"init.{name}={value!r}" for name, value in init.items()])
+        problem = build.problem(other, pathlib.Path())
+        return float(problem.risk(problem.parameters))
+
+    for name, derivative in zip(("sigma0", "sigma1"), found, strict=True):
+        difference = (loss({name: 1e-6}) - loss({name: -1e-6})) / 2e-6
+        np.testing.assert_allclose(derivative, difference, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -33,7 +33,9 @@ class CooccurrenceTransformer(AbstractWordModel):
     **Reference:** Yang, Kailkhura, Wang, Liang (2024), Equation 1.
     """
 
-    traits: ClassVar[ModelTraits] = ModelTraits(words=True, matrices=True, given=("embedding",))
+    traits: ClassVar[ModelTraits] = ModelTraits(
+        words=True, matrices=True, given=("embedding",), sigma0=("W_V", "W_K", "W_Q"), sigma1=("W",)
+    )
     W: Float[Array, "neurons width"]
     W_V: Float[Array, "width vocabulary"]
     W_K: Float[Array, "width vocabulary"]

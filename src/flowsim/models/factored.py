@@ -1,6 +1,6 @@
 """The paper's model in orthonormal coordinates, with far fewer of them."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .cooccurrence import columns, gram
-from .model import AbstractWordModel
+from .model import AbstractWordModel, ModelTraits
 
 
 class _NeverFormed:
@@ -45,6 +45,7 @@ class FactoredTransformer(AbstractWordModel):
     flow that leaves it alone.
     """
 
+    traits: ClassVar[ModelTraits] = ModelTraits(words=True, sigma0=("V", "K", "Q"), sigma1=("u_hat",))
     u_hat: Float[Array, "rank_v"]
     V: Float[Array, "rank_v moving"]
     K: Float[Array, "rank_k moving"]

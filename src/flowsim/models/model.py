@@ -20,12 +20,15 @@ class ModelTraits:
     - `matrices`: the paper's W, W_V, W_K, W_Q and a are its arrays, and `evaluated_by` is its method.
     - `limit`: it is the limit of infinite width.
     - `given`: arrays of it that the task gives, and that are no parameters.
+    - `sigma0`, `sigma1`: trained arrays that σ0 and σ1 scale in a Gaussian start.
     """
 
     words: bool = False
     matrices: bool = False
     limit: bool = False
     given: tuple[str, ...] = ()
+    sigma0: tuple[str, ...] = ()
+    sigma1: tuple[str, ...] = ()
 
 
 class AbstractModel(eqx.Module):

@@ -1,5 +1,6 @@
 """`sensitivities`: families of problems along which a run is differentiated."""
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -23,28 +24,26 @@ class SensitivityKind(Kind):
             yield Remark((), "must be left out for several seeds", "differentiate one seed at a time")
 
 
-class _Scale(SensitivityKind):
-    """Some of the start's arrays, multiplied by 1 + ε."""
-
-    def names(self) -> tuple[str, ...]:
-        raise NotImplementedError
+class _PaperScale(SensitivityKind):
+    """The arrays of the start that σ0 or σ1 scales, multiplied by 1 + ε; coordinates of them where those were drawn."""
 
     def build(self, context: Any) -> Any:
+        from ...models import traits
         from ...sensitivities.families import scaled
 
-        return scaled(context.problem, self.names())
+        return scaled(context.problem, getattr(traits(context.problem.remainder), self.kind))
 
-
-class _PaperScale(_Scale):
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from SensitivityKind.check(self, experiment)
         if experiment.model is None or not experiment.model.traits.paper:
             yield Remark((), f"must not be {self.kind}: only cooccurrence_transformer has it",
                          "name the arrays: {kind: scale, of: W}")  # fmt: skip
+        elif getattr(experiment.model, "width", 0) == math.inf:
+            yield Remark((), f"must not be {self.kind} in the limit of infinite width", "take a width")
 
 
 @kind("sensitivity", "scale")
-class Scale(_Scale):
+class Scale(SensitivityKind):
     """By the logarithm of the initial scale of the trained array, or block of arrays, that `of` names."""
 
     of: ParameterName = Field(description="Trained array, or block of arrays, whose start is scaled.", examples=["W_V"])
@@ -52,8 +51,10 @@ class Scale(_Scale):
     def labels(self) -> list[str]:
         return [f"log scale of {self.of}"]
 
-    def names(self) -> tuple[str, ...]:
-        return (self.of,)
+    def build(self, context: Any) -> Any:
+        from ...sensitivities.families import scaled
+
+        return scaled(context.problem, (self.of,))
 
     def check(self, experiment: Any) -> Iterator[Remark]:
         yield from SensitivityKind.check(self, experiment)
@@ -70,9 +71,6 @@ class Sigma0(_PaperScale):
     def labels(self) -> list[str]:
         return ["log sigma0"]
 
-    def names(self) -> tuple[str, ...]:
-        return ("W_V", "W_K", "W_Q")
-
 
 @kind("sensitivity", "sigma1")
 class Sigma1(_PaperScale):
@@ -80,9 +78,6 @@ class Sigma1(_PaperScale):
 
     def labels(self) -> list[str]:
         return ["log sigma1"]
-
-    def names(self) -> tuple[str, ...]:
-        return ("W",)
 
 
 @kind("sensitivity", "sample_weight")
