@@ -5,6 +5,7 @@ import sys
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import xarray
 from matplotlib.colors import to_rgba
@@ -125,6 +126,14 @@ def test_seeds_as_lines(dataset):
     assert not axes.collections
     for index, factor in enumerate((1.0, 2.0, 3.0)):
         assert np.array_equal(axes.lines[index].get_ydata(), factor * dataset["loss"].values[1:])
+
+
+def test_descent_from_python_lies_over_the_flow(result):
+    problem = flowsim.Problem.from_loss(lambda p: 0.5 * jnp.sum(p["x"] ** 2), {"x": jnp.array([1.0, 2.0])})
+    steps = flowsim.descent.descend(problem, optax.sgd(0.1), learning_rate=0.1, steps=20)
+    figure = plot.draw(result, "loss", descent=[steps])
+    assert "η = 0.1" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(figure.axes[0].lines) == len(plot.draw(result, "loss").axes[0].lines) + 1
 
 
 def test_many_runs_of_descent_are_told_apart(dataset, events):
