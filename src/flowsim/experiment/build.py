@@ -1,7 +1,8 @@
 """From a checked experiment to objects. Every part is built by its own kind (`config/kinds/`)."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -171,18 +172,37 @@ def settings(experiment: Experiment) -> Settings:
 
 
 def events_of(experiment: Experiment, here: Context) -> list[events.Event]:
-    """Events that are watched."""
-    return [tried.event(part, event_of(part, here), here.problem) for part in experiment.events]
+    """Events that are watched.
+
+    **Raises:** `ExperimentErrors` for one that the samples or the model's arrays do not allow.
+    """
+    found = []
+    for i, part in enumerate(experiment.events):
+        with _refused(experiment, f"events[{i}]"):
+            made = event_of(part, here)
+        found.append(tried.event(part, made, here.problem))
+    return found
+
+
+@contextlib.contextmanager
+def _refused(experiment: Experiment, key: str) -> Iterator[None]:
+    """What a part refuses once it sees the samples or the arrays is an error of the experiment."""
+    try:
+        yield
+    except ValueError as error:
+        raise refusal(Place(experiment.name), str(error), key) from None
 
 
 def _user_probes(experiment: Experiment, here: Context) -> dict[str, Any]:
     """Name -> what is measured beside the standard probes.
 
-    **Raises:** `ExperimentErrors` for one that the shapes of the model's arrays do not allow.
+    **Raises:** `ExperimentErrors` for one that the samples or the shapes of the model's arrays do not allow.
     """
     found: dict[str, Any] = {}
     for i, part in enumerate(experiment.probes):
-        for name, probe in probes_of(part, here).items():
+        with _refused(experiment, f"probes[{i}]"):
+            made = probes_of(part, here)
+        for name, probe in made.items():
             if name in found:
                 raise refusal(Place(experiment.name), f"measures {name}, as another probe does.", f"probes[{i}]")
             found[name] = tried.probe(part, probe, here.problem, Place(experiment.name), f"probes[{i}]")
