@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import cache, distributed, events, saving, solvers
 from ..claims import Claim
-from ..config import Context
+from ..config import Context, registered
 from ..config.kind import source
 from ..config.kinds.flow import adjusted
 from ..config.making import blamed, built, claims_of, event_of, of_type, probes_of, wrong_result
@@ -54,12 +54,26 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
         return _spread(experiment, of_type(experiment.problem, built(experiment.problem, here), Problem))
     parts: Any = experiment  # without a whole problem these four are there
     task = of_type(parts.task, built(parts.task, here), Task)
+    _refuse_loss(parts, task)
     here = here.with_(task=task)
     model = tried.model(parts.model, built(parts.model, here), task)
     model = _started(parts.init, here.with_(model=model), model)
     loss = tried.loss(parts.loss, built(parts.loss, here.with_(model=model)), model, task)
     whole = Problem(model, task, loss=loss, samples_at_once=experiment.evaluation.samples_at_once)
     return _spread(experiment, whole)
+
+
+def _refuse_loss(parts: Any, task: Task) -> None:
+    """A plugin's task may not have said what its labels are.
+
+    **Raises:** `ExperimentErrors` for a loss that is not for them.
+    """
+    labels = {"value": "number"}.get(task.target, task.target)
+    judges = parts.loss.traits.judges
+    if judges is not None and labels not in judges:
+        fit = [name for name, which in registered("loss").items() if labels in (which.traits.judges or ())]
+        told = f"must be {' or '.join(fit)} for the task {parts.task.kind}, whose labels are {labels}s"
+        raise refusal(Place(parts.name), f"{told}, got {parts.loss.kind}.", "loss")
 
 
 def _refuse_devices(experiment: Experiment) -> None:
