@@ -65,6 +65,21 @@ def test_any_probe_by_its_name(result):
 
 
 @pytest.mark.slow
+def test_a_matrix_has_short_labels_and_a_legend_that_fits():
+    """Four entries in three columns ran over both edges of the figure."""
+    names = {"time": np.linspace(0, 1, 9)}
+    both = {"w": (("time", "w_axis_0", "w_axis_1"), np.ones((9, 2, 2))),
+            "v": (("time", "first_index", "second_index"), np.ones((9, 2, 2)))}  # fmt: skip
+    data = xarray.Dataset(both, coords=names)
+    labels = [text.get_text() for text in plot.draw(data, "w").legends[0].get_texts()]
+    assert labels == ["w[0, 0]", "w[0, 1]", "w[1, 0]", "w[1, 1]"]
+    figure = plot.draw(data, "v")
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+
+
 def test_folder_brings_its_events_and_its_descent(folder, events):
     for run in (folder, str(folder), flowsim.load(folder)):
         figure = plot.draw(run, "loss")

@@ -87,7 +87,8 @@ def load(path: str | pathlib.Path) -> Run:
     if path.is_file():  # `runs/NAME/*` names the pages of a comparison beside the folders
         raise RefusedError(f"{path}: is not a run folder but a file; in a shell, runs/NAME/*/ names folders alone")
     if not (path / META).exists():
-        raise RefusedError(f"{path}: is not a run folder (it has no {META})")
+        why = f"it has no {META}" if path.exists() else "nothing is there"
+        raise RefusedError(f"{path}: is not a run folder ({why})")
     meta, summary = Meta.read(path), Summary.read(path)
     if summary is not None:
         return Run(path, meta, summary, (), dict(summary.events), read_dataset(path / "trajectory.nc"))
