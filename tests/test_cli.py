@@ -197,6 +197,15 @@ def test_new_prints_an_experiment_that_passes_check(tmp_path):
     assert "did you mean 'quick'?" in flowsim("new", "quik").stderr
 
 
+def test_new_writes_a_file_where_out_names_one(tmp_path):
+    """`--out` was accepted, and nothing was written."""
+    assert flowsim("new", "quick", "--out", "q.yaml", cwd=tmp_path).stdout == "q.yaml\n"
+    assert (tmp_path / "q.yaml").read_text() == flowsim("new", "quick").stdout
+    again = flowsim("new", "quick", "--out", "q.yaml", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
 def test_solvers_lists_every_solver():
     lines = flowsim("solvers").stdout.splitlines()
     rows = [line.split()[0] for line in lines[2:] if line and not line.startswith(" ")]

@@ -1,5 +1,7 @@
 """The comparison of solvers on a flow with a closed form."""
 
+import dataclasses
+import math
 import subprocess
 import sys
 
@@ -53,6 +55,8 @@ def test_dataset_and_table(comparison):
     assert float(data["event_error"].sel(event="half").where(data["solver"] == "tsit5", drop=True).max()) < 1e-4
     assert float(data["probe_error"].sel(probe="loss").where(data["solver"] == "tsit5", drop=True).max()) < 1e-3
     assert len(comparison.table().splitlines()) == 12
+    untold = dataclasses.replace(comparison.runs[0], steps=math.nan, rejected=math.nan)  # as SciPy's
+    assert "nan" not in dataclasses.replace(comparison, runs=(untold,)).table()
     best = comparison.cheapest("tsit5", 1e-3)
     assert best is not None
     assert best.setting == 1e-4

@@ -194,6 +194,7 @@ def test_command(tmp_path, capsys, refused):
     assert (tmp_path / "own.html").is_file()
 
     assert "is not a run folder" in refused(tmp_path / "nothing")
+    assert "runs/NAME/*/" in refused(tmp_path / "own.html")
     assert "a folder is given twice" in refused(run, run)
     (tmp_path / "s" / "members").mkdir(parents=True)
     assert "flowsim collect" in refused(tmp_path / "s")

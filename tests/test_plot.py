@@ -195,6 +195,14 @@ def test_ensemble_gives_median_and_band(dataset, events):
     assert "5 seeds" in plot.FIGURES["loss"].caption(plot.Drawing(seeds, events))
 
 
+def test_sensitivities_have_the_markers_of_their_legend(dataset, events):
+    """The legend had markers, the curves had none."""
+    figure = plot.FIGURES["sensitivity"](dataset, events)
+    (legend,) = figure.legends
+    for entry, column in zip(legend.get_lines(), dataset["loss_derivative"].values.T, strict=True):
+        assert line_with(figure.axes[0], column).get_marker() == entry.get_marker()
+
+
 def test_invariants_of_flow_and_descent(dataset, events):
     run = discrete(dataset)
     figure = plot.FIGURES["invariants"](dataset, events, [run])

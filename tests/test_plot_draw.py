@@ -5,6 +5,7 @@ import sys
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import xarray
 from matplotlib.colors import to_rgba
@@ -64,6 +65,21 @@ def test_any_probe_by_its_name(result):
 
 
 @pytest.mark.slow
+def test_a_matrix_has_short_labels_and_a_legend_that_fits():
+    """Four entries in three columns ran over both edges of the figure."""
+    names = {"time": np.linspace(0, 1, 9)}
+    both = {"w": (("time", "w_axis_0", "w_axis_1"), np.ones((9, 2, 2))),
+            "v": (("time", "first_index", "second_index"), np.ones((9, 2, 2)))}  # fmt: skip
+    data = xarray.Dataset(both, coords=names)
+    labels = [text.get_text() for text in plot.draw(data, "w").legends[0].get_texts()]
+    assert labels == ["w[0, 0]", "w[0, 1]", "w[1, 0]", "w[1, 1]"]
+    figure = plot.draw(data, "v")
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+
+
 def test_folder_brings_its_events_and_its_descent(folder, events):
     for run in (folder, str(folder), flowsim.load(folder)):
         figure = plot.draw(run, "loss")
@@ -125,6 +141,14 @@ def test_seeds_as_lines(dataset):
     assert not axes.collections
     for index, factor in enumerate((1.0, 2.0, 3.0)):
         assert np.array_equal(axes.lines[index].get_ydata(), factor * dataset["loss"].values[1:])
+
+
+def test_descent_from_python_lies_over_the_flow(result):
+    problem = flowsim.Problem.from_loss(lambda p: 0.5 * jnp.sum(p["x"] ** 2), {"x": jnp.array([1.0, 2.0])})
+    steps = flowsim.descent.descend(problem, optax.sgd(0.1), learning_rate=0.1, steps=20)
+    figure = plot.draw(result, "loss", descent=[steps])
+    assert "η = 0.1" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(figure.axes[0].lines) == len(plot.draw(result, "loss").axes[0].lines) + 1
 
 
 def test_many_runs_of_descent_are_told_apart(dataset, events):

@@ -3,6 +3,7 @@
 import enum
 import pathlib
 
+import numpy as np
 import pytest
 import typer
 
@@ -12,6 +13,7 @@ from flowsim.cli.app import app
 from flowsim.config import ExperimentErrors, Source, load, load_text, resolved_yaml
 from flowsim.config.kind import forget
 from flowsim.config.sections import OldSpelling
+from flowsim.experiment import build
 from flowsim.experiment.identity import inputs
 from flowsim.experiment.run import run_experiment
 
@@ -179,3 +181,20 @@ def test_fields_of_every_type_are_written_out_and_read_again(fields):
     assert load_text(resolved_yaml(fields("sizes: [], pairs: {}")), origin="e").problem.shape == Shape.FLAT
     with pytest.raises(ExperimentErrors, match="one of flat, round, got rund; did you mean 'round'"):
         fields("shape: rund, sizes: [], pairs: {}")
+
+
+def test_a_loss_that_is_not_for_the_labels_of_a_plugins_task_is_refused(tmp_path):
+    """Numbers were given the logistic loss in silence."""
+
+    @flowsim.kind("task", "of_numbers")
+    class OfNumbers(flowsim.config.Kind):
+        def build(self, context):
+            return flowsim.tasks.from_arrays(np.ones((4, 2)), np.arange(4.0)[:, None], target="value")
+
+    try:
+        text = "task: of_numbers\nmodel: {kind: mlp, hidden: [3]}\nflow: {t1: 1.0}\n"
+        with pytest.raises(ExperimentErrors, match="loss: must be squared for the task of_numbers"):
+            build.problem(load_text(text, origin="x.yaml"), tmp_path)
+        build.problem(load_text(text + "loss: squared\n", origin="x.yaml"), tmp_path)
+    finally:
+        forget("task", "of_numbers")

@@ -270,6 +270,19 @@ def test_what_the_shapes_do_not_allow_is_refused_before_the_run(tmp_path, wanted
         prepared(asked, problem(asked, tmp_path))
 
 
+@pytest.mark.parametrize("key", ["probes", "events"])
+def test_what_the_samples_do_not_allow_is_an_error_of_the_experiment(tmp_path, key):
+    """It ended the command as an unexpected error."""
+    text = EXPERIMENT.replace("{TASK}", "{kind: next_token, samples: 4, length: 2, vocabulary: 9}")
+    text = text.replace("{LOSS}", "cross_entropy").replace("READOUT", "causal: true, readout: each")
+    crossing = "{kind: crossing, probe: induction_score, of_entries: max, value: 0.4}"
+    text = text.replace("events: []", f"events: [{crossing if key == 'events' else ''}]")
+    text = text.replace("{PROBES}", "[induction_score]" if key == "probes" else "[]")
+    asked = load_text(text, origin="x.yaml")
+    with pytest.raises(ExperimentErrors, match=rf"{key}\[0\]: induction_score: no word occurs a second time"):
+        prepared(asked, problem(asked, tmp_path))
+
+
 @pytest.mark.parametrize("wanted", ["margins", "induction_score"])
 def test_numbers_have_no_words_and_no_margins(wanted):
     with pytest.raises(ExperimentErrors, match=rf"must not be {wanted} for the task in_context_regression"):

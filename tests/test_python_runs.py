@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from safetensors.numpy import save as safetensors
 
@@ -212,6 +213,25 @@ def test_a_problem_is_a_few_lines():
     assert "12 samples, each an array of shape (4,); labels are ±1, each a number" in repr(whole)
     assert eqx.filter_jit(lambda traced: jax.numpy.ones(len(repr(traced))))(whole).size > 100
     assert repr(jax.tree.map(lambda _: None, whole)).startswith("<flowsim.problem"), "taken apart"
+
+
+def test_what_a_notebook_shows_is_a_few_lines(whole, tmp_path):
+    """A descent was a thousand lines of arrays, a run folder five thousand characters, an ensemble an address."""
+    steps = flowsim.descent.descend(problem(), optax.sgd(0.1), learning_rate=0.1, steps=10)
+    assert repr(steps).splitlines()[1] == "  steps  10 to t = 1 (steps × learning rate)"
+    assert f"loss {steps.dataset['loss'].values[-1]:g}" in repr(steps)
+    run = flowsim.load(whole.save(tmp_path / "r"))
+    assert repr(run).startswith(f"Run {tmp_path / 'r'}\n  status")
+    many = flowsim.ensemble.simulate(lambda seed: problem(1.0 + seed), [0, 1], t1=1.0)
+    assert repr(many) == "EnsembleResult\n  members  2, all at their end, not certified"
+    assert all(len(repr(one).splitlines()) < 10 for one in (steps, run, many))
+
+
+def test_the_loss_fits_the_labels():
+    """It was the logistic one, of numbers as well."""
+    model = flowsim.models.MLP(sizes=[2, 3, 1], key=jax.random.key(0))
+    task = flowsim.tasks.from_arrays(np.ones((4, 2)), np.arange(4.0)[:, None])
+    assert flowsim.Problem(model, task).loss is flowsim.losses.squared
 
 
 def test_a_run_starts_from_the_file_that_a_run_left(tmp_path):

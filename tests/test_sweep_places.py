@@ -166,6 +166,22 @@ def test_killed_at_random_on_slurm(tmp_path, reference, cache):
     sweeping.kill_on_slurm(tmp_path, reference, 10, 0, cache)
 
 
+def test_a_sweep_that_is_done_prints_no_commands(tmp_path):
+    """It printed an empty line, which a queue runs."""
+    source = tmp_path / "e.yaml"
+    source.write_text(SOURCE.partition("sweep:")[0])
+    command = ["sweep", source, "seed=[0,1]", "--out", tmp_path / "s", "--print-commands"]
+    assert flowsim(*command, env=environment()).stdout.count("\n") == 2
+    sweep = Sweep.read(tmp_path / "s")
+    for name in sweep.members:
+        sweep.folder(name).mkdir()
+        (sweep.folder(name) / "meta.json").write_text("{}")
+        (sweep.folder(name) / "summary.json").write_text(json.dumps({"complete": True, "final": {"loss": 1.0}}))
+    done = flowsim(*command, env=environment())
+    assert done.stdout == ""
+    assert "there is nothing to run" in done.stderr
+
+
 def test_ten_thousand_members(tmp_path):
     """Listed and looked at without their arrays: less than 1 GiB, and `status` in two seconds of CPU."""
     import resource

@@ -43,6 +43,11 @@ NAMES: dict[str, Callable] = {
 }
 
 
+def fitting(target: str | None) -> Callable:
+    """The loss that fits a task's labels: signs, words or numbers."""
+    return {"word": cross_entropy, "value": squared}.get(target or "sign", logistic)
+
+
 def named(loss: Callable | str) -> Callable:
     """A loss by its name, or the function itself. **Raises:** `ValueError`, `TypeError` for anything else."""
     if callable(loss):

@@ -33,7 +33,7 @@ _EDITOR = """\
 
 _EXAMPLE = """\b
 Examples:
-  flowsim new theory_regime > mine.yaml
+  flowsim new theory_regime --out mine.yaml
   flowsim new quick flow.t1=50.0 model.width=64 > quick.yaml    with your values in it
   flowsim new theory --out mine          a folder to fill in: problem, claims, experiment
   flowsim new --list                     every kind of every section, with what it is
@@ -49,7 +49,8 @@ def new(
     values: Overrides = None,
     list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds that an experiment may name.")] = False,
     out: Annotated[
-        pathlib.Path | None, typer.Option("--out", metavar="DIR", help="Of `theory`: the folder to write.")
+        pathlib.Path | None,
+        typer.Option("--out", metavar="PATH", help="Write this file instead of printing; of `theory`: this folder."),
     ] = None,
 ) -> None:
     if list_kinds:
@@ -66,7 +67,14 @@ def new(
     if kind not in templates.listed():
         output.refuse(f"there is no experiment kind {kind!r}; {did_you_mean(kind, known)}")
     text = _EDITOR + filled(templates.text(kind), values or [], f"{kind}.yaml")
-    output.data(text.rstrip("\n"))
+    if out is None:
+        output.data(text.rstrip("\n"))
+    elif out.exists():
+        output.refuse(f"{out} is there already: choose another --out.")
+    else:
+        make_folder(out.parent)
+        write_text(out, text)
+        output.data(str(out))
     output.document({"kind": kind, "text": text})
 
 

@@ -85,7 +85,7 @@ class Pace:
         if not 0 < over < members:
             return text
         left = self._last * (members - over) / over - (seconds - self._last)
-        return f"{text}, about {duration(max(left, 0.0))} left"
+        return f"{text}, about {duration(left)} left" if left > 0 else text  # overdue: nothing is known
 
 
 def duration(seconds: float) -> str:

@@ -58,9 +58,9 @@ def sweep(
 
     \b
     Examples:
-      flowsim sweep figure1.yaml model.width=[128,256,512] 'seed={count: 10}'
+      flowsim sweep figure1.yaml 'model.width=[128,256,512]' 'seed={count: 10}'
       flowsim sweep figure1.yaml 'init.sigma0={log: [0.001, 1, 7]}' --dry-run
-      flowsim sweep figure1.yaml model.width=[128,256] --on slurm --slurm partition=gpu --slurm time=1:00:00
+      flowsim sweep figure1.yaml 'model.width=[128,256]' --on slurm --slurm partition=gpu --slurm time=1:00:00
       flowsim sweep --resume sweeps/figure1 --on dask=tcp://host:8786
     """
     load_plugins(plugin or [])
@@ -171,7 +171,10 @@ def _commands(request: _Request, output: Output) -> None:
     folder = str(request.folder.resolve())
     flowsim = [sys.executable, "-m", "flowsim"]
     lines = [shlex.join([*flowsim, "sweep", "--resume", folder, "--jobs", "1", "--only", m, "-q"]) for m in pending]
-    output.data("\n".join(lines))
+    if lines:
+        output.data("\n".join(lines))
+    else:
+        output.say(f"every member in {request.folder} is done: there is nothing to run")
     output.document({"status": "planned", "folder": str(request.folder), "commands": lines})
 
 

@@ -85,8 +85,8 @@ class Comparison:
         columns = (("error", 10), ("evaluations", 13), ("steps", 9), ("rejected", 10), ("seconds", 10))
         head = f"{'solver':<14}{'setting':>9}" + "".join(f"{name:>{width}}" for name, width in columns) + "  status"
         rows = [
-            f"{run.solver:<14}{run.setting:>9.0e}{run.parameter_error:>10.1e}{run.evaluations:>13}{run.steps:>9.0f}"
-            f"{run.rejected:>10.0f}{np.median(run.seconds):>10.3f}  {run.status}"
+            f"{run.solver:<14}{run.setting:>9.0e}{run.parameter_error:>10.1e}{run.evaluations:>13}{_count(run.steps):>9}"
+            f"{_count(run.rejected):>10}{np.median(run.seconds):>10.3f}  {run.status}"
             for run in self.runs
         ]
         foot = (
@@ -109,6 +109,11 @@ class Comparison:
 def _table(runs: Sequence[Run], field: str, names: Sequence[str]) -> np.ndarray:
     values = [[getattr(run, field).get(name, math.nan) for name in names] for run in runs]
     return np.array(values, float).reshape(len(runs), len(names))
+
+
+def _count(value: float) -> str:
+    """A count, or a dash where the method does not tell it."""
+    return f"{value:.0f}" if math.isfinite(value) else "–"
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from .. import probes
+from .._show import text
 from ..moment import Lift, Moment
 from ..problem import Problem
 from ..records import Trajectory, Variable
@@ -49,6 +51,20 @@ class Descent:
         """How its steps are placed in time, for a label."""
         same = self.step_time == self.learning_rate
         return "steps × learning rate" if same else f"steps × {self.step_time:.4g}"
+
+    @property
+    def dataset(self) -> Any:
+        """The saved probes as a new labelled `xarray.Dataset`."""
+        return self.trajectory.dataset().assign_attrs(label=self.label, clock=self.clock)
+
+    def __repr__(self) -> str:
+        end, loss = self.trajectory.time[-1], self.trajectory.values["loss"][-1]
+        rows = [
+            ("steps", f"{round(end / self.step_time)} to t = {end:g} ({self.clock})"),
+            ("final", f"loss {loss:g}"),
+            ("saved", f"{len(self.trajectory.time)} times of {len(self.trajectory.values)} variables"),
+        ]
+        return text(f"Descent ({self.label})", rows)
 
 
 class Track:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._show import text
 from ..records import EventTimes
 from .members import AbstractMembers
 
@@ -18,6 +19,15 @@ class EnsembleResult:
     """
 
     members: AbstractMembers
+
+    def __repr__(self) -> str:
+        ended = "all at their end" if self.ok else "not all at their end"
+        rows = [("members", f"{len(self.members)}, {ended}, {'' if self.certified else 'not '}certified")]
+        for name, record in self.events.items():
+            median = record.quantile(0.5)
+            when = "" if median is None else f", median t = {median:.6g}"
+            rows.append((name, f"happened in {record.fired}{when}"))
+        return text("EnsembleResult", rows)
 
     @property
     def seeds(self) -> tuple[int, ...]:

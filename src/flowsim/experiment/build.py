@@ -1,7 +1,8 @@
 """From a checked experiment to objects. Every part is built by its own kind (`config/kinds/`)."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 
 from .. import cache, distributed, events, saving, solvers
 from ..claims import Claim
-from ..config import Context
+from ..config import Context, registered
 from ..config.kind import source
 from ..config.kinds.flow import adjusted
 from ..config.making import blamed, built, claims_of, event_of, of_type, probes_of, wrong_result
@@ -53,12 +54,26 @@ def problem(experiment: Experiment, folder: pathlib.Path) -> Problem:
         return _spread(experiment, of_type(experiment.problem, built(experiment.problem, here), Problem))
     parts: Any = experiment  # without a whole problem these four are there
     task = of_type(parts.task, built(parts.task, here), Task)
+    _refuse_loss(parts, task)
     here = here.with_(task=task)
     model = tried.model(parts.model, built(parts.model, here), task)
     model = _started(parts.init, here.with_(model=model), model)
     loss = tried.loss(parts.loss, built(parts.loss, here.with_(model=model)), model, task)
     whole = Problem(model, task, loss=loss, samples_at_once=experiment.evaluation.samples_at_once)
     return _spread(experiment, whole)
+
+
+def _refuse_loss(parts: Any, task: Task) -> None:
+    """A plugin's task may not have said what its labels are.
+
+    **Raises:** `ExperimentErrors` for a loss that is not for them.
+    """
+    labels = {"value": "number"}.get(task.target, task.target)
+    judges = parts.loss.traits.judges
+    if judges is not None and labels not in judges:
+        fit = [name for name, which in registered("loss").items() if labels in (which.traits.judges or ())]
+        told = f"must be {' or '.join(fit)} for the task {parts.task.kind}, whose labels are {labels}s"
+        raise refusal(Place(parts.name), f"{told}, got {parts.loss.kind}.", "loss")
 
 
 def _refuse_devices(experiment: Experiment) -> None:
@@ -171,18 +186,37 @@ def settings(experiment: Experiment) -> Settings:
 
 
 def events_of(experiment: Experiment, here: Context) -> list[events.Event]:
-    """Events that are watched."""
-    return [tried.event(part, event_of(part, here), here.problem) for part in experiment.events]
+    """Events that are watched.
+
+    **Raises:** `ExperimentErrors` for one that the samples or the model's arrays do not allow.
+    """
+    found = []
+    for i, part in enumerate(experiment.events):
+        with _refused(experiment, f"events[{i}]"):
+            made = event_of(part, here)
+        found.append(tried.event(part, made, here.problem))
+    return found
+
+
+@contextlib.contextmanager
+def _refused(experiment: Experiment, key: str) -> Iterator[None]:
+    """What a part refuses once it sees the samples or the arrays is an error of the experiment."""
+    try:
+        yield
+    except ValueError as error:
+        raise refusal(Place(experiment.name), str(error), key) from None
 
 
 def _user_probes(experiment: Experiment, here: Context) -> dict[str, Any]:
     """Name -> what is measured beside the standard probes.
 
-    **Raises:** `ExperimentErrors` for one that the shapes of the model's arrays do not allow.
+    **Raises:** `ExperimentErrors` for one that the samples or the shapes of the model's arrays do not allow.
     """
     found: dict[str, Any] = {}
     for i, part in enumerate(experiment.probes):
-        for name, probe in probes_of(part, here).items():
+        with _refused(experiment, f"probes[{i}]"):
+            made = probes_of(part, here)
+        for name, probe in made.items():
             if name in found:
                 raise refusal(Place(experiment.name), f"measures {name}, as another probe does.", f"probes[{i}]")
             found[name] = tried.probe(part, probe, here.problem, Place(experiment.name), f"probes[{i}]")

@@ -26,7 +26,7 @@ class Taken:
 
     def dataset(self):
         """As one `xarray.Dataset`."""
-        found = self.descent.trajectory.dataset().assign_attrs(label=self.descent.label, clock=self.descent.clock)
+        found = self.descent.dataset
         if self.drift is None:
             return found
         distance = self.drift.dataset()

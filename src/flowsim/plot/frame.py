@@ -141,8 +141,7 @@ def fitting_columns(handles: Sequence[Artist], most: int, width: float) -> int:
     """How many columns fit into `width` inches: Matplotlib lets a legend run over the edge."""
     lengths = [len(str(handle.get_label())) for handle in handles]
     for columns in range(most, 1, -1):
-        rows = -(-len(lengths) // columns)
-        longest = [max(lengths[i : i + rows]) for i in range(0, len(lengths), rows)]
+        longest = [max(part) for part in np.array_split(lengths, columns) if part.size]  # as Matplotlib deals them out
         if sum(0.42 + 0.056 * characters for characters in longest) <= width:  # inches: handle and gap, one letter
             return columns
     return 1

@@ -1,5 +1,6 @@
 """One figure of whatever holds a run: a result, a run folder, a dataset."""
 
+import dataclasses
 import difflib
 import os
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ def draw(
     figure: str = "loss",
     *,
     ax: Axes | Sequence[Axes] | None = None,
+    descent: Sequence[Any] = (),
     style: Any = (),
     width: str | float | None = None,
     height: float | None = None,
@@ -34,8 +36,9 @@ def draw(
 
     **Arguments:** `run`: a result of `flowsim.simulate`, a run folder or what `flowsim.load` made of it, or a dataset
     as `trajectory.nc`; `figure`: one of `flowsim.plot.FIGURES`, or the name of any saved probe; `ax`: draw into these
-    axes of your own (as many as the figure has panels); `style`: Matplotlib's, over flowsim's: a style's name, a
-    mapping of rcParams, or a list of these; the rest may be left alone: `width`, `"column"` (3.4 in), `"page"`
+    axes of your own (as many as the figure has panels); `descent`: results of `flowsim.descent.descend`, dashed over
+    the flow; `style`: Matplotlib's, over flowsim's: a style's name, a mapping of rcParams, or a list of these; the
+    rest may be left alone: `width`, `"column"` (3.4 in), `"page"`
     (6.9 in) or inches; `height` in inches; `time_axis`, `"log"`, `"linear"` or, as the times were saved, `"auto"`;
     `seeds`, of an ensemble the `"band"` or the `"lines"`.
 
@@ -47,6 +50,8 @@ def draw(
     axes = [] if ax is None else [ax] if isinstance(ax, Axes) else list(ax)
     look = FigureStyle(time_axis, width, height, seeds, style)
     drawing = drawing_of(run, look, axes)
+    over = [*drawing.overlays, *(one.dataset for one in descent)]
+    drawing = dataclasses.replace(drawing, overlays=over)
     return kind_of(figure, drawing.dataset)(drawing)
 
 

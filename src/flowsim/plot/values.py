@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import xarray
 from matplotlib.figure import Figure
@@ -61,7 +62,14 @@ def _entries(values: xarray.DataArray) -> list[tuple[str, dict]]:
     dims = [dim for dim in values.dims if dim not in _BESIDE]
     places = itertools.product(*(values[dim].values.tolist() for dim in dims))
     found = [(dict(zip(dims, place, strict=True))) for place in places]
-    return [(", ".join(f"{dim} {label}" for dim, label in where.items()) or str(values.name), where) for where in found]
+    return [(_label(values.name, where), where) for where in found]
+
+
+def _label(name: Any, where: dict) -> str:
+    """An entry as a reader names it: w[0, 1] where the axes have no names of their own."""
+    if where and all(str(dim).startswith(f"{name}_axis_") for dim in where):
+        return f"{name}[{', '.join(map(str, where.values()))}]"
+    return ", ".join(f"{dim} {label}" for dim, label in where.items()) or str(name)
 
 
 def _title(values: xarray.DataArray) -> str:

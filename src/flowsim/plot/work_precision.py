@@ -3,6 +3,7 @@
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from . import style
@@ -27,6 +28,7 @@ def figure(comparison: xarray.Dataset) -> Figure:
         raise CannotDraw("no run has an error above zero")
     with style.paper():
         plot, (axes,) = Drawing(comparison).panels(height=3.0)
+        handles = []
         for i, solver in enumerate(solvers):
             mine = usable & (comparison["solver"].values == solver)
             if not mine.any():
@@ -38,9 +40,10 @@ def figure(comparison: xarray.Dataset) -> Figure:
             label = _label(look.label, work, errors, done)
             axes.plot(
                 work[mine][order], errors[mine][order], color=look.color, marker=look.marker, mfc="none",
-                linestyle=line, label=label,
+                linestyle=line,
             )  # fmt: skip
             axes.plot(work[done], errors[done], color=look.color, marker=look.marker, linestyle="none")
+            handles.append(Line2D([], [], color=look.color, marker=look.marker, linestyle=line, label=label))
         axes.set_xscale("log")
         axes.set_yscale("log")
         if work[usable].max() > 10 * work[usable].min():
@@ -51,7 +54,7 @@ def figure(comparison: xarray.Dataset) -> Figure:
             )
         axes.set_xlabel("vector-field evaluations (Hessian-vector product: 2)")
         axes.set_ylabel("error of the final parameters")
-        plot.legend(loc="outside lower center", ncols=2)
+        plot.legend(handles=handles, loc="outside lower center", ncols=2)
         return plot
 
 
@@ -68,5 +71,5 @@ def caption(comparison: xarray.Dataset) -> str:
     return (
         f"Error of the final parameters at t = {about['t1']:g}, over the distance travelled, against vector-field "
         f"evaluations. Reference: {about['reference']}, {about['reference_error']:.0e} from {about['check']}. Open "
-        "markers: the solver failed."
+        "markers: the solver failed. Grey: where the reference itself is uncertain."
     )

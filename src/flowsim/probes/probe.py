@@ -43,7 +43,7 @@ def user(name: str, function: "Callable[[PyTree], Array] | Probe") -> Probe:
         return Probe(name, function.dims, function.long_name, function.units, function.measure)
     if not callable(function):
         raise TypeError(f"probe {name} must be a function of the parameters, got {_checks.described(function)}.")
-    return Probe(name, None, f"user probe {name}", "1", _UserProbe(function, name))
+    return Probe(name, None, name, "1", _UserProbe(function, name))
 
 
 class _UserProbe(eqx.Module):

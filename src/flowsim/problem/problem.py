@@ -32,7 +32,8 @@ class Problem(eqx.Module):
 
     - `model`: an unbatched Equinox module `tokens -> prediction`.
     - `task`: a `flowsim.tasks.Task`.
-    - `loss`: per-example loss `(prediction, label) -> scalar`, or the name of one of `flowsim.losses`.
+    - `loss`: per-example loss `(prediction, label) -> scalar`, or the name of one of `flowsim.losses`; the one that
+      fits the labels by default: `logistic` of signs, `cross_entropy` of words, `squared` of numbers.
     - `trainable`: which arrays move, as a pytree of bools or a predicate; by default what the model says, or every
       inexact array of a model that says nothing.
     - `weights`: w_i of every sample; all 1 if None. They are divided by n, not by their sum.
@@ -61,7 +62,7 @@ class Problem(eqx.Module):
         model: PyTree,
         task: Task | None,
         *,
-        loss: Callable | str = losses.logistic,
+        loss: Callable | str | None = None,
         trainable: Any = None,
         weights: Any = None,
         samples_at_once: int | str | None = None,
@@ -69,7 +70,7 @@ class Problem(eqx.Module):
     ):
         _programs.refuse_fork()
         check_kinds(model, task)
-        loss = losses.named(loss)
+        loss = losses.fitting(None if task is None else task.target) if loss is None else losses.named(loss)
         if task is not None and task.embedding is not None:
             model = embed(model, task.embedding)
         if trainable is None:

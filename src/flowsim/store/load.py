@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 from safetensors import SafetensorError, safe_open
 
 from .._files import RefusedError, refuse_irregular
+from .._show import text
 from ..init import from_named
 from .meta import NAME as META
 from .meta import Meta
@@ -36,6 +37,12 @@ class Run:
     events: dict[str, EventSummary]
     dataset: Any = dataclasses.field(repr=False)
     blank: Callable[[], PyTree] | None = dataclasses.field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        rows = [("status", "not ended" if self.summary is None else f"{self.summary.status} ({self.summary.message})")]
+        rows += [(name, "never" if one.time is None else f"t = {one.time:.10g}") for name, one in self.events.items()]
+        rows.append(("holds", "path, summary, dataset, events, parameters, model, meta"))
+        return text(f"Run {self.path}", rows)
 
     @property
     def complete(self) -> bool:
@@ -77,8 +84,11 @@ def load(path: str | pathlib.Path) -> Run:
     **Raises:** `StoreError` if the folder is not a run folder, or if its files are damaged.
     """
     path = pathlib.Path(path)
+    if path.is_file():  # `runs/NAME/*` names the pages of a comparison beside the folders
+        raise RefusedError(f"{path}: is not a run folder but a file; in a shell, runs/NAME/*/ names folders alone")
     if not (path / META).exists():
-        raise RefusedError(f"{path}: is not a run folder (it has no {META})")
+        why = f"it has no {META}" if path.exists() else "nothing is there"
+        raise RefusedError(f"{path}: is not a run folder ({why})")
     meta, summary = Meta.read(path), Summary.read(path)
     if summary is not None:
         return Run(path, meta, summary, (), dict(summary.events), read_dataset(path / "trajectory.nc"))

@@ -17,7 +17,7 @@ def _monotone(evidence: Evidence, name: str, rising, falling) -> Finding:
     for sign, entries in ((1, rising), (-1, falling)):
         for a, b in entries:
             signed = sign * rates[:, a, b]
-            measured[f"[{a},{b}] {'rises' if sign > 0 else 'falls'} at this part of the times"] = float(
+            measured[f"fraction of times at which [{a},{b}] {'rises' if sign > 0 else 'falls'}"] = float(
                 np.mean(signed > 0)
             )
             conditions.append(positive(signed, errors[:, a, b]))
@@ -68,7 +68,7 @@ def _order(evidence: Evidence, constants: Constants) -> Finding:
         [first - neither, second - neither, both - first, both - second, first + second + neither - both], 1
     )
     error = np.sum(errors, axis=1)[:, None]
-    measured = {"part of the times in order": float(np.mean(np.all(gaps > 0, axis=1))), "T2": evidence.T2}
+    measured = {"fraction of times in order": float(np.mean(np.all(gaps > 0, axis=1))), "T2": evidence.T2}
     lines = {name: sums[:, k] for k, name in enumerate(("both", "first", "second", "neither"))}
     return Finding(measured, (positive(gaps, np.broadcast_to(error, gaps.shape)),), curve=Curve(time, lines))
 

@@ -47,7 +47,7 @@ _ABOUT = {
     "attention": "The paper's attention scores of the common word and the targets.",
     "attention_maps": "What every head attends to, as maps at several times, and moving.",
     "alignment": "Alignment of the MLP with the words' values.",
-    "balance": "How the attention scores and values of the paper's phases balance.",
+    "balance": "Σ g over each group of samples, and the ratios of Lemmas 4.4 and 4.5.",
     "invariants": "Conserved quantities and their drift.",
     "structure": "Singular values, effective ranks and norms of the model's arrays.",
     "phases": "The loss, cut at the saddles that the flow passed, with the heights of its plateaus.",

@@ -21,8 +21,9 @@ def figure(drawing: Drawing) -> Figure:
     with drawing.settings():
         plot, (axes,) = _frame.over_time(drawing, height=2.6, overlaid=False)
         axes.axhline(0.0, color="#999999", linewidth=0.5)
-        for look, column in zip(looks, values.T, strict=True):
-            axes.plot(dataset["time"].values, column, color=look.color, linewidth=1.2)
+        for i, (look, column) in enumerate(zip(looks, values.T, strict=True)):
+            options = {"color": look.color, "linewidth": 1.2, "marker": look.marker or None, "markeredgewidth": 0}
+            axes.plot(dataset["time"].values, column, markevery=(0.05 + 0.16 * i / len(looks), 0.16), **options)
         if np.max(np.abs(values)) > 30 * np.median(np.abs(values)) > 0:
             axes.set_yscale("asinh", linear_width=float(np.max(np.abs(values))) / 8)
         axes.set_ylabel(r"d(training loss)/d$\varepsilon$")
