@@ -20,6 +20,7 @@ from .refine import beyond, find
 from .roughness import slides
 from .stiff import Methods, due, give_up, reconsider, until_look
 
+_LOOK = "look at the loss (overflow?) and the initial scale"
 _REMEDY = {
     Code.STEP_SIZE_FLOOR: (
         "step_size_floor",
@@ -29,7 +30,7 @@ _REMEDY = {
     Code.NOT_FINITE: (
         "not_finite",
         "the risk or its gradient is not finite from here on, however small the step",
-        "look at the loss (overflow?) and the initial scale; the last good state is saved",
+        f"{_LOOK}; the last good state is saved",
     ),
     Code.IMPLICIT_FAILED: (
         "implicit_failed",
@@ -146,16 +147,17 @@ def _lost(plan: Plan, began: Carry, chunk: Chunk) -> Chunk:
     """A chunk in which the risk ceased to be finite, taken back: its gradient may be finite all the same."""
     losses = chunk.rows.get("loss", np.zeros(len(chunk.times)))
     bad = [*chunk.times[~np.isfinite(losses)], chunk.reached][0]
-    why, remedy = f"the risk is not finite at t = {bad:.6g}", _REMEDY[Code.NOT_FINITE][2]
+    why = f"the risk is not finite at t = {bad:.6g}"
     if plan.in_place:
-        why, remedy = f"{why}; {plan.method.kind} keeps no state from before", _REMEDY[Code.NOT_FINITE][2].split(";")[0]
-        status, kept = Status("not_finite", chunk.reached, why, remedy), chunk.times < bad
+        status = Status("not_finite", chunk.reached, f"{why}; {plan.method.kind} keeps no state from before", _LOOK)
+        kept = chunk.times < bad
         rows = {name: values[kept] for name, values in chunk.rows.items()}
         crossings = tuple(crossing for crossing in chunk.crossings if crossing.time < bad)
         return dataclasses.replace(chunk, times=chunk.times[kept], rows=rows, crossings=crossings, status=status)
     began = jax.tree.map(jnp.asarray, began)
     time = began.clock.to_host()
-    status = Status("not_finite", time, f"{why}; the last good state is that of t = {time:.6g}", remedy)
+    message = f"{why}; the last good state is that of t = {time:.6g}"
+    status = Status("not_finite", time, message, _REMEDY[Code.NOT_FINITE][2])
     nothing = {name: values[:0] for name, values in chunk.rows.items()}
     return Chunk(began, chunk.times[:0], nothing, (), chunk.event_evaluations, status, time, plan.method.kind)
 
