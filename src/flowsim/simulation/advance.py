@@ -4,6 +4,7 @@ Each pass of the loop tries one step of a Diffrax solver, saves what falls into 
 sign change can be excluded. Saving reads the solver's dense output, so save times never change the steps.
 """
 
+import math
 from typing import Any
 
 import diffrax
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from .. import _tree
 from .._jit import fast_compile
 from ..probes import measure_all
 from .carry import Carry, Choice, Clock, Code, Plan, State
@@ -19,6 +21,9 @@ from .inside import TERMS, Attempt, Inside, moment, read_dense_output, select, s
 from .roughness import none_yet, noted
 
 FIRST_LOOK = 7  # steps before the first look at the stiffness
+_LONG = 1e8  # numbers computed by vector fields: what a program compiled quickly loses by then, compiling well costs
+_MOST = 30_000  # evaluations, where these are of few numbers
+_SOON = 200  # evaluations that any run takes
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
 
 
@@ -82,7 +87,8 @@ def _begin(plan: Plan, clock: Clock, state: State) -> Carry:
 def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, dict, Int[Array, ""]]:
     """Take up to `budget` steps; stop early for an event that asks for a look, for full rows, or at the end.
 
-    A chunk also ends before a step that the end of the run cuts short: from there a longer run takes the whole step.
+    A chunk also ends before a step that the end of the run cuts short: from there a longer run takes the whole step;
+    and where the run turns out to be a long one, which another program goes on with.
     For use inside compiled functions.
 
     **Returns:** the carry; the rows of saved probes; and how many of them are filled.
@@ -91,13 +97,13 @@ def proceed(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Carry, di
     rows = jax.tree.map(lambda x: jnp.zeros((plan.capacity, *x.shape), x.dtype), shapes)
     carry = eqx.tree_at(lambda c: c.look, carry, jnp.zeros_like(carry.look))
     began = carry.steps + carry.rejected
-    limit = began + budget
+    limit, was_long = began + budget, carry.evaluations >= _long_from(plan)
 
     def running(loop):
         carry, _, _count, full = loop
         tried = carry.steps + carry.rejected
-        cut = _cut(plan, carry) & (tried > began)
-        return (carry.code == Code.RUNNING) & (tried < limit) & ~full & ~jnp.any(carry.look) & ~cut
+        ends = (_cut(plan, carry) & (tried > began)) | (~was_long & (carry.evaluations >= _long_from(plan)))
+        return (carry.code == Code.RUNNING) & (tried < limit) & ~full & ~jnp.any(carry.look) & ~ends
 
     def body(loop):
         carry, rows, count, _ = loop
@@ -128,6 +134,17 @@ def _large(carry: Any) -> tuple[Any, Any, Any]:
     return carry.state, carry.previous_state, carry.solver
 
 
+def _long_from(plan: Plan) -> int:
+    """Evaluations from which on a run is a long one, whose program is worth compiling well; 0 if it is from the start.
+
+    Of the path alone, whatever the chunks: their last bits may differ between the programs.
+    """
+    if jax.default_backend() != "cpu":
+        return 0
+    evaluations = math.ceil(min(_LONG / _tree.size(plan.problem.parameters), _MOST))
+    return evaluations if evaluations > _SOON else 0
+
+
 _advance_well, _advance_quickly = eqx.filter_jit(proceed), fast_compile(proceed)
 _advance_in_place = eqx.filter_jit(_proceed_in_place, donate="all-except-first")
 
@@ -148,7 +165,8 @@ def _program(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Any, tup
     if plan.in_place:
         rest = eqx.tree_at(_large, carry, (None, None, None), is_leaf=lambda x: x is None)
         return _advance_in_place, ((plan, rest, budget), _large(carry))
-    return (_advance_quickly if plan.short else _advance_well), (plan, carry, budget)
+    short = int(carry.evaluations) < _long_from(plan)
+    return (_advance_quickly if short else _advance_well), (plan, carry, budget)
 
 
 def measure(plan: Plan, carry: Carry) -> dict:

@@ -29,12 +29,14 @@ _STIFF = 2.0  # step × λ above which stability may be what holds an explicit m
 _INSTANT = 1e-30  # share of what is to come, or of an e-fold, that counts as no time passed
 _PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
 _WORTH = 400  # evaluations to come below which no trial pays
-_WORTH_FIRST = 1000  # the same for the first of a run, whose program is yet to be compiled
+_WORTH_FIRST = 100  # the same for the first of a run: what the explicit method takes is known to be too much
 _WORTH_SECOND = 2000  # the same, where nothing promises that it does
-_WORTH_ALONE = 10_000  # the same, to leave a batch on an accelerator: one run by itself costs what hundreds do there
+_WORTH_ALONE = {"cpu": 1000}  # the same, to leave a batch: a run by itself takes longer there than one of many
+_WORTH_ALONE_ELSEWHERE = 10_000  # on an accelerator as long as hundreds
 _INTERVAL = 0.5  # stability interval of a stabilized method over the square of its stages, about
 _PROMISING = 0.7  # promised pace over the present one below which a stabilized method is worth a trial
 _LEAST, _SHARE = 120, 0.1  # evaluations of a trial: so many, or this share of what was spent before it
+_LONGEST = 4.0  # growth of the window from a look to the next, at most
 _WASTE = 0.05  # share of the evaluations since a trial that its waste has to fall to before the next
 _LATER = 1.3  # times what was spent, before another method for stiff flows is tried beside one that does well
 _IMPROVES = 0.6  # a trial goes on while the pace falls by this factor or more from look to look
@@ -125,8 +127,12 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
     if not open_to or _to_come(methods, carry, window) < _WORTH_FIRST:
         return _stay(methods, carry, window)
     radius, carry = _measured(methods.explicit, carry)
-    if float(carry.previous_step) * radius <= _STIFF:
-        return _stay(methods, carry, window)
+    # The mean step's too: steps that still grow are sized by accuracy.
+    one = int(methods.explicit.method.evaluations(carry.solver, carry.solver))
+    reach = min(float(carry.previous_step), one / window.pace) * radius
+    if reach <= _STIFF:
+        later = max(_STIFF / max(reach, _STIFF / _LONGEST), 1.5)  # far from the limit the next look can wait
+        return _stay(methods, carry, window, min(int(carry.choice.window * later), CHECK))
     carry = _chosen(carry, per_radius=window.pace / radius)
     return _try(methods, carry, window, open_to[0])
 
@@ -272,8 +278,8 @@ curvature = fast_compile(radius)
 
 
 def worth_leaving(backend: str) -> int:
-    """Evaluations to come from which on a run of a batch is looked at: on a CPU as a run by itself is."""
-    return _WORTH_FIRST if backend == "cpu" else _WORTH_ALONE
+    """Evaluations to come from which on a run of a batch is looked at: by itself it takes longer for each of them."""
+    return _WORTH_ALONE.get(backend, _WORTH_ALONE_ELSEWHERE)
 
 
 def worth_a_look(plan: Plan, carry: Carry, least: Int[Array, ""]) -> Bool[Array, ""]:
