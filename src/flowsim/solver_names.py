@@ -44,11 +44,11 @@ def _table(*rows: tuple) -> tuple[SolverInfo, ...]:
 SOLVERS: tuple[SolverInfo, ...] = _table(
     # kind, order, adaptive, implicit, stages, fsal, certified by, at a tolerance smaller by, use
     ("tsit5", 5, True, False, 7, True, "dop853", 16.0,
-     "Loose tolerances, down to about 1e-5."),
+     "Loose tolerances, down to about 1e-8."),
     ("dopri5", 5, True, False, 7, True, "dop853", 16.0,
      "The classical fifth-order pair; a peer of tsit5."),
     ("dopri8", 8, True, False, 14, True, "dop853", 32.0,
-     "Tight tolerances, from about 1e-5 on, with exact curves."),
+     "Tight tolerances, from about 1e-8 on, with exact curves."),
     ("dop853", 8, True, False, 13, True, "dopri8", 16.0,
      "The end of a flow at tight tolerances: fewest evaluations."),
     ("bosh3", 3, True, False, 4, True, "tsit5", 10.0,
@@ -92,8 +92,8 @@ OPTAX: dict[str, str] = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adag
 COMPARABLE: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
 
 AUTO = (
-    "dopri8 for rtol ≤ 1e-5, tsit5 for looser tolerances; where a flow with real spectrum "
-    "turns stiff, exponential, stabilized4 or (for rtol ≥ 1e-5) stabilized takes over while it needs fewer evaluations."
+    "tsit5 for rtol ≥ 1e-8, dopri8 for tighter tolerances; where a flow with real spectrum "
+    "turns stiff, stabilized4, (for rtol ≥ 1e-5) stabilized or exponential takes over while it needs fewer evaluations."
 )
 
 # Rounding alone makes the error of a step about 100 units in the last place in float64 and 10 in float32; a test

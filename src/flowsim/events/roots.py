@@ -72,12 +72,14 @@ def sign_changes(
     levels = jnp.where(ends[:, None], floor, beyond)
     decided = jnp.abs(path) > jnp.max(jnp.where(parts == path[:, None], levels, 0), axis=1)  # that of the smallest part
     # Index and sign of the last decided point in one number: a sign is not looked up, which would take all indices.
-    last = jax.lax.cummax(jnp.where(decided, 2 * index + (path > 0), -1))
+    last = jax.lax.associative_scan(
+        jnp.maximum, jnp.where(decided, 2 * index + (path > 0), -1)
+    )  # not O(n²) as `cummax`
     before = jnp.concatenate([jnp.full(1, -1), last[:-1]])
     old, signs = jnp.where(before >= 0, 2 * (before % 2) - 1, sign), jnp.where(path > 0, 1, -1)
     change = decided & (signs != old)
     count = jnp.sum(change).astype(jnp.int32)
-    (places,) = jnp.nonzero(change, size=ROOM, fill_value=0)
+    places = _first(change)
     grid = jnp.asarray(_GRID, dtype)
     low, high = grid[jnp.maximum(before[places] // 2, 0)], grid[places]
     direction = signs[places]
@@ -90,9 +92,21 @@ def sign_changes(
     return Changes(low, high, guess, slope, noise[smallest], direction, count, final, hard)
 
 
+def _first(change: Bool[Array, "grid"]) -> Int[Array, "room"]:
+    """The first `ROOM` places where it is true, 0 where there are fewer."""
+    number, index, found = change.shape[0], jnp.arange(change.shape[0]), [jnp.asarray(-1)]
+    for _ in range(ROOM):
+        found.append(jnp.min(jnp.where(change & (index > found[-1]), index, number)))
+    places = jnp.stack(found[1:])
+    return jnp.where(places < number, places, 0)
+
+
 def _basis(x: Float[Array, ""]) -> Float[Array, "points"]:
-    """Chebyshev polynomials at a point of [0, 1]."""
-    return jnp.cos(jnp.asarray(_K, x.dtype) * jnp.arccos(jnp.clip(2 * x - 1, -1, 1)))
+    """Chebyshev polynomials at a point of [0, 1], by T_{n+k} = 2 T_n T_k - T_{n-k}."""
+    found = jnp.stack([jnp.ones_like(x), jnp.clip(2 * x - 1, -1, 1)])
+    while found.shape[0] < POINTS:
+        found = jnp.concatenate([found, 2 * found[-1] * found[1:] - found[-2::-1]])
+    return found[:POINTS]
 
 
 def _roots(coefficients, low, high, direction):

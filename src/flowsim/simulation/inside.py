@@ -152,8 +152,11 @@ def interpolant(plan: Plan, start: State, tried: Attempt):
     return inside
 
 
-def watch(plan: Plan, carry: Carry, tried: Attempt, inside):
-    """Each event's parts and sign at the step's end, and whether the step must be looked into."""
+def watch(plan: Plan, carry: Carry, tried: Attempt, inside, together: str | None = None):
+    """Each event's parts and sign at the step's end, and whether the step must be looked into.
+
+    **Arguments:** `together`: the name of the axis of many runs, which go through the points side by side.
+    """
     if not plan.events:
         return carry.parts, carry.signs, carry.look
     times = tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype)
@@ -171,18 +174,19 @@ def watch(plan: Plan, carry: Carry, tried: Attempt, inside):
         return jnp.array([may_cross(v, sign) for v, sign in zip(values, carry.signs, strict=True)])
 
     def more(loop):
-        k, _, look = loop
-        return (k < count) | (
-            (k == count) & jnp.any(look)
-        )  # what the end is uncertain by is asked only where it counts
+        k, _, _, asked = loop
+        return (k < count) | ((k == count) & asked)  # what the end is uncertain by is asked only where it counts
 
     def one(loop):
-        k, found, look = loop
+        k, found, look, _ = loop
         found = tuple(f.at[k].set(x) for f, x in zip(found, measure(k), strict=True))
-        return k + 1, found, jax.lax.cond(k == count - 1, may, lambda _: look, found)
+        look = jax.lax.cond(k == count - 1, may, lambda _: look, found)
+        asked = jnp.any(look)
+        return k + 1, found, look, asked if together is None else jax.lax.pmax(asked, together)
 
     buffer = tuple(jnp.zeros((count + 1, *p.shape), p.dtype) for p in carry.parts)
-    k, found, look = jax.lax.while_loop(more, one, (jnp.zeros((), jnp.int32), buffer, jnp.zeros_like(carry.look)))
+    loop = (jnp.zeros((), jnp.int32), buffer, jnp.zeros_like(carry.look), jnp.zeros((), bool))
+    k, found, look, _ = jax.lax.while_loop(more, one, loop)
     parts = tuple(f[count - 2] for f in found)  # the last Chebyshev point is the step's end
     new = jnp.array([sign_of(p) for p in parts], jnp.int32)
     values = [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]

@@ -17,7 +17,7 @@ from ..probes import measure_all
 from .advance import attempt, begin, commit, measure
 from .carry import Carry, Clock, Code, Plan, State
 from .inside import Attempt, Inside, finished, interpolant, moment, reads, select, until_save, watch
-from .stacked import Stacked
+from .stacked import RUNS, Stacked
 from .stiff import held_back, looked_at, worth_a_look
 
 _QUEUE = 3  # steps of one run that wait to be looked into
@@ -154,7 +154,7 @@ def _seen(stacked: Stacked, carry: Carry, tried: Attempt, accept, rows) -> tuple
 
 
 def _events(plan: Plan, carry: Carry, done: Attempt):
-    return watch(plan, carry, done, interpolant(plan, carry.state, done))
+    return watch(plan, carry, done, interpolant(plan, carry.state, done), RUNS)
 
 
 def _due(plan: Plan, carry: Carry, tried: Attempt, k) -> Bool[Array, ""]:

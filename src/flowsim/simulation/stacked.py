@@ -14,7 +14,9 @@ from ..moment import Lift
 from ..problem import Problem
 from .carry import Plan
 
+RUNS = "runs"  # the axis of runs, inside `Stacked.each`
 _BLOCKS, _SMALLEST = 8, 64  # into which the runs are divided where some are wanted only; the runs of the smallest
+_CACHED = 2048  # runs of the largest block on a CPU, whose caches should hold it
 
 
 class Stacked(eqx.Module):
@@ -37,7 +39,7 @@ class Stacked(eqx.Module):
         def one(_, own, *args):
             return function(eqx.combine(own, self.shared), *args)
 
-        return jax.vmap(one)(self.numbers, self.own, *args)
+        return jax.vmap(one, axis_name=RUNS)(self.numbers, self.own, *args)
 
     def some(self, function: Callable, wanted: Bool[Array, "runs"], *args: Any) -> Any:
         """`each` of the runs that are `wanted` only, 0 for the others; for use inside compiled functions.
@@ -45,6 +47,7 @@ class Stacked(eqx.Module):
         They are brought together in blocks, so that the work is about theirs and not that of all runs.
         """
         block = max(self.count // _BLOCKS, min(self.count, _SMALLEST))
+        block = min(block, _CACHED) if jax.default_backend() == "cpu" else block
         number = jnp.sum(wanted)
         places = jnp.where(jnp.arange(self.count) < number, jnp.argsort(~wanted, stable=True), self.count)
         places = jnp.pad(places, (0, -self.count % block), constant_values=self.count)  # beyond the last: dropped
