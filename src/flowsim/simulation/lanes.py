@@ -65,7 +65,8 @@ def start(stacked: Stacked, out: Bool[Array, "runs"]) -> Lanes:
     rows = jax.tree.map(lambda x: jnp.zeros((x.shape[0], times, *x.shape[1:]), x.dtype).at[:, 0].set(x), first)
     places = (1 if stops(stacked.shared) else _QUEUE) if stacked.shared.events else 0
     filled = jnp.zeros(stacked.count, jnp.int32)
-    return Lanes(carry, rows, (jax.vmap(_look)(carry),) * places, filled, out)
+    queue = (jax.vmap(_look)(carry),) * places if places else ()
+    return Lanes(carry, rows, queue, filled, out)
 
 
 def _look(carry: Carry) -> Look:
