@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +61,27 @@ def test_an_extended_run_is_one_run_to_the_last_bit():
     assert [getattr(long.solver, n) for n in counts] == [getattr(once.solver, n) for n in counts]
     assert long.solver.steps > short.solver.steps
     assert float(short.dataset.time[-1]) == 5.0  # the shorter one is as it was
+
+
+def test_a_run_that_turns_out_long_changes_its_program_at_the_same_step(monkeypatch):
+    """Wherever its chunks end: the last bits of the programs may differ."""
+    module = sys.modules["flowsim.simulation.advance"]
+    well, began = module._advance_well, []
+    monkeypatch.setattr(module, "_MOST", 250)
+    monkeypatch.setattr(module, "_advance_well", lambda p, c, n: began.append(int(c.evaluations)) or well(p, c, n))
+    own = flowsim.Problem.from_loss(
+        lambda p: jnp.sum((p[0] * p[1] - 0.3) ** 2) / 2, jnp.array([[0.8, -0.3], [0.7, 0.2]])
+    )
+    options = {**TOL, "solver": "tsit5", "certificate": False}
+    once = flowsim.simulate(own, t1=20.0, save_times=[1.0, 20.0], **options)
+    change = began[0]
+    assert 250 <= change < 260  # a step is seven
+    began.clear()
+    short = flowsim.simulate(own, t1=1.0, save_times=[1.0], **options)
+    assert not began
+    long = short.extend(t1=20.0, save_times=[20.0])
+    assert began[0] == change
+    same(long.parameters, once.parameters)
 
 
 def test_an_extended_run_takes_one_step_again():

@@ -28,6 +28,7 @@ _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 _SAME_KIND = 32.0  # how much tighter a second integration by the same method is: its error is a small share then
 _JUMPS = 4.0  # times as tight where steps begin anew at every jump of the velocity: few steps, whose errors vary more
 _RELUCTANCE = 4.0  # how many times cheaper it has to be than by another method
+_SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling it
 _STEPS = 4  # times the limit of the first: 10 to 32 times tighter, a method takes up to three times its steps
 
 
@@ -83,7 +84,8 @@ def verifying(prepared: Prepared, result: Uncertified) -> Prepared:
     """The run that verifies another: other solvers, a tighter tolerance, and as far as the run came."""
     again, dtype = second(prepared), prepared.plan.end.high.dtype
     end = again.plan.end if result.status.ok else type(again.plan.end).at(result.status.time, dtype)
-    return dataclasses.replace(again, plan=dataclasses.replace(again.plan, end=end))
+    work = result.solver.vector_field_evaluations * _tree.size(prepared.plan.problem.parameters)
+    return dataclasses.replace(again, plan=dataclasses.replace(again.plan, end=end, short=work <= _SHORT))
 
 
 def second(prepared: Prepared) -> Prepared:

@@ -14,14 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
 from .. import _tree
-from .._jit import fast_compile
+from .._jit import fast_compile, prompt_compile
 from ..probes import measure_all
 from .carry import Carry, Choice, Clock, Code, Plan, State
 from .inside import TERMS, Attempt, Inside, moment, read_dense_output, select, sign_of
 from .roughness import none_yet, noted
 
 FIRST_LOOK = 7  # steps before the first look at the stiffness
-_LONG = 1e8  # numbers computed by vector fields: what a program compiled quickly loses by then, compiling well costs
+_LONG = 1e8  # numbers computed by vector fields: what a program compiled promptly loses by then, compiling well costs
 _MOST = 30_000  # evaluations, where these are of few numbers
 _SOON = 200  # evaluations that any run takes
 _REJECTIONS = 30  # in a row: the step has shrunk by at least 0.9³⁰, and by 0.2³⁰ if the state was not finite
@@ -139,13 +139,17 @@ def _long_from(plan: Plan) -> int:
 
     Of the path alone, whatever the chunks: their last bits may differ between the programs.
     """
-    if jax.default_backend() != "cpu":
+    if plan.short or jax.default_backend() != "cpu":
         return 0
     evaluations = math.ceil(min(_LONG / _tree.size(plan.problem.parameters), _MOST))
     return evaluations if evaluations > _SOON else 0
 
 
-_advance_well, _advance_quickly = eqx.filter_jit(proceed), fast_compile(proceed)
+_advance_quickly, _advance_promptly, _advance_well = (
+    fast_compile(proceed),
+    prompt_compile(proceed),
+    eqx.filter_jit(proceed),
+)
 _advance_in_place = eqx.filter_jit(_proceed_in_place, donate="all-except-first")
 
 
@@ -165,8 +169,8 @@ def _program(plan: Plan, carry: Carry, budget: Int[Array, ""]) -> tuple[Any, tup
     if plan.in_place:
         rest = eqx.tree_at(_large, carry, (None, None, None), is_leaf=lambda x: x is None)
         return _advance_in_place, ((plan, rest, budget), _large(carry))
-    short = int(carry.evaluations) < _long_from(plan)
-    return (_advance_quickly if short else _advance_well), (plan, carry, budget)
+    well = _advance_promptly if int(carry.evaluations) < _long_from(plan) else _advance_well
+    return (_advance_quickly if plan.short else well), (plan, carry, budget)
 
 
 def measure(plan: Plan, carry: Carry) -> dict:

@@ -82,8 +82,8 @@ class Plan(eqx.Module):
     """What stays the same through a run.
 
     **Fields:** `origin`, `initial`: time and the flow's state at which the run starts, None for 0 and the flow's own
-    start; `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `goes_back`: does a consumer
-    read the states at which chunks began?
+    start; `saves`: save times in increasing order; `capacity`: rows that a chunk can hold; `short`: is the run known to
+    take less time than compiling it? `goes_back`: does a consumer read the states at which chunks began?
     """
 
     problem: Problem
@@ -95,6 +95,7 @@ class Plan(eqx.Module):
     saves: Clock
     end: Clock
     capacity: int = eqx.field(static=True)
+    short: bool = eqx.field(static=True, default=False)
     goes_back: bool = eqx.field(static=True, default=False)
     origin: Clock | None = None
     initial: PyTree | None = None
