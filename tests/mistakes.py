@@ -49,6 +49,9 @@ MISTAKES = {
     "task that is none": (lambda: flowsim.Problem(model(), "words"), "task must be a flowsim.tasks.Task"),
     "model that is none": (lambda: flowsim.Problem({"W": jnp.ones(3)}, words()), "Problem.from_loss"),
     "model class": (lambda: flowsim.Problem(models.CooccurrenceTransformer, words()), "got the class"),
+    "two arrays of one name": (
+        lambda: flowsim.Problem.from_loss(lambda p: p["a.b"] + p["a"]["b"], {"a.b": 1.0, "a": {"b": 2.0}}),
+        "two arrays are named 'a.b'"),
     "loss misspelt": (lambda: flowsim.Problem(model(), words(), loss="logistc"), "did you mean 'logistic'"),
     "loss that is a number": (lambda: flowsim.Problem(model(), words(), loss=2.0), "loss must be one of"),
     "loss of one argument": (lambda: flowsim.Problem(model(), words(), loss=lambda f: f), "the loss, on a prediction"),
