@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -181,3 +182,29 @@ def test_experiment_file_says_what_is_wrong(tmp_path, change, says):
     (tmp_path / "e.yaml").write_text(TEXT.replace("influence: [phase1_end, loss, loss_below]", change))
     with pytest.raises(ExperimentErrors, match=says):
         load(tmp_path / "e.yaml", ())
+
+
+@pytest.mark.parametrize("rtol", [None, 1.2e-6])
+def test_closed_form_in_float32(rtol):
+    """θ' = -(w₁ x₁ (θ x₁ - y₁) + …)/n. At the tightest tolerance of float32 the second pass is the looser one."""
+    inputs, labels = np.array([1.0, 2.0, 2.0, 0.5], np.float32), np.array([1.0, -1.0, -1.0, 3.0], np.float32)
+    weights = np.array([1.0, 0.0, 0.5, 2.0])
+    task = flowsim.tasks.from_arrays(inputs[:, None], labels)
+    problem = flowsim.Problem(Slope(jnp.float32(0.3)), task, loss=flowsim.losses.squared, weights=weights)
+    found = flowsim.influence(problem, t1=T1, rtol=rtol, of=lambda model: model.slope, solver="dopri5")
+
+    def end(w):
+        rate, pull = jnp.mean(w * inputs**2), jnp.mean(w * inputs * labels)
+        return pull / rate + (0.3 - pull / rate) * jnp.exp(-rate * T1)
+
+    true = jax.grad(end)(jnp.asarray(weights))
+    assert np.all(np.abs(found.derivatives - true) <= found.errors)
+    assert np.all(found.errors < 1e-2)
+    assert found.derivatives[1] == pytest.approx(found.derivatives[2], rel=1e-4)  # one sample twice, once unweighted
+
+
+class Slope(eqx.Module):
+    slope: jax.Array
+
+    def __call__(self, x):
+        return self.slope * x[0]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from . import flows, simulation
+from ._checks import described
 from .events import Event
 from .probes import Probe
 from .problem import Problem
@@ -88,6 +89,8 @@ def simulate(
         problem, initial = started(problem, flow, start)
         if not t0:
             check_clock(problem, start, initial)
+    if not isinstance(certificate, bool | str):
+        raise TypeError(f"certificate must be True, False or the name of its evidence, got {described(certificate)}.")
     evidence = certificate if isinstance(certificate, str) else "solver"
     prepared = prepare(
         problem,

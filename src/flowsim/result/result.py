@@ -75,7 +75,8 @@ class Result:
         **Arguments:** `t1`: the new end; `save_times`: after the old end, by default as densely spaced in log t as the
         last two of the run; `max_steps`: of the whole run, if not the old limit; `progress`: as for `simulate`.
 
-        **Raises:** `ValueError` for a `t1` that is not later, or for a run that failed or that an event stopped.
+        **Raises:** `ValueError` for a `t1` that is not later, or for a run that failed or that an event stopped;
+            `TypeError` for what is no number.
         """
         if self.status.kind not in ("done", "interrupted", "step_limit"):
             raise ValueError(

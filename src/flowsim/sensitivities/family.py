@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from .. import reductions
-from .._checks import is_traced
+from .. import _checks, reductions
 from ..flows import AbstractFlow, Change
 from ..moment import Lift
 from ..problem import Problem
@@ -48,6 +47,8 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
     **Raises:** `TypeError` if the family does not give a `Problem`, or not a differentiable one; `ValueError` if no
     number in it depends on ε, or if a derivative is not finite.
     """
+    if not callable(family):
+        raise TypeError(f"the family must be a function ε -> flowsim.Problem, got {_checks.described(family)}.")
     if reduction != "auto":
         return _expand(family, at, reduction)
     try:
@@ -151,7 +152,7 @@ def _open(problem: Problem) -> Callable:
         return eqx.combine(arrays, static)(*example)
 
     opened = eqx.filter_closure_convert(value, arrays, *example)
-    return _Opened(opened, arrays) if is_traced(opened) else problem.loss
+    return _Opened(opened, arrays) if _checks.is_traced(opened) else problem.loss
 
 
 class _Opened(eqx.Module):

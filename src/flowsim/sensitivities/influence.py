@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -16,8 +16,8 @@ from ..events import Event
 from ..problem import Problem
 from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
-from ..simulation.arguments import as_flow
-from ..solvers import tableau
+from ..simulation.arguments import as_flow, as_problem
+from ..solvers import smallest_rtol, tableau
 from .adjoint import backwards, starts
 from .family import refuse_stages
 from .quantity import AbstractQuantity, LastStep, WeightedField, quantity
@@ -25,6 +25,7 @@ from .record import Influence
 from .steps import record
 
 _SAFETY, _TIGHTER = 4.0, 16.0
+_CLEARLY = 0.5  # of the tolerance: two passes that are closer say little of each other's error
 
 
 def influence(
@@ -33,8 +34,8 @@ def influence(
     t1: float,
     of: str | Event | Callable[[PyTree], Array] = "loss",
     solver: str = "auto",
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
+    rtol: float | None = None,
+    atol: float | None = None,
     step: float | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
@@ -49,12 +50,14 @@ def influence(
     that the run took; for n samples it costs about three times the run, whatever n. `flowsim.sensitivity` gives the
     same derivatives along a few directions, and of the whole path.
 
-    **Arguments:** `of`: `"loss"`, an event (its first crossing), or `function(model)` of the final model, such as a
-    loss on other samples. `certificate`: bound the errors by a second pass at a tolerance 16 times tighter, or half
-    the fixed `step`, which doubles the cost. The others as of `flowsim.simulate`; `solver` must be an explicit
+    **Arguments:** `of`: `"loss"`, an event or its name (its first crossing), or `function(model)` of the final model,
+    such as a loss on other samples. `certificate`: bound the errors by a second pass at a tolerance 16 times tighter
+    (where the precision allows none that is twice as tight, 16 times as loose), or half the fixed `step`, which doubles
+    the cost. The others as of `flowsim.simulate`; `solver` must be an explicit
     Runge-Kutta method.
 
-    **Raises:** `ValueError` for a problem without samples, and for solvers without an adjoint. A run that fails
+    **Raises:** `ValueError` for a problem without samples, and for solvers without an adjoint; `TypeError` for an
+    argument of another kind. A run that fails
     numerically raises `RuntimeError` with its status: there is nothing to differentiate.
 
     **Reference:** Koh, Liang (2017), Understanding black-box predictions via influence functions (at a minimum);
@@ -78,10 +81,11 @@ class Adjoint:
         self, problem: Problem, settings: Settings, flow: flows.AbstractFlow, reduction: str, *, certificate: bool
     ):
         refuse_stages(flow)
-        self._problem, self._flow, self._reduction = _weighted(problem), flow, reduction
-        self._settings = [settings, _tighter(settings)] if certificate else [settings]
+        self._problem, self._flow, self._reduction = _weighted(as_problem(problem)), flow, reduction
         self._passes: dict[int, _Pass] = {}
         self._ready = self._prepared(settings)
+        settings, dtype = self._ready.settings, self._ready.plan.end.high.dtype
+        self._settings = [settings, _other(settings, dtype)] if certificate else [settings]
         tableau(self._ready.plan.method, np.float64)  # refuses what has no adjoint
 
     def first_time(self, asked: AbstractQuantity) -> tuple[float | None, int]:
@@ -173,12 +177,18 @@ class _Pass:
         return _Found(float(value), np.asarray(back.w), self._gradients * replays)
 
 
-def _tighter(settings: Settings) -> Settings:
-    """For the second pass: smaller tolerances, or half the step of a fixed one."""
+def _other(settings: Settings, dtype: Any) -> Settings:
+    """For the second pass: smaller tolerances, or half the step of a fixed one.
+
+    Where the precision allows no tolerance that is clearly tighter, a looser one: its pass is the farther from the
+    exact derivative, so that the distance of the two bounds the error of the first all the more.
+    """
     if settings.step is not None:
         return dataclasses.replace(settings, step=settings.step / 2)
-    rtol, atol = max(settings.rtol / _TIGHTER, 2.5e-14), settings.atol / _TIGHTER
-    return dataclasses.replace(settings, rtol=rtol, atol=atol)
+    rtol, atol = cast(float, settings.rtol), cast(float, settings.atol)
+    factor = max(1 / _TIGHTER, smallest_rtol(dtype) / rtol)
+    factor = factor if factor <= _CLEARLY else _TIGHTER
+    return dataclasses.replace(settings, rtol=factor * rtol, atol=factor * atol)
 
 
 def _weighted(problem: Problem) -> Problem:
