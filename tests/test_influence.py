@@ -117,6 +117,8 @@ def test_refusals():
     staged = flowsim.flows.staged([{"train": ["W_K"], "until": "phase1_end"}, {"train": None}])
     with pytest.raises(ValueError, match="flow of stages"):
         flowsim.influence(problem, t1=1.0, flow=staged)
+    with pytest.raises(ValueError, match="follows kinks"):
+        flowsim.influence(problem, t1=1.0, flow=flowsim.flows.gradient(kinks="follow"))
     with pytest.raises(RuntimeError, match="max_steps"):
         flowsim.influence(linear(), t1=10.0, max_steps=3, **TIGHT)
     with pytest.raises(ValueError, match="no samples"):
@@ -203,8 +205,35 @@ def test_closed_form_in_float32(rtol):
     assert found.derivatives[1] == pytest.approx(found.derivatives[2], rel=1e-4)  # one sample twice, once unweighted
 
 
+def test_a_kink_on_the_path_withholds_the_bound():
+    """θ' = -(k + 3) k with k = 1 above θ = 1/2 and 2 below: the derivative jumps where the kink is met."""
+
+    class Bent(eqx.Module):
+        theta: jax.Array
+
+        def __call__(self, x):
+            return jnp.where(self.theta > 0.5, self.theta, 2 * self.theta - 0.5) * x[0]
+
+    task = flowsim.tasks.from_arrays(np.ones((1, 1)), np.array([-3.0]))
+    problem = flowsim.Problem(Bent(jnp.array(1.0)), task, loss=flowsim.losses.squared)
+    past, before = (flowsim.influence(problem, t1=t, of=lambda m: m.theta, solver="dopri5") for t in (0.3, 0.05))
+    assert past.errors is None
+    assert "the velocity jumps" in past.withheld
+    assert before.errors is not None
+    assert not before.withheld
+
+
 class Slope(eqx.Module):
     slope: jax.Array
 
     def __call__(self, x):
         return self.slope * x[0]
+
+
+def test_experiment_file_refuses_followed_kinks(tmp_path):
+    from flowsim.config import load
+    from flowsim.config.problems import ExperimentErrors
+
+    (tmp_path / "e.yaml").write_text(TEXT.replace("kind: gradient, t1", "kind: gradient, kinks: follow, t1"))
+    with pytest.raises(ExperimentErrors, match="derivatives jump at a kink"):
+        load(tmp_path / "e.yaml", ())

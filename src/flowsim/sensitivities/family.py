@@ -60,11 +60,15 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
         return dataclasses.replace(member, reduction=reductions.identity(member.reduction.problem, reason))
 
 
-def refuse_stages(flow: AbstractFlow) -> None:
-    """**Raises:** `ValueError` for a flow of stages: the time of a switch moves too, and derivatives jump there."""
+def refuse_jumps(flow: AbstractFlow) -> None:
+    """**Raises:** `ValueError` for a flow whose velocity jumps at events of its own: their times move too, and
+    derivatives jump there."""
     if flow.traits.staged:
         raise ValueError("derivatives of a flow of stages are not computed: they jump where the stage changes; "
                          "differentiate one stage at a time, from where the stage before it ended.")  # fmt: skip
+    if flow.traits.follows:
+        raise ValueError("derivatives of a flow that follows kinks are not computed: they jump where a kink is met; "
+                         "take gradient(kinks='none'), which withholds their bounds if one is.")  # fmt: skip
 
 
 def joined(members: Sequence[Member]) -> Member:

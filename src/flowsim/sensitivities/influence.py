@@ -1,6 +1,7 @@
 """Influence of the samples: derivatives of an event's time or of a final value by every sample's weight."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -19,7 +20,7 @@ from ..simulation import prepare as prepare_run
 from ..simulation.arguments import as_flow, as_problem
 from ..solvers import smallest_rtol, tableau
 from .adjoint import backwards, starts
-from .family import refuse_stages
+from .family import refuse_jumps
 from .quantity import AbstractQuantity, LastStep, WeightedField, quantity
 from .record import Influence
 from .steps import record
@@ -80,7 +81,7 @@ class Adjoint:
     def __init__(
         self, problem: Problem, settings: Settings, flow: flows.AbstractFlow, reduction: str, *, certificate: bool
     ):
-        refuse_stages(flow)
+        refuse_jumps(flow)
         self._problem, self._flow, self._reduction = _weighted(as_problem(problem)), flow, reduction
         self._passes: dict[int, _Pass] = {}
         self._ready = self._prepared(settings)
@@ -113,12 +114,16 @@ class Adjoint:
             return Influence(asked.name, None, None, None, spent, 0, *known)
         until = self._settings[0].t1 if time is None else time
         found = [self._pass(i, until).back(asked, time) for i in range(len(self._settings))]
-        first, derivatives, errors = found[0], found[0].derivatives, None
-        if len(found) > 1:
+        first, derivatives, errors, withheld = found[0], found[0].derivatives, None, ""
+        kink = max(self._passes[i].kink for i in range(len(self._settings)))  # both must have met one
+        if len(found) > 1 and kink <= until:
+            withheld = f"the velocity jumps on the path, first at t = {kink:.4g} (a kink, such as a ReLU's), and the "
+            withheld += "derivatives there with it: no error bound"
+        elif len(found) > 1:
             floor = 64 * np.finfo(derivatives.dtype).eps * np.max(np.abs(derivatives))
             errors = _SAFETY * np.abs(derivatives - found[1].derivatives) + floor
         ran = spent + self._passes[0].evaluations
-        return Influence(asked.name, first.value, derivatives, errors, ran, first.evaluations, *known)
+        return Influence(asked.name, first.value, derivatives, errors, ran, first.evaluations, *known, withheld)
 
     def _pass(self, number: int, until: float) -> "_Pass":
         """The recorded steps, at least as far as `until`."""
@@ -137,10 +142,11 @@ class Adjoint:
 def check_adjoint(problem: Problem, flow: flows.AbstractFlow, prepared: Prepared) -> None:
     """Can the steps of this run be gone through backwards?
 
-    **Raises:** `ValueError` if not: no samples, stages, or steps that are not those of an explicit Runge-Kutta method.
+    **Raises:** `ValueError` if not: no samples, stages, followed kinks, or steps that are not those of an explicit
+    Runge-Kutta method.
     """
     _ = problem.samples
-    refuse_stages(flow)
+    refuse_jumps(flow)
     tableau(prepared.plan.method, np.float64)
 
 
@@ -161,6 +167,8 @@ class _Pass:
         self._tableau = tableau(plan.method, self._steps.carry.step.dtype)
         self._gradients = flow.traits.gradients * len(self._tableau.b)
         self.evaluations = int(self._steps.carry.evaluations)
+        rough = self._steps.carry.roughness
+        self.kink = float(rough.first) if int(rough.kinks) else math.inf  # when the first was met
 
     def back(self, asked: AbstractQuantity, time: float | None) -> _Found:
         """The number that is asked for, and its derivatives by the weights."""

@@ -19,7 +19,7 @@ from ..simulation import prepare as prepare_run
 from ..simulation.arguments import as_events, as_flow, as_probes
 from ..solvers import Method
 from .certify import certified
-from .family import Family, Member, expand, refuse_stages
+from .family import Family, Member, expand, refuse_jumps
 from .measure import RECORD, SHAPE, derivative_of, differentiable, with_derivative
 from .record import EventSensitivity, Sensitivity, SensitivityCertificate, turning
 
@@ -115,9 +115,9 @@ def prepare(
     **Arguments:** `labels`: of the directions, None for one direction without an axis of its own. The others as of
     `flowsim.simulation.prepare`.
 
-    **Raises:** `ValueError` for a flow of stages.
+    **Raises:** `ValueError` for a flow of stages, or one that follows kinks.
     """
-    refuse_stages(base)
+    refuse_jumps(base)
     problem = member.reduction.problem
     own = as_probes(user_probes)
     measured = (*probes.standard(problem), *own)
