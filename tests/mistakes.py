@@ -5,6 +5,8 @@ They run in a process of their own, as users run flowsim: without the shape chec
 
 import functools
 import json
+from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +64,36 @@ def differentiate(**more):
 def influence(**more):
     problem = flowsim.Problem(models.DeepLinear(sizes=(3, 2), key=KEY), numbers())
     return flowsim.influence(**{"problem": problem, "t1": 0.1, **more})
+
+
+class Own(flows.AbstractFlow):
+    """The gradient flow, with something done to its velocity and rate."""
+
+    traits: ClassVar = flows.Traits()
+    change: Callable = lambda v, r: (v, r)
+
+    def init(self, problem):
+        return problem.parameters
+
+    def velocity(self, problem, t, state):
+        return self.change(*problem.velocity(state))
+
+    def parameters(self, state):
+        return state
+
+    def energy(self, problem, state):
+        return problem.risk(state)
+
+
+class Counting(Own):
+    def init(self, problem):
+        return {**problem.parameters, "count": jnp.zeros((), int)}
+
+
+class Seasonal(Own):
+    def velocity(self, problem, t, state):
+        velocity, rate = problem.velocity(state)
+        return jax.tree.map(lambda v: (2 + jnp.cos(t)) * v, velocity), (2 + jnp.cos(t)) * rate
 
 
 # name -> (what is done, a part of the sentence that must come)
@@ -188,7 +220,6 @@ MISTAKES = {
         lambda: run(flow=flows.time_scales(rates={"W": 2.0})), "no trained parameter is named"),
     "descent by no optimizer": (lambda: descend(3), "the optimizer must be one of Optax's, got 3"),
     "descent of half a step": (lambda: descend(steps=2.5), "steps must be a whole number >= 1"),
-    "descent for a text of steps": (lambda: descend(steps="a"), "steps must be a number"),
     "drift of no problem": (lambda: drift(problem=None), "problem must be a flowsim.Problem"),
     "drift by a name": (lambda: drift(transformation="sgd"), "the optimizer must be one of Optax's, got 'sgd'"),
     "drift with a label that is a number": (lambda: drift(optimizer=3), "optimizer must be a name for labels"),
@@ -211,12 +242,10 @@ MISTAKES = {
     "influence on a misspelt event": (lambda: influence(of="phase1_edn"), "of must be 'loss', an event"),
     "longer by a text": (lambda: run().extend(t1="a"), "t1 must be a number"),
     "longer by no steps": (lambda: run().extend(t1=1.0, max_steps=0), "max_steps must be a whole number >= 1"),
-    "longer by a text of steps": (lambda: run().extend(t1=1.0, max_steps="a"), "max_steps must be a number"),
     "target that is a text": (lambda: run(target_error="a"), "target_error must be a number"),
     "certificate that is a number": (lambda: run(certificate=3), "certificate must be True, False"),
     "friction that is a text": (lambda: flows.momentum(friction="a"), "friction must be a number"),
     "rate that is a text": (lambda: flows.heavy_ball(learning_rate="a", momentum=0.5), "learning_rate must be"),
-    "memory that is a text": (lambda: flows.memory("a", 0.5), "learning_rate must be"),
     "decay without a strength": (lambda: flows.weight_decay(strength=None), "strength must be a number"),
     "decay of a flow by a wrong name": (
         lambda: flows.weight_decay("adam", strength=0.1), "base must be one of flowsim.flows"),
@@ -227,6 +256,14 @@ MISTAKES = {
     "step that is a text": (lambda: flows.modified_gradient("a"), "step must be a number"),
     "average that is a text": (lambda: flows.adam(first="a", second=0.1), "first must be a number"),
     "stages that are a name": (lambda: flows.staged("x"), "stages must be a list of dictionaries"),
+    "probe that is a folder": (lambda: run(probes={"a/b": lambda p: p["x"]}), "cannot be named 'a/b'"),
+    "probe named as a bound": (lambda: run(probes={"loss_error": lambda p: p["x"]}), "the bound on the error"),
+    "flow without its rate": (lambda: run(flow=Own(lambda v, r: v)), "two things"),
+    "flow of another structure": (lambda: run(flow=Own(lambda v, r: (v["x"], r))), "the structure and the shapes"),
+    "flow with a rate for each entry": (lambda: run(flow=Own(lambda v, r: (v, v["x"]))), "one number each"),
+    "flow that raises": (lambda: run(flow=Own(lambda v, r: v["y"])), "Own cannot be evaluated at the start: KeyError"),
+    "flow with a count in its state": (lambda: run(flow=Counting(lambda v, r: (v, r))), "the state of Counting must"),
+    "flow's clock set back": (lambda: run(flow=Seasonal(), start=run(flow=Seasonal())), "give t0=0.1"),
     "inside grad": (lambda: jax.grad(lambda s: _loss_of(s))(1.0), "flowsim.sensitivity"),
     "inside jit": (lambda: jax.jit(_loss_of)(1.0), "flowsim.sensitivity"),
     "inside vmap": (lambda: jax.vmap(_loss_of)(jnp.ones(2)), "flowsim.ensemble"),
