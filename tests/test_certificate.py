@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.linalg
 from benchmarks import event_bounds
 from benchmarks.certificates import judge, table
 
@@ -193,3 +194,16 @@ def test_an_array_without_entries_is_no_factor_of_a_product():
         lambda p: jnp.sum(p["x"] ** 2), {"x": jnp.ones(2), "y": jnp.ones((0, 2)), "z": jnp.ones((0, 2))}
     )
     assert find_products(problem) == ()
+
+
+@pytest.mark.parametrize(("solver", "rtol"), [("heun", 1e-4), ("lean3", 1e-2), ("lean4", 1e-7)])
+def test_bands_hold_while_little_has_happened(solver, rtol):
+    """A second run whose error between its steps is that of the first had bands below a third of the error."""
+    matrix = np.array([[-0.193, 0.238, -0.599], [0.238, -0.886, 0.044], [-0.599, 0.044, 0.553]])
+    start = np.array([-0.244, 0.73, 0.721])
+    problem = flowsim.Problem.from_loss(lambda x: x @ (jnp.asarray(matrix) @ x) / 2, jnp.asarray(start))
+    found = flowsim.simulate(
+        problem, t1=5.18, solver=solver, rtol=rtol, atol=rtol / 100, certificate=True, probes={"x": lambda x: x}
+    ).dataset
+    true = np.array([scipy.linalg.expm(-matrix * t) @ start for t in found.time.values])
+    assert np.all(np.abs(found.x - true) <= found.x_error)
