@@ -5,8 +5,6 @@ They run in a process of their own, as users run flowsim: without the shape chec
 
 import functools
 import json
-from collections.abc import Callable
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +13,8 @@ import optax
 
 import flowsim
 from flowsim import descent, events, flows, init, models, probes, tasks
+
+from .own_flows import Counting, Own, Seasonal
 
 jax.config.update("jax_enable_x64", True)
 KEY = jax.random.key(0)
@@ -66,34 +66,9 @@ def influence(**more):
     return flowsim.influence(**{"problem": problem, "t1": 0.1, **more})
 
 
-class Own(flows.AbstractFlow):
-    """The gradient flow, with something done to its velocity and rate."""
-
-    traits: ClassVar = flows.Traits()
-    change: Callable = lambda v, r: (v, r)
-
-    def init(self, problem):
-        return problem.parameters
-
-    def velocity(self, problem, t, state):
-        return self.change(*problem.velocity(state))
-
-    def parameters(self, state):
-        return state
-
-    def energy(self, problem, state):
-        return problem.risk(state)
-
-
-class Counting(Own):
-    def init(self, problem):
-        return {**problem.parameters, "count": jnp.zeros((), int)}
-
-
-class Seasonal(Own):
-    def velocity(self, problem, t, state):
-        velocity, rate = problem.velocity(state)
-        return jax.tree.map(lambda v: (2 + jnp.cos(t)) * v, velocity), (2 + jnp.cos(t)) * rate
+def noisy(**more):
+    given = {"problem": PROBLEM, "t1": 1.0, "inverse_temperature": 1.0, "step": 0.1, "key": KEY}
+    return flowsim.langevin(**given | more)
 
 
 # name -> (what is done, a part of the sentence that must come)
@@ -264,6 +239,11 @@ MISTAKES = {
     "flow that raises": (lambda: run(flow=Own(lambda v, r: v["y"])), "Own cannot be evaluated at the start: KeyError"),
     "flow with a count in its state": (lambda: run(flow=Counting(lambda v, r: (v, r))), "the state of Counting must"),
     "flow's clock set back": (lambda: run(flow=Seasonal(), start=run(flow=Seasonal())), "give t0=0.1"),
+    "noise on no problem": (lambda: noisy(problem=3), "problem must be a flowsim.Problem"),
+    "int for a key, noise": (lambda: noisy(key=3), "write jax.random.key(3)"),
+    "noise to a text": (lambda: noisy(t1="a"), "t1 must be a number, got 'a'"),
+    "noise with a misspelt probe": (lambda: noisy(probes=["sharpnes"]), "did you mean 'sharpness'"),
+    "noise saved at a text": (lambda: noisy(save_times=["a"]), "save_times must be numbers"),
     "inside grad": (lambda: jax.grad(lambda s: _loss_of(s))(1.0), "flowsim.sensitivity"),
     "inside jit": (lambda: jax.jit(_loss_of)(1.0), "flowsim.sensitivity"),
     "inside vmap": (lambda: jax.vmap(_loss_of)(jnp.ones(2)), "flowsim.ensemble"),
