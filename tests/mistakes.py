@@ -9,12 +9,16 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import flowsim
-from flowsim import events, flows, init, models, probes, tasks
+from flowsim import descent, events, flows, init, models, probes, tasks
+
+from .own_flows import Counting, Own, Seasonal
 
 jax.config.update("jax_enable_x64", True)
 KEY = jax.random.key(0)
+SGD = optax.sgd(0.1)
 PROBLEM = flowsim.Problem.from_loss(lambda p: jnp.sum(p["x"] ** 2) / 2, {"x": jnp.ones(2)})
 
 
@@ -42,6 +46,31 @@ def measure(function):
     return run(probes={"mine": function})
 
 
+def descend(transformation=None, **more):
+    return descent.descend(PROBLEM, transformation or SGD, **{"learning_rate": 0.1, "steps": 2, **more})
+
+
+def drift(**more):
+    return descent.against_flow(**{"problem": PROBLEM, "transformation": SGD, "learning_rate": 0.1, "steps": 2, **more})
+
+
+def differentiate(**more):
+    def family(eps):
+        return flowsim.Problem.from_loss(lambda p: (1 + eps) * jnp.sum(p**2), jnp.ones(2))
+
+    return flowsim.sensitivity(**{"family": family, "at": 0.0, "t1": 0.1, **more})
+
+
+def influence(**more):
+    problem = flowsim.Problem(models.DeepLinear(sizes=(3, 2), key=KEY), numbers())
+    return flowsim.influence(**{"problem": problem, "t1": 0.1, **more})
+
+
+def noisy(**more):
+    given = {"problem": PROBLEM, "t1": 1.0, "inverse_temperature": 1.0, "step": 0.1, "key": KEY}
+    return flowsim.langevin(**given | more)
+
+
 # name -> (what is done, a part of the sentence that must come)
 MISTAKES = {
     "vocabulary of model below the task's": (
@@ -49,6 +78,9 @@ MISTAKES = {
     "task that is none": (lambda: flowsim.Problem(model(), "words"), "task must be a flowsim.tasks.Task"),
     "model that is none": (lambda: flowsim.Problem({"W": jnp.ones(3)}, words()), "Problem.from_loss"),
     "model class": (lambda: flowsim.Problem(models.CooccurrenceTransformer, words()), "got the class"),
+    "two arrays of one name": (
+        lambda: flowsim.Problem.from_loss(lambda p: p["a.b"] + p["a"]["b"], {"a.b": 1.0, "a": {"b": 2.0}}),
+        "two arrays are named 'a.b'"),
     "loss misspelt": (lambda: flowsim.Problem(model(), words(), loss="logistc"), "did you mean 'logistic'"),
     "loss that is a number": (lambda: flowsim.Problem(model(), words(), loss=2.0), "loss must be one of"),
     "loss of one argument": (lambda: flowsim.Problem(model(), words(), loss=lambda f: f), "the loss, on a prediction"),
@@ -161,6 +193,57 @@ MISTAKES = {
     "progress that is no function": (lambda: run(progress=3), "progress must be a function, True or False"),
     "scale of what is not there": (
         lambda: run(flow=flows.time_scales(rates={"W": 2.0})), "no trained parameter is named"),
+    "descent by no optimizer": (lambda: descend(3), "the optimizer must be one of Optax's, got 3"),
+    "descent of half a step": (lambda: descend(steps=2.5), "steps must be a whole number >= 1"),
+    "drift of no problem": (lambda: drift(problem=None), "problem must be a flowsim.Problem"),
+    "drift by a name": (lambda: drift(transformation="sgd"), "the optimizer must be one of Optax's, got 'sgd'"),
+    "drift with a label that is a number": (lambda: drift(optimizer=3), "optimizer must be a name for labels"),
+    "drift of half a step": (lambda: drift(steps=2.5), "steps must be a whole number >= 1"),
+    "drift at a text of a rate": (lambda: drift(learning_rate="a"), "learning_rate must be a number"),
+    "drift back in time": (lambda: drift(step_time=-1.0), "step_time must be > 0"),
+    "drift with a misspelt event": (lambda: drift(events=["phase1_edn"]), "did you mean 'phase1_end'"),
+    "drift with an edge that is a text": (lambda: drift(edge_limit="a"), "edge_limit must be a number"),
+    "family that is no function": (lambda: differentiate(family=3), "the family must be a function"),
+    "derivative at a text": (lambda: differentiate(at="a"), "at must be numbers, got 'a'"),
+    "derivative at nothing": (lambda: differentiate(at=None), "at must be a finite number"),
+    "derivative at a complex number": (lambda: differentiate(at=1j), "at must be numbers, got 1j"),
+    "derivative at a matrix": (lambda: differentiate(at=[[0.0]]), "at must be a finite number or a vector"),
+    "derivative of a misspelt event": (lambda: differentiate(events=["phase1_edn"]), "did you mean 'phase1_end'"),
+    "derivative of a misspelt probe": (lambda: differentiate(probes=["sharpnes"]), "did you mean 'sharpness'"),
+    "derivative of probes that are none": (lambda: differentiate(probes=3), "probes must be a dictionary"),
+    "influence on no problem": (lambda: influence(problem=None), "problem must be a flowsim.Problem"),
+    "influence on a vector": (lambda: influence(of=lambda m: m.layers[0]), "of must return one real number"),
+    "influence on a count": (lambda: influence(of=lambda m: 3), "of must return one real number"),
+    "influence on a misspelt event": (lambda: influence(of="phase1_edn"), "of must be 'loss', an event"),
+    "longer by a text": (lambda: run().extend(t1="a"), "t1 must be a number"),
+    "longer by no steps": (lambda: run().extend(t1=1.0, max_steps=0), "max_steps must be a whole number >= 1"),
+    "target that is a text": (lambda: run(target_error="a"), "target_error must be a number"),
+    "certificate that is a number": (lambda: run(certificate=3), "certificate must be True, False"),
+    "friction that is a text": (lambda: flows.momentum(friction="a"), "friction must be a number"),
+    "rate that is a text": (lambda: flows.heavy_ball(learning_rate="a", momentum=0.5), "learning_rate must be"),
+    "decay without a strength": (lambda: flows.weight_decay(strength=None), "strength must be a number"),
+    "decay of a flow by a wrong name": (
+        lambda: flows.weight_decay("adam", strength=0.1), "base must be one of flowsim.flows"),
+    "stages of a flow by a wrong name": (
+        lambda: flows.staged([{"train": None}], base="adam"), "base must be one of flowsim.flows"),
+    "speeds that are a list": (lambda: flows.time_scales(rates=["x"]), "rates must be a dictionary name -> factor"),
+    "speed that is none": (lambda: flows.time_scales(rates={"x": None}), "the rate of x must be a number"),
+    "step that is a text": (lambda: flows.modified_gradient("a"), "step must be a number"),
+    "average that is a text": (lambda: flows.adam(first="a", second=0.1), "first must be a number"),
+    "stages that are a name": (lambda: flows.staged("x"), "stages must be a list of dictionaries"),
+    "probe that is a folder": (lambda: run(probes={"a/b": lambda p: p["x"]}), "cannot be named 'a/b'"),
+    "probe named as a bound": (lambda: run(probes={"loss_error": lambda p: p["x"]}), "the bound on the error"),
+    "flow without its rate": (lambda: run(flow=Own(lambda v, r: v)), "two things"),
+    "flow of another structure": (lambda: run(flow=Own(lambda v, r: (v["x"], r))), "the structure and the shapes"),
+    "flow with a rate for each entry": (lambda: run(flow=Own(lambda v, r: (v, v["x"]))), "one number each"),
+    "flow that raises": (lambda: run(flow=Own(lambda v, r: v["y"])), "Own cannot be evaluated at the start: KeyError"),
+    "flow with a count in its state": (lambda: run(flow=Counting(lambda v, r: (v, r))), "the state of Counting must"),
+    "flow's clock set back": (lambda: run(flow=Seasonal(), start=run(flow=Seasonal())), "give t0=0.1"),
+    "noise on no problem": (lambda: noisy(problem=3), "problem must be a flowsim.Problem"),
+    "int for a key, noise": (lambda: noisy(key=3), "write jax.random.key(3)"),
+    "noise to a text": (lambda: noisy(t1="a"), "t1 must be a number, got 'a'"),
+    "noise with a misspelt probe": (lambda: noisy(probes=["sharpnes"]), "did you mean 'sharpness'"),
+    "noise saved at a text": (lambda: noisy(save_times=["a"]), "save_times must be numbers"),
     "inside grad": (lambda: jax.grad(lambda s: _loss_of(s))(1.0), "flowsim.sensitivity"),
     "inside jit": (lambda: jax.jit(_loss_of)(1.0), "flowsim.sensitivity"),
     "inside vmap": (lambda: jax.vmap(_loss_of)(jnp.ones(2)), "flowsim.ensemble"),

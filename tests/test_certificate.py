@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.linalg
 from benchmarks import event_bounds
 from benchmarks.certificates import judge, table
 
@@ -170,3 +171,39 @@ def test_the_bound_of_a_time_allows_for_roundings_of_the_state():
     )
     error = abs(result.events["half"].time + np.log(float(level)))
     assert 1e-9 < error <= result.events["half"].uncertainty < 1e-5
+
+
+def test_a_clock_of_two_float32_words_gives_the_end_one_row():
+    """It reaches the end to a rounding: the same time saved again had no band, and the others lost their floor."""
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) / 2, jnp.ones(2, jnp.float32))
+    dataset = flowsim.simulate(problem, t1=1.311747895749378, save_times=[0.5], certificate=True).dataset
+    assert dataset.sizes["time"] == 3
+    assert np.all((dataset.loss_error > 0) & (dataset.loss_error < 1e-3))
+
+
+def test_a_run_cut_short_keeps_the_floor_of_its_bands():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) / 2, jnp.ones(2))
+    early = np.linspace(1e-9, 1e-8, 10)  # both integrations give the same numbers there
+    result = flowsim.simulate(problem, t1=5.0, solver="tsit5", max_steps=20, save_times=early, certificate=True)
+    assert result.status.kind == "step_limit"
+    assert np.all(result.dataset.loss_error > 0)
+
+
+def test_an_array_without_entries_is_no_factor_of_a_product():
+    problem = flowsim.Problem.from_loss(
+        lambda p: jnp.sum(p["x"] ** 2), {"x": jnp.ones(2), "y": jnp.ones((0, 2)), "z": jnp.ones((0, 2))}
+    )
+    assert find_products(problem) == ()
+
+
+@pytest.mark.parametrize(("solver", "rtol"), [("heun", 1e-4), ("lean3", 1e-2), ("lean4", 1e-7)])
+def test_bands_hold_while_little_has_happened(solver, rtol):
+    """A second run whose error between its steps is that of the first had bands below a third of the error."""
+    matrix = np.array([[-0.193, 0.238, -0.599], [0.238, -0.886, 0.044], [-0.599, 0.044, 0.553]])
+    start = np.array([-0.244, 0.73, 0.721])
+    problem = flowsim.Problem.from_loss(lambda x: x @ (jnp.asarray(matrix) @ x) / 2, jnp.asarray(start))
+    found = flowsim.simulate(
+        problem, t1=5.18, solver=solver, rtol=rtol, atol=rtol / 100, certificate=True, probes={"x": lambda x: x}
+    ).dataset
+    true = np.array([scipy.linalg.expm(-matrix * t) @ start for t in found.time.values])
+    assert np.all(np.abs(found.x - true) <= found.x_error)

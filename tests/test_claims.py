@@ -265,6 +265,10 @@ def test_new_theory_runs_as_it_is_over_seeds_and_sizes(tmp_path):
     assert [claim["verdict"] for claim in found.values()] == ["holds"] * 3
     assert found["sigmoid"]["runs"]["holds"] == 2
     assert found["first rate"]["measured"]["exponent"] == pytest.approx(2.0)
+    alone = ("verify", "mine/experiment.yaml", "--plugin", plugin, "flow.t1=4.0", "--out", "alone", "--json")
+    found = {claim["id"]: claim for claim in json.loads(run(*alone, cwd=tmp_path).stdout)["claims"]}
+    assert found["first rate"]["verdict"] == "not reached"
+    assert "list them under `scaling`" in found["first rate"]["reasons"][0]
 
 
 @pytest.mark.slow

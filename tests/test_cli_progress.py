@@ -151,3 +151,13 @@ def test_an_ensemble_counts_seeds(monkeypatch, clock):
         clock[0] = 30.0
         progress.members(3, 12)
     assert stream.getvalue().strip() == "3 of 12 seeds   25 %  1:30 left"
+
+
+def test_time_left_is_at_the_pace_since_the_first_update(monkeypatch, clock):
+    """What came before was also compiled: 20 s of it would stand for 3 minutes."""
+    stream = listened(monkeypatch)
+    with showing() as progress:
+        for second, fraction in ((20.0, 0.1), (31.0, 0.2)):
+            clock[0] = second
+            progress.update(fraction, 1.0, 0.1, 1, fraction)
+    assert stream.getvalue().splitlines()[-1].endswith("1:28 left")

@@ -74,3 +74,14 @@ def test_a_coarse_quadrature_is_no_doubt():
     certificate = flowsim.simulate(problem, t1=3.0, solver="exponential", rtol=1e-3, certificate=True).certificate
     assert certificate.energy_identity > 0.1
     assert certificate.warnings == ()
+
+
+def test_runs_that_step_together_are_doubted_alike():
+    def jumps(start):
+        return flowsim.Problem.from_loss(jumping, {"x": start})
+
+    starts = jnp.array([[1.0, 2.0], [0.4, 1.0]])  # only the first one meets the jump
+    found = flowsim.ensemble.simulate(jumps, starts, t1=1.0, solver="bosh3", rtol=1e-4, certificate=True)
+    met, not_met = (member.certificate.warnings for member in found.members)
+    assert "the risk fell by another amount" in met[0]
+    assert not_met == ()

@@ -324,3 +324,10 @@ def test_arrays_that_are_not_trained_stay():
     result = flowsim.simulate(problem, t1=1.0, save_times=[1.0])
     np.testing.assert_array_equal(result.model["y"], 0.0)
     np.testing.assert_allclose(result.model["x"], np.exp(-1.0), rtol=1e-6)
+
+
+def test_one_name_stands_for_a_list_of_it():
+    """Not for its letters."""
+    frozen, projected = flowsim.flows.frozen("W_K"), flowsim.flows.projected(names="W_K")
+    assert frozen == flowsim.flows.frozen(["W_K"])
+    assert projected == flowsim.flows.projected(names=["W_K"])

@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,6 +117,8 @@ def test_refusals():
     staged = flowsim.flows.staged([{"train": ["W_K"], "until": "phase1_end"}, {"train": None}])
     with pytest.raises(ValueError, match="flow of stages"):
         flowsim.influence(problem, t1=1.0, flow=staged)
+    with pytest.raises(ValueError, match="follows kinks"):
+        flowsim.influence(problem, t1=1.0, flow=flowsim.flows.gradient(kinks="follow"))
     with pytest.raises(RuntimeError, match="max_steps"):
         flowsim.influence(linear(), t1=10.0, max_steps=3, **TIGHT)
     with pytest.raises(ValueError, match="no samples"):
@@ -180,4 +183,57 @@ def test_experiment_file_says_what_is_wrong(tmp_path, change, says):
 
     (tmp_path / "e.yaml").write_text(TEXT.replace("influence: [phase1_end, loss, loss_below]", change))
     with pytest.raises(ExperimentErrors, match=says):
+        load(tmp_path / "e.yaml", ())
+
+
+@pytest.mark.parametrize("rtol", [None, 1.2e-6])
+def test_closed_form_in_float32(rtol):
+    """θ' = -(w₁ x₁ (θ x₁ - y₁) + …)/n. At the tightest tolerance of float32 the second pass is the looser one."""
+    inputs, labels = np.array([1.0, 2.0, 2.0, 0.5], np.float32), np.array([1.0, -1.0, -1.0, 3.0], np.float32)
+    weights = np.array([1.0, 0.0, 0.5, 2.0])
+    task = flowsim.tasks.from_arrays(inputs[:, None], labels)
+    problem = flowsim.Problem(Slope(jnp.float32(0.3)), task, loss=flowsim.losses.squared, weights=weights)
+    found = flowsim.influence(problem, t1=T1, rtol=rtol, of=lambda model: model.slope, solver="dopri5")
+
+    def end(w):
+        rate, pull = jnp.mean(w * inputs**2), jnp.mean(w * inputs * labels)
+        return pull / rate + (0.3 - pull / rate) * jnp.exp(-rate * T1)
+
+    true = jax.grad(end)(jnp.asarray(weights))
+    assert np.all(np.abs(found.derivatives - true) <= found.errors)
+    assert np.all(found.errors < 1e-2)
+    assert found.derivatives[1] == pytest.approx(found.derivatives[2], rel=1e-4)  # one sample twice, once unweighted
+
+
+def test_a_kink_on_the_path_withholds_the_bound():
+    """θ' = -(k + 3) k with k = 1 above θ = 1/2 and 2 below: the derivative jumps where the kink is met."""
+
+    class Bent(eqx.Module):
+        theta: jax.Array
+
+        def __call__(self, x):
+            return jnp.where(self.theta > 0.5, self.theta, 2 * self.theta - 0.5) * x[0]
+
+    task = flowsim.tasks.from_arrays(np.ones((1, 1)), np.array([-3.0]))
+    problem = flowsim.Problem(Bent(jnp.array(1.0)), task, loss=flowsim.losses.squared)
+    past, before = (flowsim.influence(problem, t1=t, of=lambda m: m.theta, solver="dopri5") for t in (0.3, 0.05))
+    assert past.errors is None
+    assert "the velocity jumps" in past.withheld
+    assert before.errors is not None
+    assert not before.withheld
+
+
+class Slope(eqx.Module):
+    slope: jax.Array
+
+    def __call__(self, x):
+        return self.slope * x[0]
+
+
+def test_experiment_file_refuses_followed_kinks(tmp_path):
+    from flowsim.config import load
+    from flowsim.config.problems import ExperimentErrors
+
+    (tmp_path / "e.yaml").write_text(TEXT.replace("kind: gradient, t1", "kind: gradient, kinks: follow, t1"))
+    with pytest.raises(ExperimentErrors, match="derivatives jump at a kink"):
         load(tmp_path / "e.yaml", ())

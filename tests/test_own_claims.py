@@ -22,6 +22,12 @@ def word(*conditions):
     return judge(Finding.of(*conditions).conditions)
 
 
+def test_tolerances_fit_the_precision():
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) / 2, jnp.ones(2, jnp.float32))
+    falls = made(lambda e: Finding.compare(e.value("loss", at=1.0), "<", e.value("loss", at=0.0)))
+    assert flowsim.verify(problem, falls, t1=1.0)[0].word == Word.HOLDS
+
+
 def test_two_claims_may_not_mean_different_things_by_one_name():
     """One of them was judged on the other's probe."""
 

@@ -325,3 +325,23 @@ def test_an_array_without_numbers():
 
     found = flowsim.sensitivity(family, at=1.0, t1=1.0, certificate=False)
     np.testing.assert_allclose(found.parameters_derivative["x"], -2 * np.exp(-1), rtol=1e-6)
+
+
+def test_a_kink_on_the_path_withholds_bounds():
+    """x' = -1 above 1/2 and -2 below: dx/dx(0) jumps from 1 to 2 there, and forward mode does not see it."""
+
+    def bent(start):
+        return flowsim.Problem.from_loss(lambda x: jnp.where(x > 0.5, x, 2 * x - 0.5), start)
+
+    falls = flowsim.events.crossing("falls", lambda t, x: x + 0.3)
+    s = flowsim.sensitivity(bent, at=1.0, t1=1.0, events=[falls])
+    assert s.certificate.run.withheld
+    assert np.all(np.isinf(s.certificate.relative_errors))
+    assert s.events["falls"].derivative_error is None
+
+
+def test_a_probe_that_depends_on_nothing_has_no_derivative():
+    """The gradient of a linear risk is the same everywhere."""
+    s = flowsim.sensitivity(lambda eps: flowsim.Problem.from_loss(lambda x: 2.0 * x, eps), at=1.0, t1=1.0)
+    assert not np.any(s.dataset.gradient_norm_derivative)
+    np.testing.assert_allclose(s.dataset.loss_derivative, 2.0, rtol=1e-12)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from flowsim.experiment import signals
 from flowsim.experiment.signals import Interrupted, stopping
 
 FOLDER = pathlib.Path("run")
@@ -97,3 +98,11 @@ def test_the_message_names_the_command_that_resumes():
             send_later(signal.SIGINT, 0.0)
             time.sleep(0.2)
         stop.check()
+
+
+def test_the_command_that_resumes_names_the_plugins(monkeypatch):
+    """Without them the run's own kinds are not known."""
+    monkeypatch.setattr(signals, "sources", lambda: (pathlib.Path("/a b/mine.py"),))
+    assert str(Interrupted(signal.SIGINT, FOLDER, "verify")).endswith(
+        "flowsim verify --resume run --plugin '/a b/mine.py'"
+    )

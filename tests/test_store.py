@@ -13,7 +13,7 @@ import time
 import pytest
 
 import flowsim
-from flowsim.store import Lock, StoreError
+from flowsim.store import Identity, Lock, StoreError
 
 from . import killing
 
@@ -250,3 +250,9 @@ def test_a_folder_that_vanishes(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", vanish)
     with pytest.raises(StoreError, match=r"000001.*vanished"):
         killing.run(folder, source=SOURCE)
+
+
+def test_a_file_that_was_edited_is_named_instead_of_its_digests():
+    stored = {"experiment": {"seed": 0}, "files": {"mine.py": "ab" * 32}, "versions": {}, "device": "cpu"}
+    with pytest.raises(StoreError, match=r"mine.py was edited after the run began: undo that, or start .*--force"):
+        Identity({"seed": 0}, {"mine.py": "cd" * 32}, {}, "cpu").refuse_other(stored, pathlib.Path("run"))

@@ -7,7 +7,7 @@ paths that are smooth, which these are not.
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import diffrax
 import equinox as eqx
@@ -18,13 +18,14 @@ import lineax
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from . import _tree, saving
+from . import _checks, _tree, saving
 from . import probes as standard  # `probes` is an argument below, as it is of `simulate`
 from ._types import Key
 from .moment import Lift, Moment
 from .probes import Probe
 from .problem import Problem
 from .records import Status, Trajectory, Variable
+from .simulation.arguments import as_probes, as_problem
 
 _LARGEST_STEPS = 10**8
 
@@ -76,7 +77,7 @@ def langevin(
     inverse_temperature: float,
     step: float,
     key: Key,
-    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | None = None,
+    probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] | None = None,
     save_times: Sequence[float] | np.ndarray | None = None,
     resolution: float | None = None,
     check: bool = False,
@@ -101,7 +102,7 @@ def langevin(
 
     The rest can be left alone:
 
-    - `probes`: name -> function or probe, as in `flowsim.simulate`.
+    - `probes`: name -> function or probe, or a list of probes, as in `flowsim.simulate`.
     - `save_times`: 200 logarithmically spaced times by default, each moved to the nearest step; 0 and `t1` are among
       them.
     - `resolution`: time to which the Brownian path is resolved; step/8 by default. Give one to compare steps.
@@ -109,20 +110,21 @@ def langevin(
 
     **Returns:** a `NoisyPath`. A path that is no longer finite is its `status`, not an exception.
 
-    **Raises:** `ValueError` for arguments that cannot be meant. There are no events and no certificate;
-    `NoisyPath.events` and `NoisyPath.certificate` say why.
+    **Raises:** `ValueError` for arguments that cannot be meant, `TypeError` for those of another kind. There are no
+    events and no certificate; `NoisyPath.events` and `NoisyPath.certificate` say why.
     """
     numbers = {"t1": t1, "inverse_temperature": inverse_temperature, "step": step}
     numbers |= {} if resolution is None else {"resolution": resolution}
+    problem, key = as_problem(problem), _checks.key(key)
     for name, value in numbers.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be > 0 and finite, got {value}.")
+        _checks.positive(name, value)
     count = math.ceil(t1 / step * (1 - 1e-12))
     if count > _LARGEST_STEPS:
         raise ValueError(f"{count} steps are more than {_LARGEST_STEPS}: raise step or lower t1.")
     if resolution is not None and resolution > t1 / count / 2:
         raise ValueError(f"resolution must be at most half the step = {t1 / count / 2:g}, got {resolution}: lower it.")
-    chosen = _chosen(problem, probes or {})
+    chosen = _chosen(problem, as_probes({} if probes is None else probes))
+    save_times = None if save_times is None else _checks.numbers("save_times", save_times)
     dtype = _tree.dtype(problem.parameters)
     noise = _Noise(
         jnp.asarray(t1, dtype),
@@ -195,8 +197,8 @@ def _path(problem: Problem, chosen: tuple[Probe, ...], noise: _Noise, grid: Floa
     return rows, unravel(ends[0])
 
 
-def _chosen(problem: Problem, mine: Mapping[str, Any]) -> tuple[Probe, ...]:
-    chosen = standard.standard(problem) + tuple(standard.user(name, function) for name, function in mine.items())
+def _chosen(problem: Problem, mine: tuple[Probe, ...]) -> tuple[Probe, ...]:
+    chosen = standard.standard(problem) + mine
     names = [probe.name for probe in chosen]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

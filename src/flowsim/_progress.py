@@ -130,6 +130,7 @@ class Progress:
         self._started = clock.monotonic()
         self._loss = math.nan  # the last one that was measured
         self._began, self._label = self._started, ""  # of the stage
+        self._paced: tuple[float, float] | None = None  # seconds and fraction at its first update
 
     def __enter__(self) -> "Progress":
         self._started = self._began = clock.monotonic()
@@ -150,11 +151,12 @@ class Progress:
         self._shown().say(text)
 
     def doing(self, text: str, label: str = "") -> None:
-        """A stage begins, `text` is the line until it is known how far it is. Time left is counted from here.
+        """A stage begins, `text` is the line until it is known how far it is. Its pace is that since its first update:
+        what came before was also compiled.
 
         **Arguments:** `label`: what the lines of its updates begin with.
         """
-        self._began, self._label, self._loss = clock.monotonic(), label, math.nan
+        self._began, self._label, self._loss, self._paced = clock.monotonic(), label, math.nan, None
         self.show(lambda _: f"{text} …")
 
     def members(self, done: int, number: int) -> None:
@@ -167,7 +169,10 @@ class Progress:
         """The run has reached `time` of `t1`; `fraction` of the work is done. A `loss` of NaN was not measured."""
         self._loss = self._loss if math.isnan(loss) else loss
         seconds = clock.monotonic() - self._began
-        self.show(lambda _: self._label + self.line(time, t1, self._loss, steps, fraction, seconds))
+        before, since = self._paced or (0.0, 0.0)
+        self._paced = self._paced or (seconds, fraction)
+        text = self.line(time, t1, self._loss, steps, fraction, seconds - before, since)
+        self.show(lambda _: self._label + text)
 
     def show(self, line_after: Callable[[float], str]) -> None:
         """A line of one's own, made of the seconds since the start."""
@@ -176,9 +181,11 @@ class Progress:
             self._shown().show(line_after(seconds), seconds)
 
     @staticmethod
-    def line(time: float, t1: float, loss: float, steps: int, fraction: float, seconds: float) -> str:
-        """The line of one moment."""
-        left = seconds * (1 - fraction) / fraction if 0 < fraction <= 1 else math.inf
+    def line(
+        time: float, t1: float, loss: float, steps: int, fraction: float, seconds: float, since: float = 0.0
+    ) -> str:
+        """The line of one moment, `seconds` after the fraction `since` was reached."""
+        left = seconds * (1 - fraction) / (fraction - since) if since < fraction <= 1 else math.inf
         shown = "—" if math.isnan(loss) else f"{loss:.3e}"
         return f"t = {time:.4g} of {t1:.4g}  loss {shown}  {steps} steps  {100 * fraction:3.0f} %  {_left(left)}"
 

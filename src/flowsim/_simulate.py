@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from . import flows, simulation
+from ._checks import described
 from .events import Event
 from .probes import Probe
 from .problem import Problem
 from .result import Result, assemble, check_clock, following, started, tightened
 from .simulation import Chunk, Prepared, Settings, prepare
-from .simulation.arguments import as_problem
+from .simulation.arguments import as_flow, as_problem
 
 
 def simulate(
@@ -85,9 +86,12 @@ def simulate(
     problem = as_problem(problem)
     initial = None
     if start is not None:
+        flow = as_flow(flow)
         problem, initial = started(problem, flow, start)
         if not t0:
-            check_clock(problem, start, initial)
+            check_clock(problem, flow, start, initial)
+    if not isinstance(certificate, bool | str):
+        raise TypeError(f"certificate must be True, False or the name of its evidence, got {described(certificate)}.")
     evidence = certificate if isinstance(certificate, str) else "solver"
     prepared = prepare(
         problem,

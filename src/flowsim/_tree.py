@@ -57,6 +57,11 @@ def dtype(x: PyTree) -> jnp.dtype:
     return jnp.result_type(*jax.tree.leaves(x))
 
 
+def shapes(x: PyTree) -> Any:
+    """The structure of a pytree and the shapes of its leaves."""
+    return jax.tree.structure(x), [jnp.shape(leaf) for leaf in jax.tree.leaves(x)]
+
+
 def signature(x: PyTree) -> Any:
     """What two pytrees share that differ in nothing but the numbers in their arrays; for use as a key of a dictionary.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from . import _checks
+from . import _checks, _tree
 from ._simulate import simulate
 from .claims import Claim, Evidence, Verdicts
 from .claims.needs import events_of, probes_of
@@ -14,7 +14,7 @@ from .events import Event
 from .flows import AbstractFlow
 from .probes import Probe
 from .problem import Problem
-from .simulation.arguments import as_events, as_probes
+from .simulation.arguments import as_events, as_probes, as_problem
 
 
 def verify(
@@ -25,8 +25,8 @@ def verify(
     events: Sequence[Event | str] = (),
     probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] | None = None,
     save_times: Sequence[float] | np.ndarray | None = None,
-    rtol: float = 1e-9,
-    atol: float = 1e-12,
+    rtol: float | None = None,
+    atol: float | None = None,
     flow: AbstractFlow | None = None,
     **options: Any,
 ) -> Verdicts:
@@ -34,8 +34,8 @@ def verify(
 
     What the claims themselves need (`Claim.probes`, `Claim.events`) is measured beside `probes` and `events`.
 
-    **Arguments:** `claims`: made by `flowsim.claim`; the rest as of `flowsim.simulate`, with tighter tolerances by
-    default, because a claim is decided by the run's error bounds.
+    **Arguments:** `claims`: made by `flowsim.claim`; the rest as of `flowsim.simulate`, in float64 with tighter
+    tolerances by default (1e-9 and 1e-12), because a claim is decided by the run's error bounds.
 
     **Returns:** the verdicts, in the order of the claims: a sequence that prints as a table.
 
@@ -48,6 +48,8 @@ def verify(
     ids = [claim.id for claim in claims]
     if len(set(ids)) < len(ids):
         raise ValueError(f"two claims have one id: {', '.join(sorted({i for i in ids if ids.count(i) > 1}))}.")
+    if _tree.dtype(as_problem(problem).parameters) == np.float64:
+        rtol, atol = 1e-9 if rtol is None else rtol, 1e-12 if atol is None else atol
     result = simulate(
         problem,
         t1=t1,

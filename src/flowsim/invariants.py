@@ -84,7 +84,8 @@ def _products(problem: Problem, samples, tolerance: float) -> tuple[Product, ...
     names = _tree.paths(problem.parameters)
     shapes = [np.shape(x) for x in jax.tree.leaves(problem.parameters)]
     found = []
-    for (i, a), (j, b) in itertools.combinations([(i, a) for i, s in enumerate(shapes) for a in range(len(s))], 2):
+    axes = [(i, a) for i, shape in enumerate(shapes) if np.prod(shape) for a in range(len(shape))]
+    for (i, a), (j, b) in itertools.combinations(axes, 2):
         if i == j or shapes[i][a] != shapes[j][b]:
             continue
         if all(_conserved(x[i], g[i], a, x[j], g[j], b, tolerance) for x, g in samples):

@@ -109,11 +109,11 @@ def curve_bounds(
         if not np.issubdtype(values.dtype, np.inexact):  # a truth or a count: wrong where it changes, if at all
             values, other = values.astype(float), other.astype(float)
         error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
-        apart = np.abs(values[:common] - other[:common])
+        with np.errstate(invalid="ignore"):  # ∞ - ∞ is not a number, and neither is its error
+            apart = np.abs(values[:common] - other[:common])
         # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.
-        error[:common] = SAFETY * maximum_filter1d(
-            apart, size=max(_NEIGHBORS, common // _SHARE), axis=0, mode="nearest"
-        )
-        scale = np.max(np.abs(values), axis=0, keepdims=True)
-        errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
+        widest = maximum_filter1d(apart, size=max(_NEIGHBORS, common // _SHARE), axis=0, mode="nearest")
+        rounding = max(floor, 8 * np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=0, keepdims=True)
+        error[:common] = SAFETY * widest + rounding
+        errors[name] = error
     return errors

@@ -1,7 +1,7 @@
 """What a bound rests on, and what else the evidence cannot vouch for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -86,19 +86,29 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
 
 def _unlike(prepared: Prepared, result: Uncertified, verification: History) -> Iterator[str]:
     """A risk that does not fall by what its gradient says, however tight the tolerance."""
-    losses = (result.trajectory.values.get("loss"), verification.rows.get("loss"))
+    losses: tuple[Any, ...] = (result.trajectory.values.get("loss"), verification.rows.get("loss"))
     known = prepared.plan.flow.traits.plain and result.solver.kinks is None
     if not known or any(loss is None or len(loss) < 2 for loss in losses):
         return
-    defects = []
-    for loss, carry in zip(losses, (result.carry, cast(Carry, verification.carry)), strict=True):
-        lost, said = float(loss[0]) - float(loss[-1]), float(carry.state.dissipated)
-        if max(abs(lost), abs(said)) <= _LARGE * float(np.max(np.abs(loss))):
-            return
-        defects.append(abs(lost - said) / max(abs(lost), abs(said)))
-    if min(defects) > _DRIFT and prepared.settings.step is None:
+    falls = [
+        (float(loss[0]) - float(loss[-1]), float(carry.state.dissipated), float(np.max(np.abs(loss))))
+        for loss, carry in zip(losses, (result.carry, cast(Carry, verification.carry)), strict=True)
+    ]
+    yield from foreign_gradient(falls, prepared.settings)
+
+
+def foreign_gradient(falls: Sequence[Sequence[float]], settings: Settings) -> Iterator[str]:
+    """A risk that in neither integration falls by what its gradient says.
+
+    **Arguments:** `falls`: of both integrations, by how much the risk fell, by how much the gradient says, and the
+    risk's own size.
+    """
+    if settings.step is not None or any(max(abs(lost), abs(said)) <= _LARGE * size for lost, said, size in falls):
+        return
+    defect = min(abs(lost - said) / max(abs(lost), abs(said)) for lost, said, _ in falls)
+    if defect > _DRIFT:
         yield (
-            f"the risk fell by another amount than its gradient says (energy identity {min(defects):.1g} in both "
+            f"the risk fell by another amount than its gradient says (energy identity {defect:.1g} in both "
             "integrations): it jumps on the path, or the gradient is not its own (custom_vjp, stop_gradient); the "
             "bound is on the flow of that gradient"
         )

@@ -20,7 +20,7 @@ from ..records import Crossing, Status
 from ..simulation import Plan, Prepared, Stacked
 from .bounds import SAFETY, crossing_bounds
 from .certify import certified_method, declared_drifts, rounding_floor
-from .premises import broken, differing, faint
+from .premises import broken, differing, faint, foreign_gradient
 from .record import Certificate
 from .words import frozen_directions_of, homogeneity_of
 
@@ -32,7 +32,8 @@ class Evidence:
     """What a second integration of many runs says of the first.
 
     **Fields:** `distances`: travelled, apart and size of every run's end, as arrays; `invariants`: name -> drift of
-    every run; `method`: where it comes from; `evaluations`, `kinks`, `failed`: of the second integration.
+    every run; `method`: where it comes from; `evaluations`, `kinks`, `failed`: of the second integration;
+    `falls`: of both, how far every run's energy fell, by how much its dissipation says, and its size.
     """
 
     prepared: Prepared
@@ -45,6 +46,7 @@ class Evidence:
     kinks: np.ndarray
     first_kink: np.ndarray
     failed: np.ndarray
+    falls: tuple[np.ndarray, np.ndarray]
 
     @cached_property
     def floors(self) -> np.ndarray:
@@ -75,7 +77,9 @@ class Evidence:
         second = Status("not_finite", status.time, "it is not followed together with the others")
         withheld = broken(status, second if self.failed[run] else None, True, int(self.kinks[run]),
                           float(self.first_kink[run]))  # fmt: skip
-        doubts = (*differing(here, there), *faint(float(self.smallest[run]), self.prepared.settings))
+        settings, falls = self.prepared.settings, [tuple(map(float, fall[:, run])) for fall in self.falls]
+        foreign = foreign_gradient(falls, settings) if self.prepared.plan.flow.traits.plain else ()
+        doubts = (*foreign, *differing(here, there), *faint(float(self.smallest[run]), settings))
         return Certificate(
             relative_error=math.inf if withheld else float(self.relative_errors[run]),
             energy_identity=energy_identity,
@@ -115,8 +119,12 @@ def evidence(
         prepared, certified_method(prepared, again), lengths[:3], lengths[3],
         {name: values for name, values in drifts.items() if name != "homogeneity" or "mlp_value" in drifts},
         numbers["steps"], plan.flow.traits.gradients * second["evaluations"], kinks, numbers["first_kink"],
-        second["alone"],
+        second["alone"], (_falls(numbers), _falls(second)),
     )  # fmt: skip
+
+
+def _falls(numbers: Mapping) -> np.ndarray:
+    return np.array([numbers[name] for name in ("lost", "dissipated", "energy")], float)
 
 
 def _laws(plan: Plan) -> tuple[Law, ...]:

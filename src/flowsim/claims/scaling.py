@@ -5,7 +5,7 @@ against log x with an intercept for each seed, so that what a seed shifts alike 
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,12 @@ WITHIN = 0.1
 def fit(laws: Sequence[Law], over: str, points: Sequence[Point], *, within: float = WITHIN) -> list[Exponent]:
     """The exponent of every law in the size `over`."""
     return [_fit(law, over, points, within) for law in laws]
+
+
+def unmeasured(laws: Sequence[Law], known: Collection[str]) -> list[Exponent]:
+    """Laws of an experiment without `scaling`, but those that one size decides as well: the ids in `known`."""
+    reason = "an exponent takes runs of several sizes: list them under `scaling`"
+    return [Exponent(law, law.over, Word.NOT_REACHED, reason=reason) for law in laws if law.id not in known]
 
 
 def _fit(law: Law, over: str, points: Sequence[Point], within: float) -> Exponent:

@@ -155,18 +155,26 @@ class DescentOrder:
     def table(self) -> str:
         """For a terminal."""
         head = f"{'against':<15}{'learning rate':>14}{'final':>10}{'largest':>10}{'leaves tube at t':>18}"
+        head += f"{'unstable from t':>17}"
         names = list(self.to_flow[0].events)
         head += "".join(f"{'shift of ' + name:>{len(name) + 12}}" for name in names)
         rows = []
         for drift in (*self.to_flow, *self.to_modified):
             left = "never" if drift.exit_time is None else f"{drift.exit_time:.4g}"
             row = f"{drift.against:<15}{drift.learning_rate:>14.4g}{drift.final_distance:>10.2e}"
-            row += f"{drift.largest_distance:>10.2e}{left:>18}"
+            row += f"{drift.largest_distance:>10.2e}{left:>18}{_unstable(drift):>17}"
             shifts = [(name, drift.events[name].shift) for name in names]
             rows.append(row + "".join(f"{'-' if s is None else f'{s:.2e}':>{len(n) + 12}}" for n, s in shifts))
         orders = [f"order of {f.quantity}, {f.against}: {f}" for f in self.fits]
         foot = f"Distances to t = {self.t1:g}, over the distance travelled; tube of {self.to_flow[0].tube:g}."
         return "\n".join([head, *rows, foot, *orders])
+
+
+def _unstable(drift: Drift) -> str:
+    """From when on its learning rate was seen to be beyond the edge of stability; such a run is in no fit."""
+    if not len(drift.edge):
+        return "not measured"
+    return "never" if drift.beyond_edge is None else f"{drift.beyond_edge:.4g}"
 
 
 def descent_order(
@@ -176,7 +184,7 @@ def descent_order(
     *,
     events: Sequence[Event] = (),
     tube: float = 0.01,
-    edge_points: int = 0,
+    edge_points: int = 30,
     reduction: str = "auto",
     solver: str = "auto",
     rtol: float | None = None,
@@ -188,8 +196,10 @@ def descent_order(
     For every η, `t1`/η steps of gradient descent against the gradient flow, whose distance at `t1` is of order η, and
     against the modified flow of the same η (`flows.modified_gradient`), whose distance is of order η².
 
+    Learning rates that are seen to be beyond the edge of stability are in no fitted order.
+
     **Arguments:** `learning_rates`: two or more. `t1`: end, a whole number of steps of each. The rest, which can be
-    left alone, as for `against_flow`; `progress`: told what comes next.
+    left alone, as for `against_flow`; `edge_points`: 0 fits them all; `progress`: told what comes next.
 
     **Raises:** `ValueError` for learning rates that are not so, or if a flow fails.
     """

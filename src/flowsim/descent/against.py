@@ -1,16 +1,16 @@
 """How far an optimizer's steps are from the flow, on the clock t = kη."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import _tree, flows, probes, solvers
+from .. import _checks, _tree, flows, probes, solvers
 from ..events import Event
 from ..problem import Problem
 from ..simulation import Prepared, Settings, prepare
+from ..simulation.arguments import as_events, as_problem
 from .beside import Steps, beside
 from .descend import recorded
 from .drift import Drift, EventShift
@@ -40,13 +40,13 @@ class Against:
     - `solver`, `rtol`, `atol`, `step`, `max_steps`: of the flow, as for `flowsim.simulate`; by default tight enough
       (1e-11, if the precision allows it) to leave the distance to descent.
 
-    **Raises:** `ValueError` for what cannot be meant.
+    **Raises:** `ValueError` for what cannot be meant, `TypeError` for an argument of another kind.
     """
 
     learning_rate: float
     steps: int
     flow: flows.AbstractFlow | None = None
-    events: Sequence[Event] = ()
+    events: Sequence[Event | str] = ()
     tube: float = 0.01
     step_time: float | None = None
     edge_points: int = 0
@@ -62,15 +62,13 @@ class Against:
     max_steps: int = 1_000_000
 
     def __post_init__(self):
-        rate, steps = self.learning_rate, self.steps
-        if not (math.isfinite(rate) and rate > 0) or steps < 1:
-            raise ValueError(f"learning_rate must be > 0 and steps >= 1, got {rate} and {steps}.")
-        if not (math.isfinite(self.tube) and self.tube > 0):
-            raise ValueError(
-                f"tube must be > 0 and finite, got {self.tube}: it is ε, relative to the distance travelled."
-            )
-        if self.points < 2 or self.edge_points < 0:
-            raise ValueError(f"points must be >= 2 and edge_points >= 0, got {self.points} and {self.edge_points}.")
+        for name in ("learning_rate", "tube", "step_time", "edge_limit"):
+            if name in ("learning_rate", "tube") or getattr(self, name) is not None:
+                _checks.positive(name, getattr(self, name))
+        for name, least in (("steps", 1), ("points", 2), ("edge_points", 0)):
+            object.__setattr__(self, name, _checks.count(name, getattr(self, name), least=least))
+        for name in ("optimizer", "against"):
+            _checks.instance(getattr(self, name), str, f"{name} must be a name for labels")
         if self.reduction == "gram":
             raise ValueError("the Gram system has no parameters to compare: use reduction auto, rotation or none.")
 
@@ -81,6 +79,7 @@ class Against:
 
     def prepared(self, problem: Problem) -> Prepared:
         """The flow, which saves at every step's time."""
+        problem = as_problem(problem)
         times = self.clock * np.arange(self.steps + 1)
         smallest = solvers.smallest_rtol(_tree.dtype(problem.parameters))
         rtol = max(1e-11, smallest) if self.rtol is None else self.rtol
@@ -88,7 +87,7 @@ class Against:
         return prepare(
             problem,
             Settings(float(times[-1]), self.solver, rtol, atol, self.step, self.max_steps),
-            events=[dataclasses.replace(event, terminal=False) for event in self.events],
+            events=[dataclasses.replace(event, terminal=False) for event in as_events(self.events)],
             save_times=times,
             flow=self.flow,
             reduction=self.reduction,
@@ -101,7 +100,8 @@ def against_flow(problem: Problem, transformation: Optimizer, **options: Any) ->
     **Arguments:** `problem`, `transformation`: any Optax optimizer, from the problem's start. `options`: the fields of
     `Against`, of which `learning_rate` and `steps` are needed.
 
-    **Raises:** `ValueError` for what cannot be meant, or if the flow fails before the last step.
+    **Raises:** `ValueError` for what cannot be meant, or if the flow fails before the last step; `TypeError` for an
+    argument of another kind.
     """
     against = Against(**options)
     prepared = against.prepared(problem)
@@ -142,7 +142,7 @@ def _drift(against: Against, prepared: Prepared, track: Track) -> Drift:
     at = at[np.isfinite(found.sharpness[at])]
     largest = int(np.argmax(relative))
     shifts = {}
-    for i, event in enumerate(against.events):
+    for i, event in enumerate(prepared.plan.events):
         crossed = _first_crossing(times, found.conditions[:, i], event.direction)
         shifts[event.name] = EventShift(found.crossings.get(event.name), crossed)
     return Drift(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .. import reductions
+from .. import _checks, reductions
 from ..problem import Problem
+from ..simulation.arguments import as_problem
 from .optimizer import Optimizer
 from .track import Descent, Track
 
@@ -33,11 +34,12 @@ def descend(
     - `reduction`: an exact reduction in whose coordinates the steps are taken. Only orthogonally equivariant optimizers
       (`flowsim.descent.equivariant`) may take another than `none`.
 
-    **Raises:** `ValueError` if `learning_rate` or `steps` is not positive.
+    **Raises:** `ValueError` if a number is not positive, `TypeError` for an argument of another kind.
     """
-    if not learning_rate > 0 or steps < 1:
-        raise ValueError(f"learning_rate and steps must be > 0, got {learning_rate} and {steps}.")
-    smaller, clock = reductions.reduce(problem, reduction), learning_rate if step_time is None else step_time
+    learning_rate, steps = _checks.positive("learning_rate", learning_rate), _checks.count("steps", steps)
+    clock = learning_rate if step_time is None else _checks.positive("step_time", step_time)
+    points = _checks.count("points", points, least=2)
+    smaller = reductions.reduce(as_problem(problem), reduction)
     track = Track(problem, smaller, transformation, clock, recorded(steps, points))
     track.until(steps)
     return track.descent(label, learning_rate)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from .. import probes
+from .. import _checks, probes
 from .._show import text
 from ..moment import Lift, Moment
 from ..problem import Problem
@@ -72,11 +72,14 @@ class Track:
 
     **Arguments:** `reduction`: of the problem, in whose coordinates the steps are taken; `original`: the problem that
     the user knows; `record`: the steps at which probes are measured, in increasing order, 0 and the last among them.
+
+    **Raises:** `TypeError` for what is no optimizer of Optax's.
     """
 
     def __init__(
         self, original: Problem, reduction: Reduction, transformation: Optimizer, step_time: float, record: np.ndarray
     ):
+        _checks.instance(transformation, Optimizer, "the optimizer must be one of Optax's", "write optax.sgd(0.01)")
         self.problem, self.lift = reduction.problem, Lift(original, reduction.lift, reduction.recoverable)
         self.static = Static(transformation.update)
         self.state = (self.problem.parameters, transformation.init(self.problem.parameters))

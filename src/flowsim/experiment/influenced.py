@@ -73,4 +73,4 @@ def _record(one: Influence | str) -> InfluenceSummary:
     groups = {} if one.groups is None else one.by_group()
     error = None if one.errors is None else number(np.max(one.errors))
     return InfluenceSummary(value=one.value, by_group=groups, error=error, run_evaluations=one.run_evaluations,
-                            adjoint_evaluations=one.adjoint_evaluations)  # fmt: skip
+                            adjoint_evaluations=one.adjoint_evaluations, reason=one.withheld or None)  # fmt: skip

@@ -1,11 +1,14 @@
 """SIGINT and SIGTERM: stop where nothing is lost."""
 
 import pathlib
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from ..plugin import sources
 
 
 class Interrupted(BaseException):
@@ -19,7 +22,8 @@ class Interrupted(BaseException):
     """
 
     def __init__(self, number: int, folder: pathlib.Path, command: str = "run", *, abandoned: bool = False):
-        super().__init__(f"interrupted; resume with: flowsim {command} --resume {folder}")
+        plugins = "".join(f" --plugin {shlex.quote(str(path))}" for path in sources())
+        super().__init__(f"interrupted; resume with: flowsim {command} --resume {folder}{plugins}")
         self.signal, self.folder, self.abandoned = number, folder, abandoned
 
 

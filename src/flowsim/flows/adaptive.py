@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from .. import _tree
+from .. import _checks, _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, Traits, descent_rate
@@ -108,7 +108,7 @@ def rmsprop(*, second: float, epsilon: float = 1e-8) -> Adaptive:
 
 def memory(learning_rate: float, decay: float) -> float:
     """τ = -η/ln b: the time over which an average with decay b per step of learning rate η reaches back."""
-    if not (learning_rate > 0 and 0 < decay < 1):
+    if not (_checks.real("learning_rate", learning_rate) > 0 and 0 < _checks.real("decay", decay) < 1):
         raise ValueError(f"learning_rate must be > 0 and decay in (0, 1), got {learning_rate} and {decay}.")
     return -learning_rate / math.log(decay)
 
@@ -146,7 +146,4 @@ def sign(*, epsilon: float = 1e-3) -> Sign:
 
 
 def _positive(**values: float) -> tuple[float, ...]:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be > 0 and finite, got {value}.")
-    return tuple(map(float, values.values()))
+    return tuple(_checks.positive(name, value) for name, value in values.items())

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from .. import _tree
+from .. import _checks, _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, Traits, descent_rate
 from .gradient import Gradient, unfollowed
-from .leaves import by_leaf, weights
+from .leaves import by_leaf, listed, weights
 
 
 class AbstractAdjustment(eqx.Module):
@@ -142,7 +142,7 @@ def weight_decay(base: AbstractFlow | None = None, *, strength: float) -> Adjust
 
     **Reference:** Loshchilov, Hutter (2019), Decoupled weight decay regularization.
     """
-    return Adjusted(base or Gradient(), _Decay(_positive("strength", strength)))
+    return Adjusted(base or Gradient(), _Decay(_checks.positive("strength", strength)))
 
 
 def clipped(base: AbstractFlow | None = None, *, limit: float) -> Adjusted:
@@ -150,7 +150,7 @@ def clipped(base: AbstractFlow | None = None, *, limit: float) -> Adjusted:
 
     Of the gradient flow it is the limit of descent with `optax.clip_by_global_norm(limit)`.
     """
-    return Adjusted(base or Gradient(), _Clip(_positive("limit", limit)))
+    return Adjusted(base or Gradient(), _Clip(_checks.positive("limit", limit)))
 
 
 def normalised(base: AbstractFlow | None = None, *, epsilon: float = 1e-8) -> Adjusted:
@@ -158,7 +158,7 @@ def normalised(base: AbstractFlow | None = None, *, epsilon: float = 1e-8) -> Ad
 
     It reaches a minimum at finite distance in finite time; ε smooths the halt there.
     """
-    return Adjusted(base or Gradient(), _Normalise(_positive("epsilon", epsilon)))
+    return Adjusted(base or Gradient(), _Normalise(_checks.positive("epsilon", epsilon)))
 
 
 def time_scales(base: AbstractFlow | None = None, *, rates: Mapping[str, float]) -> Adjusted:
@@ -169,26 +169,20 @@ def time_scales(base: AbstractFlow | None = None, *, rates: Mapping[str, float])
 
     **Raises:** `ValueError` for a negative factor, and at the start of a run for a name that fits no array.
     """
-    for name, rate in rates.items():
-        if not (math.isfinite(rate) and rate >= 0):
+    for name, rate in _checks.instance(rates, Mapping, "rates must be a dictionary name -> factor").items():
+        if not (math.isfinite(_checks.real(f"the rate of {name}", rate)) and rate >= 0):
             raise ValueError(f"the rate of {name} must be >= 0 and finite, got {rate}.")
     return Adjusted(base or Gradient(), _Scale(tuple((k, float(v)) for k, v in rates.items())))
 
 
-def frozen(names: Sequence[str], base: AbstractFlow | None = None) -> Adjusted:
-    """`base` with the named parameters at rest; names as for `time_scales`."""
-    return time_scales(base, rates=dict.fromkeys(names, 0.0))
+def frozen(names: Sequence[str] | str, base: AbstractFlow | None = None) -> Adjusted:
+    """`base` with the named parameters at rest; names, or one of them, as for `time_scales`."""
+    return time_scales(base, rates=dict.fromkeys(listed(names), 0.0))
 
 
-def projected(base: AbstractFlow | None = None, *, names: Sequence[str] | None = None) -> Adjusted:
+def projected(base: AbstractFlow | None = None, *, names: Sequence[str] | str | None = None) -> Adjusted:
     """`base` on spheres: each array (or each named one, as for `time_scales`) keeps its norm.
 
     The velocity loses its part along the array: v - x⟨x, v⟩/‖x‖².
     """
-    return Adjusted(base or Gradient(), _Project(None if names is None else tuple(names)))
-
-
-def _positive(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be > 0 and finite, got {value}.")
-    return float(value)
+    return Adjusted(base or Gradient(), _Project(None if names is None else listed(names)))

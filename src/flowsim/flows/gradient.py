@@ -49,9 +49,10 @@ def gradient(kinks: Literal["none", "follow"] = "none") -> Gradient:
 def unfollowed(base: AbstractFlow) -> AbstractFlow:
     """A flow whose velocity is to be changed.
 
-    **Raises:** `ValueError` for one that follows kinks: where the velocity is not the gradient's the rule for slides
-    does not hold.
+    **Raises:** `TypeError` for what is no flow; `ValueError` for one that follows kinks: where the velocity is not the
+    gradient's the rule for slides does not hold.
     """
+    _checks.instance(base, AbstractFlow, "base must be one of flowsim.flows")
     if base.traits.follows:
         raise ValueError("kinks are followed by the gradient flow itself: adjust or stage gradient(kinks='none').")
     return base

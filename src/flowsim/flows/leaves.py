@@ -1,6 +1,6 @@
 """Parameters by name, one array or all that are below a name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 from jaxtyping import PyTree
@@ -20,6 +20,11 @@ def weights(parameters: Parameters, values: Mapping[str, float], *, other: float
             raise ValueError(f"no trained parameter is named {name!r}; they are {', '.join(paths)}.")
     best = [max((name for name in values if _fits(name, path)), key=len, default=None) for path in paths]
     return [other if name is None else values[name] for name in best]
+
+
+def listed(names: Sequence[str] | str) -> tuple[str, ...]:
+    """Several names; one alone stands for a list of one."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def by_leaf(function: Callable, numbers: list[Any], *trees: PyTree) -> PyTree:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .. import _tree
+from .. import _checks, _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, Traits
@@ -65,7 +65,7 @@ def modified_gradient(step: float) -> ModifiedGradient:
     **Reference:** Hairer, Lubich, Wanner (2006), Geometric Numerical Integration, chapter IX; Barrett, Dherin (2021),
     Implicit gradient regularization.
     """
-    if not (math.isfinite(step) and step > 0):
+    if not (math.isfinite(_checks.real("step", step)) and step > 0):
         raise ValueError(f"step must be > 0 and finite, got {step}: it is the learning rate of descent.")
     return ModifiedGradient(jnp.asarray(float(step)))
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from .. import _tree
+from .. import _checks, _tree
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, Traits
@@ -103,7 +103,7 @@ def heavy_ball(*, learning_rate: float, momentum: float) -> Momentum:
 
 def heavy_ball_step(learning_rate: float, momentum: float) -> float:
     """h = √(2η/(1 + β)): the time that one step of gradient descent with momentum takes on heavy ball's clock."""
-    if not (learning_rate > 0 and 0 <= momentum < 1):
+    if not (_checks.real("learning_rate", learning_rate) > 0 and 0 <= _checks.real("momentum", momentum) < 1):
         raise ValueError(
             f"learning_rate must be > 0 and momentum in [0, 1), got {learning_rate} and {momentum}: a momentum of 1 "
             "has no friction and never settles."
@@ -117,6 +117,7 @@ def heavy_ball_friction(learning_rate: float, momentum: float) -> float:
 
 
 def _at_least_zero(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be >= 0 and finite, got {value}.")
-    return float(value)
+    number = _checks.real(name, value)
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be >= 0 and finite, got {number}.")
+    return number

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from .. import _checks
 from .._types import Parameters, Scalar
 from ..problem import Problem
 from .flow import AbstractFlow, AbstractSwitched, Traits, descent_rate
@@ -106,6 +107,7 @@ def staged(stages: Sequence[Mapping[str, object] | Stage], base: AbstractFlow | 
 
 
 def _stage(given: Mapping[str, object]) -> Stage:
+    _checks.instance(given, Mapping, "stages must be a list of dictionaries with `train` and `until`")
     unknown = set(given) - {"train", "until"}
     if unknown:
         raise ValueError(f"a stage has `train` and `until`, got {', '.join(sorted(unknown))}.")

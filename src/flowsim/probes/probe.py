@@ -37,8 +37,8 @@ def user(name: str, function: "Callable[[PyTree], Array] | Probe") -> Probe:
 
     **Raises:** `TypeError` for anything else; `ValueError` for a name that no variable of a dataset can have.
     """
-    if _checks.instance(name, str, "a probe's name must be a string") in ("", "time"):
-        raise ValueError(f"a probe cannot be named {name!r}: give it the name of what it measures.")
+    if _checks.instance(name, str, "a probe's name must be a string") in ("", "time") or "/" in name:
+        raise ValueError(f"a probe cannot be named {name!r}: give it the name of what it measures, without a /.")
     if isinstance(function, Probe):
         return Probe(name, function.dims, function.long_name, function.units, function.measure)
     if not callable(function):

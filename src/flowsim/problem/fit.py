@@ -47,6 +47,15 @@ def check_kinds(model: Any, task: Any) -> None:
         )
 
 
+def check_names(model: Any) -> None:
+    """Every array of a pytree is known by its path: run folders keep it by that name, flows and probes choose by it."""
+    leaves = zip(_tree.paths(model), jax.tree.leaves(model), strict=True)
+    paths = [path for path, leaf in leaves if _tree.is_array(leaf)]
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ValueError(f"two arrays are named {twice[0]!r}, by a key with a dot and by nested keys: rename one.")
+
+
 def check_fit(model: Callable, task: Task, loss: Callable) -> None:
     """Can the model read a sample of the task, and the loss compare its prediction with a label? Shapes only."""
     known = getattr(model, "vocabulary", None)

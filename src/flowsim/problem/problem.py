@@ -14,7 +14,17 @@ from .._types import Parameters, Scalar
 from ..models import AbstractModel, trained, traits
 from ..tasks import Task
 from . import show
-from .fit import as_array, check_conserved, check_fit, check_kinds, embed, evaluated, one_dtype, sample_weights
+from .fit import (
+    as_array,
+    check_conserved,
+    check_fit,
+    check_kinds,
+    check_names,
+    embed,
+    evaluated,
+    one_dtype,
+    sample_weights,
+)
 from .parts import over_samples, part_size
 
 Metric = Callable[[Parameters, Parameters], Parameters]
@@ -43,9 +53,10 @@ class Problem(eqx.Module):
     - `conserved`: name -> `function(model)`, quantities that you know the flow to conserve; the certificate's
       `invariants` then hold their drift beside those that are found by themselves.
 
-    **Raises:** `ValueError` if nothing is trainable, if a trained array is not real, or if model, task and loss do
-    not fit together: their vocabularies differ, the model cannot read a sample, the loss cannot compare a prediction
-    with a label. `TypeError` for an argument of another kind.
+    **Raises:** `ValueError` if nothing is trainable, if a trained array is not real, if two arrays have the same name
+    (`{"a.b": …, "a": {"b": …}}`), or if model, task and loss do not fit together: their vocabularies differ, the model
+    cannot read a sample, the loss cannot compare a prediction with a label. `TypeError` for an argument of another
+    kind.
     """
 
     parameters: Parameters  # initial values; where an array is not trained, None
@@ -70,6 +81,7 @@ class Problem(eqx.Module):
     ):
         _programs.refuse_fork()
         check_kinds(model, task)
+        check_names(model)
         loss = losses.fitting(None if task is None else task.target) if loss is None else losses.named(loss)
         if task is not None and task.embedding is not None:
             model = embed(model, task.embedding)
@@ -99,7 +111,8 @@ class Problem(eqx.Module):
         predicate; by default every float and every inexact array. `conserved`: as of `Problem`; the functions see the
         pytree.
 
-        **Raises:** `ValueError` if nothing is trainable; `TypeError` if the loss is not a real scalar.
+        **Raises:** `ValueError` if nothing is trainable, or if two arrays have the same name; `TypeError` if the loss
+        is not a real scalar.
         """
         _programs.refuse_fork()
         if not callable(loss):

@@ -20,6 +20,8 @@ from . import parts, show
 from .frame import to_frame
 from .progress import following
 
+_SAME = 1e-12  # times that differ by less are one, as in `saving.with_ends`
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Result:
@@ -73,7 +75,8 @@ class Result:
         **Arguments:** `t1`: the new end; `save_times`: after the old end, by default as densely spaced in log t as the
         last two of the run; `max_steps`: of the whole run, if not the old limit; `progress`: as for `simulate`.
 
-        **Raises:** `ValueError` for a `t1` that is not later, or for a run that failed or that an event stopped.
+        **Raises:** `ValueError` for a `t1` that is not later, or for a run that failed or that an event stopped;
+            `TypeError` for what is no number.
         """
         if self.status.kind not in ("done", "interrupted", "step_limit"):
             raise ValueError(
@@ -154,7 +157,8 @@ def assemble(prepared: Prepared, history: History) -> Result:
     plan, status, carry = prepared.plan, history.status, history.carry
     if status is None or carry is None:
         raise ValueError("the run is not over: its last chunk has no status.")
-    if len(history.times) == 0 or history.times[-1] < status.time:  # cut short: also show the last good state
+    # Cut short: also show the last good state. The clock that reached a saved time differs from it by a rounding.
+    if len(history.times) == 0 or status.time - history.times[-1] > _SAME * abs(status.time):
         now = jax.device_get(observe(plan, carry))
         if np.all(np.isfinite(now.get("loss", 0.0))) or len(history.times) == 0:
             history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})

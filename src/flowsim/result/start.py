@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from .. import flows
+from .. import _tree, flows
 from ..problem import Problem
 from .result import Result
 
@@ -30,30 +30,35 @@ def started(problem: Problem, flow: flows.AbstractFlow | None, start: Result) ->
     theirs, state = start.prepared.plan.flow, start.carry.state.flow
     here = theirs.parameters(state)
     whole = here if reduction.lift is None else eqx.filter_jit(reduction.lift)(here)
-    if _shapes(whole) != _shapes(problem.parameters):
+    if _tree.shapes(whole) != _tree.shapes(problem.parameters):
         raise ValueError("start: the run's parameters must have the names and shapes of the problem's.")
     problem = eqx.tree_at(lambda p: p.parameters, problem, jax.tree.map(_as, whole, problem.parameters))
     flow = flows.gradient() if flow is None else flow
-    same = type(flow) is type(theirs) and jax.tree.structure(flow) == jax.tree.structure(theirs)
-    if not same or state is here:
+    if not _same(flow, theirs) or state is here:
         return problem, None
     if reduction.lift is not None:
         state = _lifted(state, theirs, reduction.lift)
     return problem, state
 
 
-def check_clock(problem: Problem, start: Result, state: PyTree | None) -> None:
+def check_clock(problem: Problem, flow: flows.AbstractFlow | None, start: Result, state: PyTree | None) -> None:
     """Refuse to set the clock of a flow back whose velocity depends on time, as the averages of Adam do.
 
-    **Raises:** `ValueError` if what the flow remembers moves on differently at t = 0 and where the other run ended.
+    **Raises:** `ValueError` if the other run is of the same flow, which moves on differently at t = 0 and where that
+    run ended.
     """
-    if state is None:
+    theirs, end = start.prepared.plan.flow, start.carry.clock.to_host()
+    if flow is None or flow.traits.plain or not _same(flow, theirs):
         return
-    flow, end = start.prepared.plan.flow, start.carry.clock.to_host()
+    state = flow.init(problem) if state is None else state
     velocity = eqx.filter_jit(lambda t: flow.velocity(problem, t, state)[0])
     now, then = (jax.tree.leaves(jax.device_get(velocity(jnp.asarray(t, float)))) for t in (0.0, end))
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(now, then, strict=True)):
         raise ValueError(f"start: this flow depends on time; give t0={end:g}, where the other run ended.")
+
+
+def _same(flow: flows.AbstractFlow, other: flows.AbstractFlow) -> bool:
+    return type(flow) is type(other) and jax.tree.structure(flow) == jax.tree.structure(other)
 
 
 def _lifted(state: PyTree, flow: flows.AbstractFlow, lift: Any) -> PyTree:
@@ -74,7 +79,3 @@ def _lifted(state: PyTree, flow: flows.AbstractFlow, lift: Any) -> PyTree:
 
 def _as(new: jax.Array, old: jax.Array) -> jax.Array:
     return jnp.asarray(new, old.dtype)
-
-
-def _shapes(tree: PyTree) -> tuple:
-    return jax.tree.structure(tree), [x.shape for x in jax.tree.leaves(tree)]

@@ -1,10 +1,9 @@
 """Tolerances that give the error that is asked for."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 
-from .. import _tree, solvers
+from .. import _checks, _tree, solvers
 from ..simulation import Prepared, with_tolerance
 from .result import Result
 
@@ -23,8 +22,7 @@ def tightened(prepared: Prepared, target: float, integrate: Callable[[Prepared],
 
     **Raises:** `ValueError` for a target that is not > 0, or for steps of fixed size.
     """
-    if not (math.isfinite(target) and target > 0):
-        raise ValueError(f"target_error must be > 0 and finite, got {target}.")
+    _checks.positive("target_error", target)
     if prepared.settings.step is not None:
         raise ValueError("target_error needs steps sized by tolerances: leave `step` out.")
     floor = solvers.smallest_rtol(_tree.dtype(prepared.plan.problem.parameters))

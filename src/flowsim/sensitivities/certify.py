@@ -29,9 +29,9 @@ def certified(prepared: Prepared, result: Result) -> SensitivityCertificate:
     eps = float(jnp.finfo(mine.step.dtype).eps)
     floor = _ROUNDING * eps * math.sqrt(int(mine.steps) + 1)
     errors = np.where(size > 0, _SAFETY * np.asarray(apart) / np.where(size > 0, size, 1.0) + floor, 0.0)
-    if there.status is None or not there.status.ok:
-        errors = np.full_like(errors, np.inf)
     derivative_errors = {name: _of_event(result, there, name, eps) for name in result.crossings}
+    if ordinary.withheld:
+        errors, derivative_errors = np.full_like(errors, np.inf), dict.fromkeys(derivative_errors)
     return SensitivityCertificate(float(np.max(errors)), errors, derivative_errors, ordinary, ordinary.warnings)
 
 

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from .. import reductions
-from .._checks import is_traced
+from .. import _checks, reductions
 from ..flows import AbstractFlow, Change
 from ..moment import Lift
 from ..problem import Problem
@@ -48,6 +47,8 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
     **Raises:** `TypeError` if the family does not give a `Problem`, or not a differentiable one; `ValueError` if no
     number in it depends on ε, or if a derivative is not finite.
     """
+    if not callable(family):
+        raise TypeError(f"the family must be a function ε -> flowsim.Problem, got {_checks.described(family)}.")
     if reduction != "auto":
         return _expand(family, at, reduction)
     try:
@@ -59,11 +60,15 @@ def expand(family: Family, at: Float[Array, "..."], reduction: str) -> Member:
         return dataclasses.replace(member, reduction=reductions.identity(member.reduction.problem, reason))
 
 
-def refuse_stages(flow: AbstractFlow) -> None:
-    """**Raises:** `ValueError` for a flow of stages: the time of a switch moves too, and derivatives jump there."""
+def refuse_jumps(flow: AbstractFlow) -> None:
+    """**Raises:** `ValueError` for a flow whose velocity jumps at events of its own: their times move too, and
+    derivatives jump there."""
     if flow.traits.staged:
         raise ValueError("derivatives of a flow of stages are not computed: they jump where the stage changes; "
                          "differentiate one stage at a time, from where the stage before it ended.")  # fmt: skip
+    if flow.traits.follows:
+        raise ValueError("derivatives of a flow that follows kinks are not computed: they jump where a kink is met; "
+                         "take gradient(kinks='none'), which withholds their bounds if one is.")  # fmt: skip
 
 
 def joined(members: Sequence[Member]) -> Member:
@@ -151,7 +156,7 @@ def _open(problem: Problem) -> Callable:
         return eqx.combine(arrays, static)(*example)
 
     opened = eqx.filter_closure_convert(value, arrays, *example)
-    return _Opened(opened, arrays) if is_traced(opened) else problem.loss
+    return _Opened(opened, arrays) if _checks.is_traced(opened) else problem.loss
 
 
 class _Opened(eqx.Module):

@@ -1,8 +1,9 @@
 """Influence of the samples: derivatives of an event's time or of a final value by every sample's weight."""
 
 import dataclasses
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -16,15 +17,16 @@ from ..events import Event
 from ..problem import Problem
 from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
-from ..simulation.arguments import as_flow
-from ..solvers import tableau
+from ..simulation.arguments import as_flow, as_problem
+from ..solvers import smallest_rtol, tableau
 from .adjoint import backwards, starts
-from .family import refuse_stages
+from .family import refuse_jumps
 from .quantity import AbstractQuantity, LastStep, WeightedField, quantity
 from .record import Influence
 from .steps import record
 
 _SAFETY, _TIGHTER = 4.0, 16.0
+_CLEARLY = 0.5  # of the tolerance: two passes that are closer say little of each other's error
 
 
 def influence(
@@ -33,8 +35,8 @@ def influence(
     t1: float,
     of: str | Event | Callable[[PyTree], Array] = "loss",
     solver: str = "auto",
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
+    rtol: float | None = None,
+    atol: float | None = None,
     step: float | None = None,
     flow: flows.AbstractFlow | None = None,
     reduction: str = "auto",
@@ -49,12 +51,14 @@ def influence(
     that the run took; for n samples it costs about three times the run, whatever n. `flowsim.sensitivity` gives the
     same derivatives along a few directions, and of the whole path.
 
-    **Arguments:** `of`: `"loss"`, an event (its first crossing), or `function(model)` of the final model, such as a
-    loss on other samples. `certificate`: bound the errors by a second pass at a tolerance 16 times tighter, or half
-    the fixed `step`, which doubles the cost. The others as of `flowsim.simulate`; `solver` must be an explicit
+    **Arguments:** `of`: `"loss"`, an event or its name (its first crossing), or `function(model)` of the final model,
+    such as a loss on other samples. `certificate`: bound the errors by a second pass at a tolerance 16 times tighter
+    (where the precision allows none that is twice as tight, 16 times as loose), or half the fixed `step`, which doubles
+    the cost. The others as of `flowsim.simulate`; `solver` must be an explicit
     Runge-Kutta method.
 
-    **Raises:** `ValueError` for a problem without samples, and for solvers without an adjoint. A run that fails
+    **Raises:** `ValueError` for a problem without samples, and for solvers without an adjoint; `TypeError` for an
+    argument of another kind. A run that fails
     numerically raises `RuntimeError` with its status: there is nothing to differentiate.
 
     **Reference:** Koh, Liang (2017), Understanding black-box predictions via influence functions (at a minimum);
@@ -77,11 +81,12 @@ class Adjoint:
     def __init__(
         self, problem: Problem, settings: Settings, flow: flows.AbstractFlow, reduction: str, *, certificate: bool
     ):
-        refuse_stages(flow)
-        self._problem, self._flow, self._reduction = _weighted(problem), flow, reduction
-        self._settings = [settings, _tighter(settings)] if certificate else [settings]
+        refuse_jumps(flow)
+        self._problem, self._flow, self._reduction = _weighted(as_problem(problem)), flow, reduction
         self._passes: dict[int, _Pass] = {}
         self._ready = self._prepared(settings)
+        settings, dtype = self._ready.settings, self._ready.plan.end.high.dtype
+        self._settings = [settings, _other(settings, dtype)] if certificate else [settings]
         tableau(self._ready.plan.method, np.float64)  # refuses what has no adjoint
 
     def first_time(self, asked: AbstractQuantity) -> tuple[float | None, int]:
@@ -109,12 +114,16 @@ class Adjoint:
             return Influence(asked.name, None, None, None, spent, 0, *known)
         until = self._settings[0].t1 if time is None else time
         found = [self._pass(i, until).back(asked, time) for i in range(len(self._settings))]
-        first, derivatives, errors = found[0], found[0].derivatives, None
-        if len(found) > 1:
+        first, derivatives, errors, withheld = found[0], found[0].derivatives, None, ""
+        kink = max(self._passes[i].kink for i in range(len(self._settings)))  # both must have met one
+        if len(found) > 1 and kink <= until:
+            withheld = f"the velocity jumps on the path, first at t = {kink:.4g} (a kink, such as a ReLU's), and the "
+            withheld += "derivatives there with it: no error bound"
+        elif len(found) > 1:
             floor = 64 * np.finfo(derivatives.dtype).eps * np.max(np.abs(derivatives))
             errors = _SAFETY * np.abs(derivatives - found[1].derivatives) + floor
         ran = spent + self._passes[0].evaluations
-        return Influence(asked.name, first.value, derivatives, errors, ran, first.evaluations, *known)
+        return Influence(asked.name, first.value, derivatives, errors, ran, first.evaluations, *known, withheld)
 
     def _pass(self, number: int, until: float) -> "_Pass":
         """The recorded steps, at least as far as `until`."""
@@ -133,10 +142,11 @@ class Adjoint:
 def check_adjoint(problem: Problem, flow: flows.AbstractFlow, prepared: Prepared) -> None:
     """Can the steps of this run be gone through backwards?
 
-    **Raises:** `ValueError` if not: no samples, stages, or steps that are not those of an explicit Runge-Kutta method.
+    **Raises:** `ValueError` if not: no samples, stages, followed kinks, or steps that are not those of an explicit
+    Runge-Kutta method.
     """
     _ = problem.samples
-    refuse_stages(flow)
+    refuse_jumps(flow)
     tableau(prepared.plan.method, np.float64)
 
 
@@ -157,6 +167,8 @@ class _Pass:
         self._tableau = tableau(plan.method, self._steps.carry.step.dtype)
         self._gradients = flow.traits.gradients * len(self._tableau.b)
         self.evaluations = int(self._steps.carry.evaluations)
+        rough = self._steps.carry.roughness
+        self.kink = float(rough.first) if int(rough.kinks) else math.inf  # when the first was met
 
     def back(self, asked: AbstractQuantity, time: float | None) -> _Found:
         """The number that is asked for, and its derivatives by the weights."""
@@ -173,12 +185,18 @@ class _Pass:
         return _Found(float(value), np.asarray(back.w), self._gradients * replays)
 
 
-def _tighter(settings: Settings) -> Settings:
-    """For the second pass: smaller tolerances, or half the step of a fixed one."""
+def _other(settings: Settings, dtype: Any) -> Settings:
+    """For the second pass: smaller tolerances, or half the step of a fixed one.
+
+    Where the precision allows no tolerance that is clearly tighter, a looser one: its pass is the farther from the
+    exact derivative, so that the distance of the two bounds the error of the first all the more.
+    """
     if settings.step is not None:
         return dataclasses.replace(settings, step=settings.step / 2)
-    rtol, atol = max(settings.rtol / _TIGHTER, 2.5e-14), settings.atol / _TIGHTER
-    return dataclasses.replace(settings, rtol=rtol, atol=atol)
+    rtol, atol = cast(float, settings.rtol), cast(float, settings.atol)
+    factor = max(1 / _TIGHTER, smallest_rtol(dtype) / rtol)
+    factor = factor if factor <= _CLEARLY else _TIGHTER
+    return dataclasses.replace(settings, rtol=factor * rtol, atol=factor * atol)
 
 
 def _weighted(problem: Problem) -> Problem:

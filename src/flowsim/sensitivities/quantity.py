@@ -10,10 +10,11 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .. import flows
+from .. import _checks, flows
 from ..events import Event
 from ..moment import Lift, Moment
 from ..problem import Problem
+from ..simulation.arguments import EVENTS
 from ..solvers import Tableau
 from .adjoint import Back, stepped
 
@@ -138,8 +139,11 @@ def quantity(of: Any) -> AbstractQuantity:
             return AtEvent(of)
         case "loss":
             return AtEnd(of, _risk)
+        case str() if of in EVENTS:
+            return AtEvent(EVENTS[of]())
     if not callable(of):
-        raise ValueError(f"of must be 'loss', an event, or a function of the final model, got {of!r}.")
+        what = "of must be 'loss', an event, or a function of the final model"
+        raise ValueError(f"{what}, got {_checks.described(of)}.")
     return AtEnd(getattr(of, "__name__", "value"), _OfModel(of))
 
 
@@ -151,4 +155,7 @@ class _OfModel(eqx.Module):
     function: Callable
 
     def __call__(self, moment: Moment) -> Array:
-        return jnp.asarray(self.function(moment.user_parameters))
+        value = self.function(moment.user_parameters)
+        if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise TypeError(f"of must return one real number of the final model, got {_checks.described(value)}.")
+        return value

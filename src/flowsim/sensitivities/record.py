@@ -64,7 +64,7 @@ class SensitivityCertificate:
       largest over the directions.
     - `relative_errors`: the same of every direction.
     - `derivative_errors`: event -> bound on the error of its first time's derivative; None where the two integrations
-      disagree on whether it happens.
+      disagree on whether it happens, and where `run.withheld` says why there are no bounds.
     - `run`: the ordinary certificate of the run: of parameters, event times and probes, derivatives among them.
     - `warnings`: what the evidence cannot vouch for.
     """
@@ -143,10 +143,11 @@ class Influence:
 
     - `of`: what was differentiated; `value`: its value, None for an event that never happens.
     - `derivatives`: by the weight of each sample; None for such an event.
-    - `errors`: bound on the error of each; None without a certificate.
+    - `errors`: bound on the error of each; None without a certificate, or where it is withheld.
     - `run_evaluations`, `adjoint_evaluations`: gradients of the run, and of the backward pass (a vector-Jacobian
       product of the velocity counted as two).
     - `groups`, `group_names`: of the samples, None and empty where there are none.
+    - `withheld`: why there is no bound; empty where there is one, or where none was asked for.
     """
 
     of: str
@@ -157,6 +158,7 @@ class Influence:
     adjoint_evaluations: int
     groups: np.ndarray | None
     group_names: tuple[str, ...]
+    withheld: str = ""
 
     @property
     def dataset(self) -> Any:

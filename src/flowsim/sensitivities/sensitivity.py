@@ -9,21 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import _tree, flows, probes
+from .. import _checks, _tree, flows, probes
 from ..events import Event
 from ..moment import Moment
 from ..probes import Probe
 from ..result import Result, assemble
 from ..simulation import Prepared, Settings, run
 from ..simulation import prepare as prepare_run
-from ..simulation.arguments import as_flow
+from ..simulation.arguments import as_events, as_flow, as_probes
 from ..solvers import Method
 from .certify import certified
-from .family import Family, Member, expand, refuse_stages
+from .family import Family, Member, expand, refuse_jumps
 from .measure import RECORD, SHAPE, derivative_of, differentiable, with_derivative
 from .record import EventSensitivity, Sensitivity, SensitivityCertificate, turning
 
-Probes = Mapping[str, Callable[[PyTree], Array] | Probe]
+Probes = Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str]
 
 
 def sensitivity(
@@ -31,11 +31,11 @@ def sensitivity(
     *,
     at: float | Sequence[float] | np.ndarray | Array,
     t1: float,
-    events: Sequence[Event] = (),
+    events: Sequence[Event | str] = (),
     probes: Probes | None = None,
     solver: str = "auto",
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
+    rtol: float | None = None,
+    atol: float | None = None,
     step: float | None = None,
     save_times: Sequence[float] | np.ndarray | None = None,
     flow: flows.AbstractFlow | None = None,
@@ -68,8 +68,8 @@ def sensitivity(
 
     **Returns:** a `flowsim.sensitivity.Sensitivity`.
 
-    **Raises:** as `flowsim.simulate`; `TypeError` for a family that does not return a `Problem` or that JAX cannot
-    differentiate; `ValueError` if nothing in the family depends on ε.
+    **Raises:** as `flowsim.simulate`; `TypeError` for a family that is no function, does not return a `Problem` or
+    cannot be differentiated by JAX; `ValueError` if nothing in the family depends on ε.
 
     **Reference:** Hairer, Nørsett, Wanner (1993), Solving Ordinary Differential Equations I, section I.14; Hindmarsh
     et al. (2005), SUNDIALS (CVODES: the tangents take part in the error test).
@@ -88,12 +88,13 @@ def sensitivity(
 def as_epsilon(at: Any) -> Array:
     """ε as an array.
 
-    **Raises:** `ValueError` if it is not a number or a vector of finite numbers.
+    **Raises:** `ValueError` if it is not a number or a vector of finite numbers; `TypeError` for what is no number.
     """
-    eps = jnp.asarray(at)
+    numbers = _checks.numbers("at", at)
+    eps = jnp.asarray(at) if numbers.size and np.all(np.isfinite(numbers)) else jnp.zeros(0)
     if not jnp.issubdtype(eps.dtype, jnp.floating):
         eps = jnp.asarray(eps, float)
-    if eps.ndim > 1 or eps.size == 0 or not np.all(np.isfinite(eps)):
+    if eps.ndim > 1 or eps.size == 0:
         raise ValueError(f"at must be a finite number or a vector of them, got {at!r}.")
     return eps
 
@@ -104,7 +105,7 @@ def prepare(
     base: flows.AbstractFlow,
     settings: Settings,
     *,
-    events: Sequence[Event] = (),
+    events: Sequence[Event | str] = (),
     user_probes: Probes,
     save_times: Sequence[float] | np.ndarray | None = None,
     method: Callable[[Any], Method] | None = None,
@@ -114,19 +115,19 @@ def prepare(
     **Arguments:** `labels`: of the directions, None for one direction without an axis of its own. The others as of
     `flowsim.simulation.prepare`.
 
-    **Raises:** `ValueError` for a flow of stages.
+    **Raises:** `ValueError` for a flow of stages, or one that follows kinks.
     """
-    refuse_stages(base)
+    refuse_jumps(base)
     problem = member.reduction.problem
-    own = {name: probes.user(name, f) for name, f in user_probes.items()}
-    measured = (*probes.standard(problem), *own.values())
+    own = as_probes(user_probes)
+    measured = (*probes.standard(problem), *own)
     start = Moment(problem, jnp.zeros((), _tree.dtype(problem.parameters)), problem.parameters, member.lift)
     derived = [derivative_of(p, scalar=labels is None) for p in measured if differentiable(p, start)]
     return prepare_run(
         member.lift.original,
         settings,
-        events=[with_derivative(event) for event in events],
-        user_probes={**own, **{probe.name: probe for probe in derived}},
+        events=[with_derivative(event) for event in as_events(events)],
+        user_probes=(*own, *derived),
         save_times=save_times,
         flow=flows.Variational(base, member.change, labels or ("",)),
         reduction=member.reduction,

@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, PyTree
 
 from .. import _checks, _tree, events, flows, probes
 from .._jit import fast_compile
@@ -16,7 +16,7 @@ from ..moment import Moment
 from ..probes import Probe
 from ..problem import Problem
 from ..reductions import Reduction
-from .carry import Plan, State
+from .carry import Clock, Plan, State
 from .inside import moment
 
 EVENTS: Mapping[str, Callable[[], Event]] = {
@@ -95,21 +95,48 @@ _MEASURED = _tree.Seen()
 
 
 def check_measured(plan: Plan) -> None:
-    """Every event and every probe can be evaluated at the start. Shapes only: nothing is computed.
+    """Flow, events and probes can be evaluated at the start. Shapes only: nothing is computed.
 
     **Raises:** `ValueError` or `TypeError` with its name and what went wrong.
     """
-    _distinct("probe", [probe.name for probe in plan.probes])
+    names = [probe.name for probe in plan.probes]
+    _distinct("probe", names)
+    bounds = [name for name in names if name.endswith("_error") and name.removesuffix("_error") in names]
+    if bounds:
+        raise ValueError(f"a probe cannot be named {bounds[0]!r}: that is the bound on the error of another one.")
     _MEASURED.check(plan, lambda: _check_shapes(plan))
 
 
 def _check_shapes(plan: Plan) -> None:
     clock, state = plan.start()
+    if not plan.flow.traits.plain:
+        _check_flow(plan, clock, state)
     here = moment(plan, clock, State(state, jnp.zeros((), plan.end.high.dtype)))
     for event in plan.events:
         _shape(f"event {event.name}", event.parts, here)
     for probe in plan.probes:
         _shape(f"probe {probe.name}", probe.measure, here)
+
+
+def _check_flow(plan: Plan, clock: Clock, state: PyTree) -> None:
+    """A flow's velocity is as its state is, and its energy and the rate at which that falls are numbers."""
+    kind, flow, problem = type(plan.flow).__name__, plan.flow, plan.problem
+    if not all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(state)):
+        raise TypeError(f"the state of {kind} must be floating-point arrays: what does not move is no part of it.")
+    try:
+        found = eqx.filter_eval_shape(flow.velocity, problem, clock.value, state)
+        energy = eqx.filter_eval_shape(flow.energy, problem, state)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or "no message"
+        raise ValueError(f"{kind} cannot be evaluated at the start: {type(error).__name__}: {reason}") from error
+    if not (isinstance(found, tuple) and len(found) == 2):
+        raise TypeError(f"the velocity of {kind} must be dz/dt and the rate at which the energy falls, two things, got "
+                        f"{_checks.described(found)}.")  # fmt: skip
+    moved, rate = found
+    if _tree.shapes(moved) != _tree.shapes(state):
+        raise TypeError(f"dz/dt of {kind} must have the structure and the shapes of the state that its init returns.")
+    if jnp.shape(rate) or jnp.shape(energy):
+        raise TypeError(f"the energy of {kind}, and the rate at which it falls, must be one number each.")
 
 
 def _shape(what: str, function: Callable, here: Moment) -> None:

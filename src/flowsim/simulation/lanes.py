@@ -28,7 +28,7 @@ class Look(eqx.Module):
     for the look; `at_end`: does the run end with it?"""
 
     clock: Clock
-    state: State
+    state: State | None  # None where there are no events
     size: Array
     before: Int[Array, "events"]
     after: Int[Array, "events"]

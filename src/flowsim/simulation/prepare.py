@@ -192,15 +192,16 @@ def lengthened(
 ) -> Prepared:
     """The same run to a later time, with the old save times and new ones after them.
 
-    **Raises:** `ValueError` if `t1` is not later.
+    **Raises:** `ValueError` if `t1` is not later; `TypeError` for what is no number.
     """
     old, dtype = prepared.save_times, prepared.plan.end.high.dtype
-    if not (math.isfinite(t1) and t1 > old[-1]):
+    if not (math.isfinite(_checks.real("t1", t1)) and t1 > old[-1]):
         raise ValueError(f"t1 must be later than the run's end, {old[-1]:g}, got {t1:g}.")
     given = None if save_times is None else _checks.numbers("save_times", save_times)
     new = saving.continued(old, t1) if given is None else saving.with_ends(given, t1, prepared.settings.t0)
     times = np.concatenate([old, new[new > old[-1]]])
-    settings = dataclasses.replace(prepared.settings, t1=t1, max_steps=max_steps or prepared.settings.max_steps)
+    most = prepared.settings.max_steps if max_steps is None else _checks.count("max_steps", max_steps)
+    settings = dataclasses.replace(prepared.settings, t1=float(t1), max_steps=most)
     plan = dataclasses.replace(prepared.plan, end=Clock.at(t1, dtype), saves=Clock.at(times, dtype))
     return dataclasses.replace(prepared, settings=settings, plan=plan, save_times=times)
 

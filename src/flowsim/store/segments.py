@@ -47,15 +47,19 @@ class Identity:
     def refuse_other(self, stored: Any, path: pathlib.Path) -> None:
         """**Raises:** `RefusedError` that shows every difference."""
         there, here = _flat(stored), _flat(json.loads(json.dumps(dataclasses.asdict(self))))
-        differ = [
-            f"{key}: the run has {there.get(key)!r}, this one {here.get(key)!r}"
-            for key in sorted({*there, *here})
-            if there.get(key) != here.get(key)
-        ]
+        differ = [key for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
         if differ:
+            said = "; ".join(_difference(key, there.get(key), here.get(key)) for key in differ)
             raise RefusedError(
-                f"{path}: the run cannot be resumed as another experiment or version: " + "; ".join(differ)
+                f"{path}: the run cannot be resumed as another experiment or version: {said}: undo that, or {_AGAIN}"
             )
+
+
+def _difference(key: str, there: Any, here: Any) -> str:
+    file = key.removeprefix("files.")
+    if file != key and there and here:
+        return f"{file} was edited after the run began"
+    return f"{key}: the run has {there!r}, this one {here!r}"
 
 
 def _digest(identity: Any) -> str:

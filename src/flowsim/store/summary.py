@@ -176,7 +176,7 @@ class InfluenceSummary(Record):
     """One number's derivatives by the samples' weights; the derivatives themselves are in `trajectory.nc`.
 
     **Fields:** `value`: the number; `by_group`: derivatives by a weight that each group shares; `error`: the largest
-    bound over the samples; `reason`: why there are no derivatives.
+    bound over the samples; `reason`: why there are no derivatives, or no bound.
     """
 
     value: float | None = None

@@ -113,6 +113,8 @@ class _Verification:
         exponents = [found for entry in self.experiment.scaling for found in self._sizes(entry)]
         verdicts = [run.verdicts for run in runs]
         tallies = [tally(column) for column in zip(*verdicts, strict=True)]
+        if self.experiment.claims and not self.experiment.scaling:
+            exponents = scaling.unmeasured(theory.laws, {found.claim.id for found in tallies})
         seeds = self.experiment.seeds or (self.experiment.seed,)
         content = document.claims(self.experiment.name, seeds, tallies, exponents, theory.constants)
         plot.draw_claims(verdicts, exponents, [run.phase1_end for run in runs], home.path / "figures" / "claims")

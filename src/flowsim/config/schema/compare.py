@@ -27,7 +27,7 @@ class DescentOrder(Section):
     )
     tube: Positive = about("ε of the tube around the flow.", 0.01, unit="1")
     edge_points: Annotated[Whole, Field(ge=0, le=1000)] = about(
-        "At how many steps of each run the sharpness is measured, 0 for none.", 0
+        "At how many steps of each run the sharpness is measured, 0 for none. A run past the edge is in no fit.", 30
     )
 
 

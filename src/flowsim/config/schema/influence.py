@@ -20,6 +20,8 @@ def influence_remarks(experiment: Any) -> Iterator[Remark]:
     if experiment.flow.stages and (experiment.influence or experiment.sensitivities):
         why = "must be left out with influence or sensitivities: derivatives jump where the stage changes"
         yield Remark(("flow", "stages"), why, "differentiate one stage at a time, from where the one before it ended")
+    if getattr(experiment.flow, "kinks", "none") == "follow" and (experiment.influence or experiment.sensitivities):
+        yield Remark(("flow", "kinks"), "must be none with influence or sensitivities: derivatives jump at a kink")
     if not experiment.influence:
         return
     if experiment.seeds:
