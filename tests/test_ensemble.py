@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -359,6 +360,29 @@ def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
     first, second = finished[0].summary, outcome.summary
     for part in ("events", "final", "certificate"):
         assert json.dumps(second.record()[part]) == json.dumps(first.record()[part])  # in the same order too
+
+
+@pytest.mark.slow
+def test_members_of_another_seed_or_experiment_are_refused(finished, tmp_path):
+    """Their numbers were taken for the member's whose name the folder has."""
+    folder = pathlib.Path(shutil.copytree(finished[0].folder, tmp_path / "out"))
+    first, _, last = members_of(folder).values()
+    foreign = json.loads((last / "summary.json").read_text())["member"]
+    assert foreign == last.name
+    shutil.rmtree(first)
+    shutil.copytree(last, first)
+    for name in ("summary.json", "trajectory.nc", "report.html"):
+        (folder / name).unlink()
+    with pytest.raises(StoreError, match=f"{first}: holds the run of another member, {foreign}; delete the folder"):
+        run_into(folder, resume=True)
+    shutil.rmtree(first)
+    text = TEXT.replace("seeds: 3", "seed: 0").replace("30.0", "5.0")  # a run of its own
+    run_experiment(Source(load_text(text, origin="e.yaml", folder=pathlib.Path()), text, pathlib.Path()), first)
+    with pytest.raises(StoreError, match=f"{first}: holds the run of another member"):
+        run_into(folder, resume=True)
+    shutil.rmtree(first)
+    outcome = run_into(folder, resume=True)
+    assert json.dumps(outcome.summary.record()["final"]) == json.dumps(finished[0].summary.record()["final"])
 
 
 @pytest.mark.slow

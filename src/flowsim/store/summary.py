@@ -190,12 +190,13 @@ class InfluenceSummary(Record):
 class Summary(Record):
     """What happened in a run. `status` is a `flowsim.result.Status` kind, or `incomplete` before the end.
 
-    **Fields:** `seeds`, `failed_seeds`: of an ensemble; `energy_identity`: where no certificate has it, and of an
-    ensemble the largest.
+    **Fields:** `member`: the id that a sweep has, or would have, for this run; `seeds`, `failed_seeds`: of an ensemble;
+    `energy_identity`: where no certificate has it, and of an ensemble the largest.
     """
 
     schema_version: int = SCHEMA_VERSION
     name: str = ""
+    member: str | None = None
     status: str = "incomplete"
     message: str = ""
     remedy: str = ""

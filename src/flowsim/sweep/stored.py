@@ -15,7 +15,7 @@ from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Traje
 from ..result import Result
 from ..store import CertificateSummary, EventSummary, Meta, SolverSummary, Summary
 from .folder import Sweep
-from .state import finished
+from .state import AGAIN, finished, refuse_other
 
 
 class Folders(MemberStore):
@@ -37,19 +37,23 @@ class Folders(MemberStore):
             return
         member = self._sweep.members[name]
         plan = self._sweep.plans[member.plan]
-        source = Source(plan.experiment(member.overrides), plan.text, plan.folder)
+        source = Source(plan.experiment(member.overrides), plan.text, plan.folder, member=name)
         recorded(source, result, self._sweep.folder(name), runs=len(self._members))
 
 
 def read(folder: pathlib.Path, seed: int) -> Member:
     """A member that has ended, from what every run folder holds.
 
-    **Raises:** `RefusedError` that names a file which is missing or damaged.
+    **Raises:** `RefusedError` that names a file which is missing or damaged, or the folder if it is another member's.
     """
-    summary = Summary.read(folder)
-    if summary is None or summary.solver is None:
-        raise RefusedError(f"{folder}: holds no run that has ended; delete it, and it is run again")
-    trajectory = _trajectory(folder)
+    try:
+        summary = Summary.read(folder)
+        if summary is None or summary.solver is None:
+            raise RefusedError(f"{folder}: holds no run that has ended")
+        trajectory = _trajectory(folder)
+    except RefusedError as error:
+        raise RefusedError(f"{error}; {AGAIN}") from None
+    refuse_other(folder, summary.member)
     certificate = None if summary.certificate is None else _certificate(summary.certificate)
     identity = summary.energy_identity if certificate is None else certificate.energy_identity
     return Member(
@@ -70,7 +74,7 @@ def _trajectory(folder: pathlib.Path) -> Trajectory:
         with h5py.File(path) as file:
             time, values = file["time"][()], {name: file[name][()] for name in meta.variables}
     except (OSError, KeyError, TypeError, AttributeError) as error:
-        raise RefusedError(f"{path}: cannot be read ({error}); delete the folder, and it is run again") from None
+        raise RefusedError(f"{path}: cannot be read ({error})") from None
     variables = {
         name: Variable(about.dims, about.attributes.get("long_name", name), about.attributes.get("units", "1"))
         for name, about in meta.variables.items()
