@@ -95,7 +95,7 @@ def _paired(here: Sequence[Crossing], there: Sequence[Crossing]) -> list[Crossin
 def curve_bounds(
     result: Uncertified, verification: History, floor: float, *, withheld: bool
 ) -> Mapping[str, np.ndarray]:
-    """Variable name -> bound on its error at every saved time.
+    """Variable name -> bound on its error at every saved time, the largest number where there is none.
 
     **Arguments:** `floor`: the rounding floor, a part of each curve's size. `withheld`: give none.
     """
@@ -108,12 +108,22 @@ def curve_bounds(
             continue  # a drift is an error already
         if not np.issubdtype(values.dtype, np.inexact):  # a truth or a count: wrong where it changes, if at all
             values, other = values.astype(float), other.astype(float)
-        error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
-        apart = np.abs(values[:common] - other[:common])
+        error, finite = np.full(values.shape, np.inf, values.dtype), np.isfinite(values)
+        apart = _apart(values[:common], other[:common])
         # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.
         error[:common] = SAFETY * maximum_filter1d(
             apart, size=max(_NEIGHBORS, common // _SHARE), axis=0, mode="nearest"
         )
-        scale = np.max(np.abs(values), axis=0, keepdims=True)
-        errors[name] = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale if common == len(values) else error
+        if common == len(values):
+            scale = np.max(np.abs(values), axis=0, keepdims=True, where=finite, initial=0.0)
+            error = error + max(floor, 8 * np.finfo(values.dtype).eps) * scale
+        errors[name] = np.where(finite & np.isfinite(error), error, np.finfo(values.dtype).max)
     return errors
+
+
+def _apart(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The distance of two curves: none where both are infinite alike or no numbers, infinite where only one is."""
+    alike = (here == there) | (np.isnan(here) & np.isnan(there))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(here - there)
+    return np.where(alike, 0.0, np.where(np.isfinite(apart), apart, np.inf)).astype(apart.dtype)
