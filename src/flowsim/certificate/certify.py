@@ -146,6 +146,7 @@ def certified_method(prepared: Prepared, again: Prepared, switches: Sequence[str
     plan = again.plan
     system = "of the Gram system (inner products of words) " if prepared.settings.certificate == "gram" else ""
     kinds = " and ".join(dict.fromkeys([plan.method.kind, *switches]))
+    kinds += " (its solves are not counted)" if plan.method.implicit else ""
     return f"second integration {system}by {kinds} at {_times(prepared, plan)} tolerance, distance × {SAFETY:g}"
 
 

@@ -174,6 +174,7 @@ class Stack(AbstractMembers):
             reduction_reason=prepared.reduction.reason,
             seconds_compile=found.seconds_compile / len(self),
             seconds_run=found.seconds_run / len(self),
+            implicit=prepared.plan.method.implicit,
         )
 
 

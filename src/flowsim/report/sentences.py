@@ -1,5 +1,6 @@
 """What a run found, in sentences."""
 
+from ..records import counted
 from ..store import Summary
 from .numbers import error, number, seconds, solvers
 
@@ -85,7 +86,8 @@ def solver(summary: Summary) -> str | None:
     if record.rejected is not None:
         parts[0] += f" ({number(record.rejected)} more were rejected)"
     if record.vector_field_evaluations is not None:
-        parts.append(f"{number(record.vector_field_evaluations)} evaluations of the gradient")
+        count = number(record.vector_field_evaluations)
+        parts.append(counted(count, "evaluations of the gradient", implicit=record.implicit))
     sentence = " and ".join(parts)
     if record.seconds_run is not None:
         sentence += f" in {seconds(record.seconds_run)}"

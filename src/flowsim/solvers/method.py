@@ -47,6 +47,11 @@ class Method(eqx.Module):
         """Is little memory what the solver is for? Then the loop overwrites its state."""
         return getattr(self.solver, "in_place", False)
 
+    @property
+    def implicit(self) -> bool:
+        """Does it solve equations in every step? What they take, it does not tell."""
+        return isinstance(self.solver, diffrax.AbstractImplicitSolver)
+
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:
     """The norm of the error test: the largest root mean square of any array of the flow's own state.

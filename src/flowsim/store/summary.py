@@ -100,7 +100,10 @@ class SwitchSummary(Record):
 
 
 class SolverSummary(Record):
-    """What the integration cost. Seconds of compiling and of running are apart, as are those of what came after."""
+    """What the integration cost. Seconds of compiling and of running are apart, as are those of what came after.
+
+    **Fields:** `implicit`: `vector_field_evaluations` are of its stages alone, without their solves.
+    """
 
     kind: str = ""
     rtol: float | None = None
@@ -117,6 +120,7 @@ class SolverSummary(Record):
     seconds_descent: float | None = None
     switches: tuple[SwitchSummary, ...] = ()
     kinks: Kinks | None = None
+    implicit: bool = False
 
 
 class EventShift(Record):

@@ -69,6 +69,7 @@ def _solver(members: Sequence[Member]) -> store.SolverSummary:
         reduction_reason=first.reduction_reason,
         seconds_compile=first.seconds_compile,
         seconds_run=sum(one.seconds_run for one in own),
+        **({"implicit": True} if first.implicit else {}),
     )
 
 
