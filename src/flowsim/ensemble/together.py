@@ -41,7 +41,8 @@ def members_at_once(prepared: Prepared, members: int) -> int:
     state = jax.eval_shape(lambda: plan.flow.init(plan.problem))
     row = jax.eval_shape(lambda: measure(plan, begin(plan)))
     one = (
-        (plan.method.states + _WAITING) * _bytes(state)
+        plan.method.held(_bytes(state))
+        + _WAITING * _bytes(state)
         + len(prepared.save_times) * _bytes(row)
         + _bytes(eqx.filter(plan, eqx.is_array))
     )
