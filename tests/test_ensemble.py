@@ -116,6 +116,40 @@ def test_members_of_a_batch_have_the_certificates_of_their_own_runs(batched, man
     )
 
 
+def test_curves_of_members_have_the_bands_of_their_own_runs(batched, many):
+    dataset = many.dataset
+    assert dataset["loss_error"].dims == ("seed", "time")
+    assert dataset["loss_error"].attrs["long_name"] == f"error bound of {dataset['loss'].attrs['long_name']}"
+    assert not [name for name in dataset if name.startswith("invariant_") and name.endswith("_error")]
+    for i, (member, alone) in enumerate(zip(batched.members, many.members, strict=True)):
+        assert member.certificate.probe_errors.keys() == alone.certificate.probe_errors.keys()
+        for name, band in alone.certificate.probe_errors.items():
+            np.testing.assert_array_equal(dataset[f"{name}_error"].values[i], band)
+            own = member.certificate.probe_errors[name]
+            np.testing.assert_allclose(own, band, rtol=0.1, atol=1e-9 * np.abs(alone.trajectory.values[name]).max())
+            np.testing.assert_array_equal(batched.dataset[f"{name}_error"].values[i], own)
+
+
+@pytest.mark.slow
+def test_bands_of_members_that_end_early_or_have_none():
+    """NaN stands after an event that ends a run, and for one that passes a kink, at 0.3."""
+
+    def made(start):
+        return flowsim.Problem.from_loss(lambda x: _growth(x) - 2 * jnp.maximum(x[0] - 0.3, 0), start)
+
+    options = GROWTH | {"save_times": [0.02, 0.05, 0.1, 1.0], "t1": 2.0, "events": [half(terminal=True)]}
+    result = ensemble.simulate(made, jnp.asarray([[0.5], [0.65], [0.1], [0.31]]), **options, certificate=True)
+    dataset = result.dataset
+    for member, value, band in zip(result.members, dataset["loss"].values, dataset["loss_error"].values, strict=True):
+        if member.certificate.withheld:
+            assert np.isnan(band).all()
+            continue
+        np.testing.assert_array_equal(np.isnan(band), np.isnan(value))
+        saved = np.isin(member.trajectory.time, dataset["time"])
+        np.testing.assert_array_equal(band[~np.isnan(band)], member.certificate.probe_errors["loss"][saved])
+    assert [bool(member.certificate.withheld) for member in result.members] == [False, False, True, False]
+
+
 @pytest.mark.slow
 def test_a_batch_waits_at_terminal_events():
     stop = flowsim.events.phase1_end(terminal=True)
@@ -284,6 +318,7 @@ def test_every_seed_is_an_ordinary_run(finished):
             assert run.complete
             np.testing.assert_array_equal(run.dataset["loss"], dataset["loss"].sel(seed=seed))
             assert (run.dataset["loss_error"] > 0).any()
+            np.testing.assert_array_equal(run.dataset["loss_error"], dataset["loss_error"].sel(seed=seed))
             assert run.events["phase1_end"].time == float(dataset["event_phase1_end"].sel(seed=seed))
             assert run.model.key_query(jnp.arange(3)).shape == (3, 3)
             np.testing.assert_array_equal(run.dataset["attention_score"], dataset["attention_score"].sel(seed=seed))
@@ -324,6 +359,7 @@ def test_members_of_a_batch_are_stored_as_their_own_runs_are(finished, tmp_path)
         here, there = flowsim.load(sweep.folder(name)), flowsim.load(whole[seed])
         assert here.summary.solver.steps == there.summary.solver.steps
         np.testing.assert_allclose(here.dataset["loss"], there.dataset["loss"], rtol=1e-10)
+        np.testing.assert_allclose(here.dataset["loss_error"], there.dataset["loss_error"], rtol=0.1, atol=1e-10)
         for key, value in there.parameters.items():
             np.testing.assert_allclose(here.parameters[key], value, atol=1e-9)
     assert states(sweep).counts["done"] == 3
