@@ -23,7 +23,7 @@ def ending(summary: Summary) -> str:
     """How the run ended, with the cause and the remedy where the run recorded them."""
     parts = [_ENDINGS.get(summary.status, f"The run ended early (status: {summary.status}).")]
     if not summary.ok:
-        parts += [text for text in (summary.message, summary.remedy) if text]
+        parts += [text[0].upper() + text[1:] for text in (summary.message, summary.remedy) if text]
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts)
 
 
