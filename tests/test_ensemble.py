@@ -335,6 +335,7 @@ def test_a_single_run_of_a_members_file_is_the_member_to_the_last_bit(finished, 
     run_experiment(Source(experiment, text, pathlib.Path()), tmp_path / "run")
     for name in ("trajectory.nc", "parameters.safetensors", "resolved.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (member / name).read_bytes(), name
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["member"] == member.name
 
 
 @pytest.mark.slow

@@ -5,9 +5,11 @@ import shutil
 import pytest
 
 from flowsim._files import RefusedError
+from flowsim.result import Result
 from flowsim.sweep.collect import collect
 from flowsim.sweep.state import states
 from flowsim.sweep.stored import read
+from flowsim.sweep.verification import Run, Runs
 
 from .test_cli import flowsim as command
 from .test_sweep import finish, made, planned
@@ -52,3 +54,13 @@ def test_a_members_torn_file_is_refused_with_the_remedy(name, tmp_path):
         read(sweep.folder(first), 0)
     if name == "summary.json":
         assert states(sweep).members[0].reason.endswith("delete the folder, and it is run again")
+
+
+def test_a_verification_refuses_the_folder_of_another_of_its_runs(tmp_path):
+    sweep = made(tmp_path, planned("", "seed=[0,1]"))
+    first, second = sweep.members.values()
+    finish(sweep, second.id)
+    shutil.copytree(sweep.folder(second.id), sweep.folder(first.id))
+    own = Run(first, sweep.plans[0], sweep.plans[0].experiment(first.overrides))
+    with pytest.raises(RefusedError, match=f"holds the run of another member, {second.id}"):
+        Runs(tmp_path, tmp_path, 2).put(own, object.__new__(Result))  # at which nobody looks
