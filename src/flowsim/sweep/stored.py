@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -71,7 +72,8 @@ def _trajectory(folder: pathlib.Path) -> tuple[Trajectory, dict[str, np.ndarray]
     """With its error bands. Read by h5py alone, in a tenth of xarray's time for so small a file."""
     meta, path = Meta.read(folder), folder / "trajectory.nc"
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path) as opened:
+            file: Any = opened  # whose members are all datasets
             time, values = file["time"][()], {name: file[name][()] for name in meta.variables}
             bands = {name: file[f"{name}_error"][()] for name in values if f"{name}_error" in file.keys() - values}
     except (OSError, KeyError, TypeError, AttributeError) as error:
