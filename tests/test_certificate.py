@@ -162,6 +162,20 @@ def test_truths_and_counts_have_bands():
     assert result.dataset["count_error"].max() < 1e-6
 
 
+def test_where_a_curve_is_infinite_it_has_no_bound_and_its_neighbors_have_theirs():
+    """A difference of infinities is no number, and the widest of what is no number is no band (nor a warning)."""
+    problem = flowsim.Problem.from_loss(lambda p: jnp.sum(p["x"] ** 2) / 2, {"x": jnp.ones(1)})
+    probes = {"pole": lambda p: 1 / (p["x"][0] - 1.0)}
+    times = [1e-3, 1e-2, 0.1, 1.0]
+    result = flowsim.simulate(problem, t1=2.0, solver="tsit5", save_times=times, probes=probes, certificate=True)
+    value, band = result.dataset["pole"].values, result.dataset["pole_error"].values
+    assert np.isinf(value[0])
+    assert band[0] == np.finfo(float).max
+    true = 1 / np.expm1(-result.trajectory.time[1:])
+    assert (np.abs(value[1:] - true) <= band[1:]).all()
+    assert (band[1:] < 1e-3).all()
+
+
 def test_the_bound_of_a_time_allows_for_roundings_of_the_state():
     """x(t) = exp(-t) in float32, from 1 to 1 - 10⁻³: both runs round it in the same way, by a 10⁻⁴ of the way."""
     problem = flowsim.Problem.from_loss(lambda x: x**2 / 2, jnp.asarray(1.0, jnp.float32))

@@ -242,6 +242,13 @@ def test_unexpected_errors_are_one_line_and_1(monkeypatch, capsys):
     assert json.loads(captured.out)["status"] == "failed"
 
 
+def test_where_memory_or_its_maps_run_out_the_remedy_is_said(capsys):
+    with pytest.raises(typer.Exit) as caught, _output.Output().ending():
+        raise RuntimeError("INTERNAL: LLVM: Cannot allocate memory")
+    assert caught.value.exit_code == 1
+    assert "Cannot allocate memory; free memory, or raise vm.max_map_count" in capsys.readouterr().err
+
+
 def test_an_interrupt_ends_with_130(capsys):
     with pytest.raises(typer.Exit) as caught, _output.Output().ending():
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -113,6 +114,40 @@ def test_members_of_a_batch_have_the_certificates_of_their_own_runs(batched, man
     np.testing.assert_array_equal(
         many.dataset["relative_error"], [member.certificate.relative_error for member in many.members]
     )
+
+
+def test_curves_of_members_have_the_bands_of_their_own_runs(batched, many):
+    dataset = many.dataset
+    assert dataset["loss_error"].dims == ("seed", "time")
+    assert dataset["loss_error"].attrs["long_name"] == f"error bound of {dataset['loss'].attrs['long_name']}"
+    assert not [name for name in dataset if name.startswith("invariant_") and name.endswith("_error")]
+    for i, (member, alone) in enumerate(zip(batched.members, many.members, strict=True)):
+        assert member.certificate.probe_errors.keys() == alone.certificate.probe_errors.keys()
+        for name, band in alone.certificate.probe_errors.items():
+            np.testing.assert_array_equal(dataset[f"{name}_error"].values[i], band)
+            own = member.certificate.probe_errors[name]
+            np.testing.assert_allclose(own, band, rtol=0.1, atol=1e-9 * np.abs(alone.trajectory.values[name]).max())
+            np.testing.assert_array_equal(batched.dataset[f"{name}_error"].values[i], own)
+
+
+@pytest.mark.slow
+def test_bands_of_members_that_end_early_or_have_none():
+    """NaN stands after an event that ends a run, and for one that passes a kink, at 0.3."""
+
+    def made(start):
+        return flowsim.Problem.from_loss(lambda x: _growth(x) - 2 * jnp.maximum(x[0] - 0.3, 0), start)
+
+    options = GROWTH | {"save_times": [0.02, 0.05, 0.1, 1.0], "t1": 2.0, "events": [half(terminal=True)]}
+    result = ensemble.simulate(made, jnp.asarray([[0.5], [0.65], [0.1], [0.31]]), **options, certificate=True)
+    dataset = result.dataset
+    for member, value, band in zip(result.members, dataset["loss"].values, dataset["loss_error"].values, strict=True):
+        if member.certificate.withheld:
+            assert np.isnan(band).all()
+            continue
+        np.testing.assert_array_equal(np.isnan(band), np.isnan(value))
+        saved = np.isin(member.trajectory.time, dataset["time"])
+        np.testing.assert_array_equal(band[~np.isnan(band)], member.certificate.probe_errors["loss"][saved])
+    assert [bool(member.certificate.withheld) for member in result.members] == [False, False, True, False]
 
 
 @pytest.mark.slow
@@ -283,6 +318,7 @@ def test_every_seed_is_an_ordinary_run(finished):
             assert run.complete
             np.testing.assert_array_equal(run.dataset["loss"], dataset["loss"].sel(seed=seed))
             assert (run.dataset["loss_error"] > 0).any()
+            np.testing.assert_array_equal(run.dataset["loss_error"], dataset["loss_error"].sel(seed=seed))
             assert run.events["phase1_end"].time == float(dataset["event_phase1_end"].sel(seed=seed))
             assert run.model.key_query(jnp.arange(3)).shape == (3, 3)
             np.testing.assert_array_equal(run.dataset["attention_score"], dataset["attention_score"].sel(seed=seed))
@@ -299,6 +335,7 @@ def test_a_single_run_of_a_members_file_is_the_member_to_the_last_bit(finished, 
     run_experiment(Source(experiment, text, pathlib.Path()), tmp_path / "run")
     for name in ("trajectory.nc", "parameters.safetensors", "resolved.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (member / name).read_bytes(), name
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["member"] == member.name
 
 
 @pytest.mark.slow
@@ -323,6 +360,7 @@ def test_members_of_a_batch_are_stored_as_their_own_runs_are(finished, tmp_path)
         here, there = flowsim.load(sweep.folder(name)), flowsim.load(whole[seed])
         assert here.summary.solver.steps == there.summary.solver.steps
         np.testing.assert_allclose(here.dataset["loss"], there.dataset["loss"], rtol=1e-10)
+        np.testing.assert_allclose(here.dataset["loss_error"], there.dataset["loss_error"], rtol=0.1, atol=1e-10)
         for key, value in there.parameters.items():
             np.testing.assert_allclose(here.parameters[key], value, atol=1e-9)
     assert states(sweep).counts["done"] == 3
@@ -359,6 +397,29 @@ def test_an_interrupted_ensemble_goes_on_to_the_same_bits(finished, tmp_path):
     first, second = finished[0].summary, outcome.summary
     for part in ("events", "final", "certificate"):
         assert json.dumps(second.record()[part]) == json.dumps(first.record()[part])  # in the same order too
+
+
+@pytest.mark.slow
+def test_members_of_another_seed_or_experiment_are_refused(finished, tmp_path):
+    """Their numbers were taken for the member's whose name the folder has."""
+    folder = pathlib.Path(shutil.copytree(finished[0].folder, tmp_path / "out"))
+    first, _, last = members_of(folder).values()
+    foreign = json.loads((last / "summary.json").read_text())["member"]
+    assert foreign == last.name
+    shutil.rmtree(first)
+    shutil.copytree(last, first)
+    for name in ("summary.json", "trajectory.nc", "report.html"):
+        (folder / name).unlink()
+    with pytest.raises(StoreError, match=f"{first}: holds the run of another member, {foreign}; delete the folder"):
+        run_into(folder, resume=True)
+    shutil.rmtree(first)
+    text = TEXT.replace("seeds: 3", "seed: 0").replace("30.0", "5.0")  # a run of its own
+    run_experiment(Source(load_text(text, origin="e.yaml", folder=pathlib.Path()), text, pathlib.Path()), first)
+    with pytest.raises(StoreError, match=f"{first}: holds the run of another member"):
+        run_into(folder, resume=True)
+    shutil.rmtree(first)
+    outcome = run_into(folder, resume=True)
+    assert json.dumps(outcome.summary.record()["final"]) == json.dumps(finished[0].summary.record()["final"])
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import optax
 import pytest
 
 import flowsim
+from flowsim import solvers
 from flowsim.simulation import Settings, prepare
 from flowsim.simulation.advance import lowered, start
 from flowsim.solvers.lean import FIFTH, FOURTH, THIRD, Lean, QuarticHermite
@@ -236,3 +237,23 @@ def test_memory_of_a_step(solver):
 @pytest.mark.slow
 def test_other_methods_hold_more():
     assert numbers_held("dopri8", 100_000) > 14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [50_000, 300_000])
+def test_memory_of_an_exponential_step_is_what_is_planned(size):
+    """Two Krylov bases, whose vectors are fewer where the parameters are many."""
+    method = solvers.make("exponential", rtol=1e-4, atol=1e-6, dtype=jnp.float64)
+    assert numbers_held("exponential", size) == pytest.approx(method.held(8 * size) / (8 * size), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("copies", "kinds"),
+    [(100, ["dopri8", "exponential", "stabilized4"]), (30, ["dopri8", "stabilized4"]), (15, ["lean5"])],
+)
+def test_auto_takes_what_fits_into_memory(monkeypatch, copies, kinds):
+    size = 1_000_000
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2) / 2, jnp.ones(size))
+    monkeypatch.setattr("flowsim._memory.available", lambda: 8.0 * size * copies)
+    prepared = prepare(problem, Settings(1.0), save_times=[0.0, 1.0])
+    assert [prepared.plan.method.kind, *(method.kind for method in prepared.stiff)] == kinds

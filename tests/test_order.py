@@ -1,11 +1,16 @@
 """Every solver converges at its stated order, and a tighter tolerance gives a smaller error."""
 
 import diffrax
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import flowsim
+from flowsim.compare.record import Comparison, Run
+from flowsim.plot.work_precision import caption
+from flowsim.report import sentences, summary_text
+from flowsim.result.summary import summarized
 from flowsim.solver_names import SOLVERS
 from flowsim.solvers.dop853 import Dop853
 
@@ -72,6 +77,38 @@ def test_tighter_tolerance_means_smaller_error(info):
 def test_an_implicit_solver_says_that_its_solves_are_not_counted():
     """Diffrax's implicit steps do not tell how often their equations asked for the field."""
     assert all("count stages, not solves" in info.use for info in BUILT if info.implicit)
+    calls = []
+
+    def loss(x):
+        jax.debug.callback(lambda _: calls.append(1), x[0])
+        return jnp.sum(x**4)
+
+    problem = flowsim.Problem.from_loss(loss, jnp.array([0.3, 0.5, 1.0]))
+    result = flowsim.simulate(problem, t1=3.0, solver="kvaerno5", rtol=1e-6, save_times=[3.0])
+    count = result.solver.vector_field_evaluations
+    assert len(calls) > 2 * count
+    summary, said = summarized(result.certified(result.certificate), "x"), f"at least {count} gradients (its solves"
+    assert summary.solver is not None
+    assert summary.solver.implicit
+    assert said in repr(result)
+    assert said in summary_text(summary)
+    assert f"at least {count} evaluations of the gradient (its solves" in (sentences.solver(summary) or "")
+    assert "by kvaerno4 (its solves are not counted)" in result.certificate.method
+    explicit = summarized(flowsim.simulate(problem, t1=3.0, solver="tsit5", rtol=1e-6, save_times=[3.0]), "x").solver
+    assert explicit is not None
+    assert "implicit" not in explicit.model_dump(exclude_unset=True)
+
+
+def test_a_comparison_says_whose_evaluations_leave_out_solves():
+    def compared(*solvers):
+        runs = [Run(one, 1e-6, "done", 1e-5, {}, {}, 98, 16.0, 0.0, (0.1,), 1.0) for one in solvers]
+        return Comparison(runs, 3.0, "a", "b", 1e-9)
+
+    one = compared("tsit5", "kvaerno5")
+    said = "vector-field evaluations, of kvaerno5 those of stages, not of their solves"
+    assert said in one.table()
+    assert said in caption(one.dataset())
+    assert "solves" not in compared("tsit5").table() + caption(compared("tsit5").dataset())
 
 
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])

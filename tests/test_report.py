@@ -163,7 +163,7 @@ def test_no_text_of_the_users_is_markup(png):
 def test_partial_results_say_so(status, partial):
     page = Reader(written({**SUMMARY, "status": status, "message": "after 7 steps", "remedy": "raise max_steps"}))
     assert ("This is a partial result." in page.text) == partial
-    assert ("after 7 steps. raise max_steps." in page.text) == partial
+    assert ("After 7 steps. Raise max_steps." in page.text) == partial
     assert ("terminal event" in page.text) == (status == "event")
     assert ("(status: " in page.text) == (status == "strange")
 

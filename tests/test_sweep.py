@@ -140,7 +140,7 @@ def finish(sweep, name, *, complete=True, time=1.0, **final):
     folder = sweep.folder(name)
     folder.mkdir(parents=True)
     (folder / "meta.json").write_text("{}")
-    content = {"complete": complete, "message": "the loss is not finite", "final": final}
+    content = {"member": name, "complete": complete, "message": "the loss is not finite", "final": final}
     content["events"] = {"phase1_end": {"time": time, "uncertainty": 1e-9}}
     (folder / "summary.json").write_text(json.dumps(content | {"certificate": {"relative_error": 1e-9}, "solver": {}}))
 

@@ -155,15 +155,19 @@ class Kinks:
         return f"{kinks}, passed {passed}; {slides} along {along}" + (f",{which} to the end" if self.sliding else "")
 
 
+def counted(count: int | str, what: str, *, implicit: bool) -> str:
+    """So many `what`, as a solver counts them."""
+    return f"at least {count} {what} (its solves are not counted)" if implicit else f"{count} {what}"
+
+
 @dataclasses.dataclass(frozen=True)
 class SolverRecord:
     """What the integration cost. Seconds of compilation and of running are apart.
 
-    `vector_field_evaluations` counts gradients, with a Hessian-vector product as two; of an implicit solver its stages
-    alone, as it does not tell what its equations took. `event_evaluations` counts gradients spent on solving for event
-    times, which are not part of the path. `kind` is the solver that began; `switches` are those that took over from it
-    where the flow turned stiff, or ceased to be. `kinks` is of a flow that follows them,
-    else None.
+    `vector_field_evaluations` counts gradients, with a Hessian-vector product as two; of an `implicit` solver those of
+    its stages alone, as it does not tell what its equations took. `event_evaluations` counts gradients spent on solving
+    for event times, which are not part of the path. `kind` is the solver that began; `switches` are those that took
+    over from it where the flow turned stiff, or ceased to be. `kinks` is of a flow that follows them, else None.
     """
 
     kind: str
@@ -179,6 +183,12 @@ class SolverRecord:
     seconds_run: float
     switches: tuple[Switch, ...] = ()
     kinks: Kinks | None = None
+    implicit: bool = False
+
+    @property
+    def gradients(self) -> str:
+        """How many, in words."""
+        return counted(self.vector_field_evaluations, "gradients", implicit=self.implicit)
 
 
 @dataclasses.dataclass(frozen=True)

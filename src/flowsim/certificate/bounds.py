@@ -7,8 +7,6 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from ..records import Crossing
-from ..simulation import History
-from .record import Uncertified
 
 # The second integration has an error of its own, and errors of two runs may partly cancel. On 200 random problems
 # (`benchmarks/certificates.py`) twice the distance between the two covered the true error in 95 % of the cases, and
@@ -93,27 +91,36 @@ def _paired(here: Sequence[Crossing], there: Sequence[Crossing]) -> list[Crossin
 
 
 def curve_bounds(
-    result: Uncertified, verification: History, floor: float, *, withheld: bool
+    here: Mapping[str, np.ndarray], there: Mapping[str, np.ndarray], floor: float | np.ndarray, *, withheld: bool
 ) -> Mapping[str, np.ndarray]:
-    """Variable name -> bound on its error at every saved time.
+    """Variable name -> bound on its error at every saved time, the largest number where there is none.
 
-    **Arguments:** `floor`: the rounding floor, a part of each curve's size. `withheld`: give none.
+    **Arguments:** `here`, `there`: what both runs saved, time first; of many runs at once these are the second axis.
+    `floor`: the rounding floor of each run, a part of each curve's size. `withheld`: give none.
     """
-    here, there = result.trajectory, verification.rows
-    common = min(len(here.time), len(verification.times))
-    errors = {}
-    for name, values in here.values.items():
-        other = there.get(name)
-        if withheld or other is None or name.startswith("invariant_"):
-            continue  # a drift is an error already
-        if not np.issubdtype(values.dtype, np.inexact):  # a truth or a count: wrong where it changes, if at all
-            values, other = values.astype(float), other.astype(float)
-        error = np.full(values.shape, np.finfo(values.dtype).max, values.dtype)
-        with np.errstate(invalid="ignore"):  # ∞ - ∞ is not a number, and neither is its error
-            apart = np.abs(values[:common] - other[:common])
-        # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.
-        widest = maximum_filter1d(apart, size=max(_NEIGHBORS, common // _SHARE), axis=0, mode="nearest")
-        rounding = max(floor, 8 * np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=0, keepdims=True)
-        error[:common] = SAFETY * widest + rounding
-        errors[name] = error
-    return errors
+    if withheld:
+        return {}
+    drifts = [name for name in here if name.startswith("invariant_")]  # errors already
+    return {name: _band(values, there[name], floor) for name, values in here.items() if name in there.keys() - drifts}
+
+
+def _band(values: np.ndarray, other: np.ndarray, floor: float | np.ndarray) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.inexact):  # a truth or a count: wrong where it changes, if at all
+        values, other = values.astype(float), other.astype(float)
+    common, finite = min(len(values), len(other)), np.isfinite(values)
+    apart = _apart(values[:common], other[:common])
+    error = np.full(values.shape, np.inf, apart.dtype)
+    # Two curves may cross, which says nothing of their errors: a time answers for its neighbors.
+    error[:common] = SAFETY * maximum_filter1d(apart, size=max(_NEIGHBORS, common // _SHARE), axis=0, mode="nearest")
+    scale = np.max(np.abs(values), axis=0, keepdims=True, where=finite, initial=0.0)
+    units = np.maximum(floor, 8 * np.finfo(values.dtype).eps).astype(scale.dtype)
+    error[:common] += units.reshape(units.shape + (1,) * (values.ndim - 1 - units.ndim)) * scale
+    return np.where(finite & np.isfinite(error), error, np.finfo(values.dtype).max)
+
+
+def _apart(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The distance of two curves: none where both are infinite alike or no numbers, infinite where only one is."""
+    alike = (here == there) | (np.isnan(here) & np.isnan(there))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(here - there)
+    return np.where(alike, 0.0, np.where(np.isfinite(apart), apart, np.inf)).astype(apart.dtype)

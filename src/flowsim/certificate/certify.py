@@ -58,7 +58,7 @@ def certify(prepared: Prepared, result: Uncertified, *, verification: History | 
         energy_identity=result.energy_identity,
         invariants=_invariants(prepared.plan, result),
         crossing_errors=crossing_bounds(crossings, others, steps=int(carry.steps), withheld=bool(withheld)),
-        probe_errors=curve_bounds(result, there, floor, withheld=bool(withheld)),
+        probe_errors=curve_bounds(result.trajectory.values, there.rows, floor, withheld=bool(withheld)),
         rounding_floor=float(floor),
         method=certified_method(prepared, again, [switch.kind for switch in there.switches]),
         evaluations=plan.flow.traits.gradients * int(other.evaluations),
@@ -146,6 +146,7 @@ def certified_method(prepared: Prepared, again: Prepared, switches: Sequence[str
     plan = again.plan
     system = "of the Gram system (inner products of words) " if prepared.settings.certificate == "gram" else ""
     kinds = " and ".join(dict.fromkeys([plan.method.kind, *switches]))
+    kinds += " (its solves are not counted)" if plan.method.implicit else ""
     return f"second integration {system}by {kinds} at {_times(prepared, plan)} tolerance, distance × {SAFETY:g}"
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import equinox as eqx
@@ -18,7 +18,7 @@ from ..invariants import Law, drift, find, of_words
 from ..models import traits
 from ..records import Crossing, Status
 from ..simulation import Plan, Prepared, Stacked
-from .bounds import SAFETY, crossing_bounds
+from .bounds import SAFETY, crossing_bounds, curve_bounds
 from .certify import certified_method, declared_drifts, rounding_floor
 from .premises import broken, differing, faint, foreign_gradient
 from .record import Certificate
@@ -60,7 +60,21 @@ class Evidence:
         travelled, apart, _ = self.distances
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(travelled == 0, np.where(apart == 0, 0.0, np.inf), apart / travelled)
-        return np.where(self.failed | (self.kinks > 0), np.inf, SAFETY * share + self.floors)
+        return np.where(self.withheld, np.inf, SAFETY * share + self.floors)
+
+    @property
+    def withheld(self) -> np.ndarray:
+        """Of which runs can no bound be given?"""
+        return self.failed | (self.kinks > 0)
+
+    def bands(
+        self, runs: Sequence[int] | np.ndarray, here: Mapping[str, np.ndarray], there: Mapping[str, np.ndarray]
+    ) -> Mapping[str, np.ndarray]:
+        """Bounds on curves of some runs, none of which is withheld.
+
+        **Arguments:** `here`, `there`: what both integrations saved of them, axes of time and of runs first.
+        """
+        return curve_bounds(here, there, self.floors[runs], withheld=False)
 
     def certificate(
         self,
@@ -69,10 +83,12 @@ class Evidence:
         here: Mapping[str, tuple[Crossing, ...]],
         there: Mapping[str, tuple[Crossing, ...]],
         energy_identity: float,
+        bands: Mapping[str, np.ndarray],
     ) -> Certificate:
         """Of one run.
 
-        **Arguments:** `here`, `there`: its crossings, and those that the second integration saw, by their events.
+        **Arguments:** `here`, `there`: its crossings, and those that the second integration saw, by their events;
+        `bands`: of its curves, where they are not withheld.
         """
         second = Status("not_finite", status.time, "it is not followed together with the others")
         withheld = broken(status, second if self.failed[run] else None, True, int(self.kinks[run]),
@@ -85,7 +101,7 @@ class Evidence:
             energy_identity=energy_identity,
             invariants={name: float(drifts[run]) for name, drifts in self.invariants.items()},
             crossing_errors=crossing_bounds(here, there, steps=int(self.steps[run]), withheld=bool(withheld)),
-            probe_errors={},
+            probe_errors=bands,
             rounding_floor=float(self.floors[run]),
             method=self.method,
             evaluations=int(self.evaluations[run]),

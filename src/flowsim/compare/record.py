@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..solver_names import BY_KIND
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -47,6 +49,14 @@ class Comparison:
     check: str
     reference_error: float
 
+    @property
+    def counted(self) -> str:
+        """What `evaluations` are."""
+        kinds = dict.fromkeys(run.solver for run in self.runs)
+        implicit = [kind for kind in kinds if kind in BY_KIND and BY_KIND[kind].implicit]
+        stages = f", of {', '.join(implicit)} those of stages, not of their solves" if implicit else ""
+        return f"vector-field evaluations{stages}"
+
     def dataset(self):
         """As an `xarray.Dataset` with one row a run: dimensions `run`, `repeat`, `probe`, `event`."""
         import xarray  # kept out of `import flowsim`, which loads JAX's family only
@@ -62,7 +72,7 @@ class Comparison:
             for name, text in (
                 ("status", "how the run ended"),
                 ("parameter_error", "error of the final parameters over the distance travelled"),
-                ("evaluations", "vector-field evaluations"),
+                ("evaluations", self.counted),
                 ("steps", "accepted steps"),
                 ("rejected", "rejected steps"),
                 ("seconds_compile", "seconds of compilation"),
@@ -90,8 +100,8 @@ class Comparison:
             for run in self.runs
         ]
         foot = (
-            f"error: of the final parameters (t = {self.t1:g}) over the distance travelled. "
-            f"Reference {self.reference}, {self.reference_error:.0e} from {self.check}."
+            f"error: of the final parameters (t = {self.t1:g}) over the distance travelled; evaluations: "
+            f"{self.counted}. Reference {self.reference}, {self.reference_error:.0e} from {self.check}."
         )
         return "\n".join([head, *rows, foot])
 

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+from .naming import Naming
 from .schema import Experiment
 
 
@@ -11,7 +12,7 @@ class Source:
     """What is run, as it was asked for.
 
     **Fields:** `text`: the experiment as given; `folder`: where paths in it start; `command`: the one that resumes it;
-    `whole`: the experiment that this run is the first part of.
+    `whole`: the experiment that this run is the first part of; `member`: the id by which a sweep knows this run.
     """
 
     experiment: Experiment
@@ -19,3 +20,9 @@ class Source:
     folder: pathlib.Path
     command: str = "run"
     whole: Experiment | None = None
+    member: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id that a sweep has, or would have, for this run."""
+        return self.member or Naming(self.folder).id(self.experiment)

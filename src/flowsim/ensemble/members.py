@@ -16,7 +16,7 @@ from ..result import Result
 class Member:
     """What is kept of one seed's run: all of its `Result` but the parameters.
 
-    **Fields:** `certificate`: None if none was asked for; its error bands of the probes are not kept.
+    **Fields:** `certificate`: None if none was asked for.
     """
 
     seed: int
@@ -30,9 +30,14 @@ class Member:
     @classmethod
     def of(cls, seed: int, result: Result, *, certified: bool = False) -> "Member":
         """**Arguments:** `certified`: also keep the certificate, computing it if it has not been."""
-        certificate = dataclasses.replace(result.certificate, probe_errors={}) if certified else None
         parts = (result.events, result.solver, result.trajectory, result.energy_identity)
-        return cls(seed, result.status, *parts, certificate)
+        return cls(seed, result.status, *parts, result.certificate if certified else None)
+
+    def band(self, name: str) -> np.ndarray:
+        """The error band of a probe; NaN where the certificate has none."""
+        values = self.trajectory.values[name]
+        known = {} if self.certificate is None else self.certificate.probe_errors
+        return known[name] if name in known else np.full(values.shape, np.nan)
 
 
 class AbstractMembers(Sequence[Member]):
@@ -85,6 +90,10 @@ class AbstractMembers(Sequence[Member]):
         """A probe of every member at these saved times, shape (members, times, …); NaN where it ended before."""
 
     @abc.abstractmethod
+    def bands(self, name: str, times: np.ndarray) -> np.ndarray:
+        """The error bands of a probe, as `values`; NaN for a member that has none."""
+
+    @abc.abstractmethod
     def relative_errors(self) -> np.ndarray:
         """Of every certificate."""
 
@@ -125,7 +134,12 @@ class Listed(AbstractMembers):
         return max((member.trajectory for member in self._members), key=lambda t: len(t.time))
 
     def values(self, name: str, times: np.ndarray) -> np.ndarray:
-        own = [member.trajectory.values[name] for member in self._members]
+        return self._at(times, [member.trajectory.values[name] for member in self._members])
+
+    def bands(self, name: str, times: np.ndarray) -> np.ndarray:
+        return self._at(times, [member.band(name) for member in self._members])
+
+    def _at(self, times: np.ndarray, own: Sequence[np.ndarray]) -> np.ndarray:
         out = np.full((len(own), len(times), *own[0].shape[1:]), np.nan, own[0].dtype)
         for row, member, value in zip(out, self._members, own, strict=True):
             shared = np.isin(member.trajectory.time, times)  # not the moment at which an event stopped it
@@ -182,6 +196,9 @@ class Joined(AbstractMembers):
 
     def values(self, name: str, times: np.ndarray) -> np.ndarray:
         return np.concatenate([part.values(name, times) for part in self._parts])
+
+    def bands(self, name: str, times: np.ndarray) -> np.ndarray:
+        return np.concatenate([part.bands(name, times) for part in self._parts])
 
     def relative_errors(self) -> np.ndarray:
         return np.concatenate([part.relative_errors() for part in self._parts])

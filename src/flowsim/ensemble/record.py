@@ -56,16 +56,21 @@ class EnsembleResult:
         """Every probe over (seed, time, …) as an `xarray.Dataset`, with `event_<name>(seed)` for first event times.
 
         A member that ended early has NaN after its last saved time, and an event that never happened has time NaN.
-        With certificates there is `relative_error(seed)`, NaN for a seed whose evidence failed.
+        With certificates there are `relative_error(seed)` and the error band `<name>_error` of each probe, NaN for a
+        seed whose evidence failed.
         """
         import xarray  # kept out of `import flowsim`, which loads JAX's family only
 
         longest = self.members.longest()
         frame = longest.dataset()
-        variables = {
-            name: (("seed", *frame[name].dims), self.members.values(str(name), longest.time), frame[name].attrs)
-            for name in frame
-        }
+        variables = {}
+        for name in map(str, frame):
+            dims, about = ("seed", *frame[name].dims), frame[name].attrs
+            variables[name] = (dims, self.members.values(name, longest.time), about)
+            bands = self.members.bands(name, longest.time) if self.certified else np.nan
+            if not np.all(np.isnan(bands)):
+                about = {**about, "long_name": f"error bound of {about['long_name']}"}
+                variables[f"{name}_error"] = (dims, bands, about)
         for name, event in self.events.items():
             attributes = {"long_name": f"time of {name}: {event.description}", "units": "1"}
             variables[f"event_{name}"] = (("seed",), event.times, attributes)

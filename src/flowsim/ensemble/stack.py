@@ -1,6 +1,6 @@
 """The members of one batch, as arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +29,7 @@ class Stack(AbstractMembers):
         found: Together,
         alone: Mapping[int, Member],
         evidence: Evidence | None = None,
-        second: Crossings | None = None,
+        second: Together | None = None,
     ):
         self._seeds, self._prepared, self._found, self._alone = seeds, prepared, found, dict(alone)
         self._evidence, self._second = evidence, second
@@ -75,7 +75,20 @@ class Stack(AbstractMembers):
         return self[int(np.argmax(counts))].trajectory
 
     def values(self, name: str, times: np.ndarray) -> np.ndarray:
-        rows, saved, found = self._found.rows[name], self._prepared.save_times, self._found
+        out = self._at(times, self._found.rows[name])
+        for i, member in self._alone.items():
+            out[i] = Listed([member]).values(name, times)[0]
+        return out
+
+    def bands(self, name: str, times: np.ndarray) -> np.ndarray:
+        out = self._at(times, self._bands(name))
+        for i, member in self._alone.items():
+            out[i] = Listed([member]).bands(name, times)[0]
+        return out
+
+    def _at(self, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Rows of all members at some of the times at which they were saved."""
+        saved, found = self._prepared.save_times, self._found
         out = np.full((len(self), len(times), *rows.shape[2:]), np.nan, rows.dtype)
         common, places = np.isin(saved, times), np.searchsorted(times, saved)
         # A row counts before the end, and at the end where that is a saved time.
@@ -85,9 +98,30 @@ class Stack(AbstractMembers):
         )
         kept = np.where(past.reshape(past.shape + (1,) * (rows.ndim - 2)), rows, np.nan)
         out[:, places[common]] = kept[:, common]
-        for i, member in self._alone.items():
-            out[i] = Listed([member]).values(name, times)[0]
         return out
+
+    def _bands(self, name: str) -> np.ndarray:
+        """The error bands of all members' rows; NaN for those that have none."""
+        here, there = self._found, self._second
+        rows = here.rows[name]
+        out = np.full(rows.shape, np.nan, rows.dtype if np.issubdtype(rows.dtype, np.inexact) else float)
+        if self._evidence is None or there is None:
+            return out
+        usable = np.flatnonzero(~(self._evidence.withheld | here.alone))
+        _, alike = np.unique(np.stack([here.count[usable], there.count[usable]]), axis=1, return_inverse=True)
+        for group in range(alike.max(initial=-1) + 1):
+            runs = usable[alike.ravel() == group]
+            for band in self._bands_of(runs, [name]).values():
+                out[runs, : band.shape[1]] = band
+        return out
+
+    def _bands_of(self, runs: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Of runs that saved as many rows as each other in both integrations, and are not withheld."""
+        assert self._evidence is not None
+        assert self._second is not None
+        pair = ({name: part.rows[name][runs, : part.count[runs[0]]].swapaxes(0, 1) for name in names}
+                for part in (self._found, self._second))  # fmt: skip
+        return {name: band.swapaxes(0, 1) for name, band in self._evidence.bands(runs, *pair).items()}
 
     def relative_errors(self) -> np.ndarray:
         assert self._evidence is not None
@@ -131,8 +165,11 @@ class Stack(AbstractMembers):
                                    plan.end.high.dtype)  # fmt: skip
         records, certificate = events(plan, own), None
         if self._evidence is not None and self._second is not None:
-            there = _by_event(self._names, self._crossings(self._second, number))
-            certificate = self._evidence.certificate(number, status, _by_event(self._names, own), there, identity)
+            there = _by_event(self._names, self._crossings(self._second.crossings, number))
+            seen = _by_event(self._names, own)
+            known = [] if self._evidence.withheld[number] else list(found.rows)
+            bands = {name: band[0] for name, band in self._bands_of(np.array([number]), known).items()}
+            certificate = self._evidence.certificate(number, status, seen, there, identity, bands)
             records = {name: one.bounded(certificate.crossing_errors[name]) for name, one in records.items()}
         times = np.append(self._prepared.save_times[: count - 1], found.time[number])
         rows = {name: values[number, :count] for name, values in found.rows.items()}
@@ -174,6 +211,7 @@ class Stack(AbstractMembers):
             reduction_reason=prepared.reduction.reason,
             seconds_compile=found.seconds_compile / len(self),
             seconds_run=found.seconds_run / len(self),
+            implicit=prepared.plan.method.implicit,
         )
 
 

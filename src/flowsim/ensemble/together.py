@@ -41,7 +41,8 @@ def members_at_once(prepared: Prepared, members: int) -> int:
     state = jax.eval_shape(lambda: plan.flow.init(plan.problem))
     row = jax.eval_shape(lambda: measure(plan, begin(plan)))
     one = (
-        (plan.method.states + _WAITING) * _bytes(state)
+        plan.method.held(_bytes(state))
+        + _WAITING * _bytes(state)
         + len(prepared.save_times) * _bytes(row)
         + _bytes(eqx.filter(plan, eqx.is_array))
     )
@@ -150,7 +151,7 @@ def _run(batch: Batch, certified: bool, put: Callable[[int, Result], None] | Non
     there = other.numbers | {"alone": other.alone}
     proof = evidence(first, again, batch.stacked, found.ends, other.ends, found.numbers, there)
     alone = _alone(batch, np.flatnonzero(found.alone | other.alone), certified, put)
-    return Stack(batch.seeds, first, found, alone, proof, other.crossings)
+    return Stack(batch.seeds, first, found, alone, proof, dataclasses.replace(other, ends=None))  # of no use any more
 
 
 def _alone(batch: Batch, numbers: np.ndarray, certified: bool, put) -> dict[int, Member]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from .. import report, store
 from ..certificate import certify, verifying
 from ..config import Source
-from ..config.schema import Experiment
 from ..loggers import each_row
 from ..problem import Problem
 from ..result import Result, assemble, tightened
@@ -106,7 +105,7 @@ def run_experiment(
         _log(log, result)
         made = Run(problem, result.prepared, result)
         told, certified = checking(stop, say, stage), functools.partial(_certified, progress=progress, stage=stage)
-        summary = write(experiment, problem, result, run, source.folder, told, account, certified)
+        summary = write(source, problem, result, run, told, account, certified)
         if then is not None:
             then(made, run, who)
             stop.check()
@@ -121,7 +120,7 @@ def recorded(source: Source, result: Result, folder: pathlib.Path, *, runs: int)
         weights = sizes.weights_are_kept(problem, runs)
         if not weights:
             home.log.info("weights are not kept: those of all %d runs take too much; a run by itself keeps them", runs)
-        write(source.experiment, problem, result, home.run, source.folder, lambda _: None, Account(), weights=weights)
+        write(source, problem, result, home.run, lambda _: None, Account(), weights=weights)
         home.run.finish()
 
 
@@ -187,11 +186,10 @@ def done(run: store.RunFolder, say: Callable[[str], None]) -> Outcome:
 
 
 def write(
-    experiment: Experiment,
+    source: Source,
     problem: Problem,
     result: Result,
     run: store.RunFolder,
-    source_folder: pathlib.Path,
     say: Callable[[str], None],
     account: Account,
     with_certificate: Callable[[Result], Result] = _certified,
@@ -199,6 +197,7 @@ def write(
     weights: bool = True,
 ) -> store.Summary:
     """Everything that a run folder holds of a run that has ended: certificate, descent, files, figures, report."""
+    experiment = source.experiment
     certified = experiment.certificate.method != "none"
     if certified:
         say("certificate: integrating again with another solver")
@@ -211,10 +210,11 @@ def write(
     if experiment.influence:
         say("influence: backwards through the steps, for the weight of every sample")
     with account.stage("influence"):
-        weighed = influenced.take(experiment, problem, result, source_folder)
+        weighed = influenced.take(experiment, problem, result, source.folder)
     seconds = {f"seconds_{name}": account.seconds[name] for name in ("certificate", "descent")}
     summary = summarized(result, experiment.name, seconds)
-    summary = summary.model_copy(update={**descent.section(taken), **influenced.section(weighed)})
+    more = {"member": source.id, **descent.section(taken), **influenced.section(weighed)}
+    summary = summary.model_copy(update=more)
     dataset = influenced.added(result.dataset, weighed).assign_attrs(name=experiment.name, status=result.status.kind)
     say("figures and report")
     with account.stage("figures and report"):
@@ -223,7 +223,7 @@ def write(
             run.write_parameters(result.model)
         run.write_descents([one.dataset() for one in taken])
         run.write_summary(summary)
-        report.rebuild(run.path, dataset=dataset, own=build.figures(experiment, source_folder))
+        report.rebuild(run.path, dataset=dataset, own=build.figures(experiment, source.folder))
     return summary
 
 

@@ -38,7 +38,7 @@ def measure(problem: Problem, prepared: Prepared) -> Sizes:
     row = eqx.filter_eval_shape(simulation.measure, prepared.plan, carry)
     parameters, state = _bytes(problem.parameters), _bytes(prepared.plan.problem.parameters)
     segments = len(prepared.save_times) * (8 + _bytes(row))
-    work = prepared.plan.method.states * state  # stages of a step, the interpolant's, and the carry before and after
+    work = prepared.plan.method.held(state)  # stages of a step, the interpolant's, and the carry before and after
     return Sizes(parameters, state, _bytes(carry), segments, int(_BASE + _COPIES * (parameters + segments) + work))
 
 

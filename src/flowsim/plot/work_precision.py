@@ -67,9 +67,9 @@ def _label(name: str, work, errors, done) -> str:
 
 def caption(comparison: xarray.Dataset) -> str:
     """A sentence for below the figure."""
-    about = comparison.attrs
+    about, work = comparison.attrs, comparison["evaluations"].attrs.get("long_name", "vector-field evaluations")
     return (
-        f"Error of the final parameters at t = {about['t1']:g}, over the distance travelled, against vector-field "
-        f"evaluations. Reference: {about['reference']}, {about['reference_error']:.0e} from {about['check']}. Open "
+        f"Error of the final parameters at t = {about['t1']:g}, over the distance travelled, against {work}. "
+        f"Reference: {about['reference']}, {about['reference_error']:.0e} from {about['check']}. Open "
         "markers: the solver failed. Grey: where the reference itself is uncertain."
     )

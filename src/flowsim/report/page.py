@@ -30,6 +30,7 @@ _SOLVER = {
     "steps": "steps",
     "rejected": "rejected steps",
     "vector_field_evaluations": "gradient evaluations (a Hessian-vector product counts as two)",
+    "implicit": "evaluations are of its stages alone, without their solves",
     "event_evaluations": "gradient evaluations for event times",
     "reduction": "exact reduction",
     "reduction_reason": "why this reduction",

@@ -1,5 +1,6 @@
 """What a run found, in sentences."""
 
+from ..records import counted
 from ..store import Summary
 from .numbers import error, number, seconds, solvers
 
@@ -22,7 +23,7 @@ def ending(summary: Summary) -> str:
     """How the run ended, with the cause and the remedy where the run recorded them."""
     parts = [_ENDINGS.get(summary.status, f"The run ended early (status: {summary.status}).")]
     if not summary.ok:
-        parts += [text for text in (summary.message, summary.remedy) if text]
+        parts += [text[0].upper() + text[1:] for text in (summary.message, summary.remedy) if text]
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts)
 
 
@@ -85,7 +86,8 @@ def solver(summary: Summary) -> str | None:
     if record.rejected is not None:
         parts[0] += f" ({number(record.rejected)} more were rejected)"
     if record.vector_field_evaluations is not None:
-        parts.append(f"{number(record.vector_field_evaluations)} evaluations of the gradient")
+        count = number(record.vector_field_evaluations)
+        parts.append(counted(count, "evaluations of the gradient", implicit=record.implicit))
     sentence = " and ".join(parts)
     if record.seconds_run is not None:
         sentence += f" in {seconds(record.seconds_run)}"

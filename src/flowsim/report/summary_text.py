@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..plot import FigureRecord
+from ..records import counted
 from ..store import CertificateSummary, EventSummary, FinalState, SolverSummary, Summary
 from . import descent
 from . import sentences as _sentences
@@ -89,7 +90,7 @@ def _solver(record: SolverSummary) -> str:
     if record.steps is not None:
         parts.append(f"{record.steps} steps, {number(record.rejected)} rejected")
     if record.vector_field_evaluations is not None:
-        parts.append(f"{record.vector_field_evaluations} gradients")
+        parts.append(counted(record.vector_field_evaluations, "gradients", implicit=record.implicit))
     if record.kinks is not None:
         parts.append(record.kinks.text)
     if record.reduction:

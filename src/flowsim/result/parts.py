@@ -63,6 +63,7 @@ def cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
         seconds_run=history.seconds_run,
         switches=tuple(history.switches),
         kinks=_kinks(prepared.plan, carry),
+        implicit=prepared.plan.method.implicit,
     )
 
 

@@ -30,7 +30,7 @@ def lines(
     if len(events) > _SHOWN:
         yield "events", f"{len(events) - _SHOWN} more"
     method = " then ".join([solver.kind, *(switch.kind for switch in solver.switches[:3])])
-    counts = f"{solver.steps} steps, {solver.rejected} rejected, {solver.vector_field_evaluations} gradients"
+    counts = f"{solver.steps} steps, {solver.rejected} rejected, {solver.gradients}"
     yield "solver", f"{method} (rtol {solver.rtol:.1e}), {counts}, reduction {solver.reduction}"
     if solver.kinks is not None:
         yield "kinks", solver.kinks.text

@@ -165,12 +165,15 @@ def prepare(
 
 def _within_memory(settings: Settings, problem: Problem) -> Settings:
     """Where a step of what `auto` stands for does not fit into memory, a low-storage method by its name."""
-    state, dtype = _tree.size(problem.parameters), _tree.dtype(problem.parameters)
-    if settings.solver != "auto" or state < _LARGE:
-        return settings
-    if _named_method(settings, dtype).states * state * dtype.itemsize <= _memory.for_arrays():
+    if settings.solver != "auto" or _fits(_named_method(settings, _tree.dtype(problem.parameters)), problem):
         return settings
     return dataclasses.replace(settings, solver=solvers.choose_lean(settings.rtol or 0.0))
+
+
+def _fits(method: Method, problem: Problem) -> bool:
+    """Does a step of a method fit into memory?"""
+    size = _tree.size(problem.parameters)
+    return size < _LARGE or method.held(size * _tree.dtype(problem.parameters).itemsize) <= _memory.for_arrays()
 
 
 def _named_method(settings: Settings, dtype: Any) -> Method:
@@ -216,7 +219,8 @@ def with_tolerance(prepared: Prepared, rtol: float, atol: float) -> Prepared:
 
 
 def _for_stiff(settings: Settings, plan: Plan) -> tuple[Method, ...]:
-    """The methods that `auto` turns to where the flow is stiff, if the spectrum of its Jacobian is known to be real."""
+    """The methods that `auto` turns to where the flow is stiff, if the spectrum of its Jacobian is known to be real,
+    and as far as they fit into memory."""
     if settings.solver != "auto" or settings.step is not None or not plan.flow.traits.real_spectrum:
         return ()
     try:
@@ -227,7 +231,8 @@ def _for_stiff(settings: Settings, plan: Plan) -> tuple[Method, ...]:
         solvers.choose_stiff(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem)),
         plan.end.high.dtype,
     )
-    return tuple(solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=dtype) for kind in kinds)
+    made = (solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=dtype) for kind in kinds)
+    return tuple(method for method in made if _fits(method, plan.problem))
 
 
 def _symmetric(flow: flows.AbstractFlow, problem: Problem) -> bool:

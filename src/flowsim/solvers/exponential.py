@@ -104,8 +104,12 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
 
     @property
     def states(self) -> int:
-        """Two bases and the carry, in copies of the state."""
-        return 8 + 2 * self.most
+        """Copies of a small state that a step holds."""
+        return self.states_of(1)
+
+    def states_of(self, state: int) -> int:
+        """Two bases, a step's vectors and the carry, in copies of a state of so many bytes."""
+        return 17 + 2 * self._most(state)
 
     def order(self, terms):
         return 3
@@ -126,7 +130,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
         start, unravel = ravel_pytree(y0)
         force = ravel_pytree(slope)[0]
         weights = ravel_pytree(self.seen(y0))[0]
-        allowed = self._allowed(y0)
+        allowed, most = self._allowed(y0), self._most(start.size * start.dtype.itemsize)
 
         def field(y):
             return ravel_pytree(terms.vf(t0, unravel(y), args))[0]
@@ -136,7 +140,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
         def space(b, k: int, last, tolerance) -> Krylov:
             return krylov(
                 product, b, lambda z: h**2 * phi(k + 1, h * z), tolerance=tolerance, weights=weights,
-                most=self._most(start), first=last * 3 // 4,
+                most=most, first=last * 3 // 4,
             )  # fmt: skip
 
         linear = space(force, 1, solver_state.sizes[0], allowed)
@@ -151,7 +155,7 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
         y1 = unravel(start + move + correction)
         converged = linear.converged & curved.converged
         error = unravel(jnp.where(converged, correction, jnp.inf))
-        error = self._at_least(error, y0, y1, jnp.maximum(linear.size, curved.size), self._most(start))
+        error = self._at_least(error, y0, y1, jnp.maximum(linear.size, curved.size), most)
         slope1 = terms.vf(t1, y1, args)
         cost = price * (linear.size + curved.size) + 2 + jnp.asarray(made_jump, jnp.int32)
         radius = jnp.max(jnp.abs(jnp.stack([linear.values, curved.values])))
@@ -176,8 +180,8 @@ class Exponential(diffrax.AbstractAdaptiveSolver):
             _SHARE * strictest, _NOISE * eps * jnp.sqrt(_tree.dot(jax.tree.map(jnp.multiply, seen, y0), y0))
         )
 
-    def _most(self, state: Float[Array, "entries"]) -> int:
-        return max(16, min(self.most, _BYTES // (state.size * state.dtype.itemsize)))
+    def _most(self, state: int) -> int:
+        return max(16, min(self.most, _BYTES // state))
 
     def _at_least(self, error: PyTree, y0: PyTree, y1: PyTree, size, most: int) -> PyTree:
         """The estimate, or more where a step as much longer as it allows would need too many products.

@@ -24,7 +24,7 @@ class Method(eqx.Module):
     - `fixed_step`: the step size of a fixed-step run, else None.
     - `evaluations`: `(state_before, state_after) -> int`, vector-field evaluations of one attempted step.
     - `beginning`: evaluations of the solver's `init`.
-    - `states`: copies of the state that a step holds, for planning memory.
+    - `states`: copies of a small state that a step holds, for planning memory.
     - `after_rejection`: `(state_before, attempted_state) -> state` with which the step is tried again.
     - `finish`: evaluations of the solver's method `finish`, which completes a step's dense output; None if every step
       gives it.
@@ -46,6 +46,16 @@ class Method(eqx.Module):
     def in_place(self) -> bool:
         """Is little memory what the solver is for? Then the loop overwrites its state."""
         return getattr(self.solver, "in_place", False)
+
+    def held(self, state: int) -> int:
+        """Bytes that a step holds of a state of so many bytes."""
+        states_of = getattr(self.solver, "states_of", None)
+        return state * (self.states if states_of is None else states_of(state))
+
+    @property
+    def implicit(self) -> bool:
+        """Does it solve equations in every step? What they take, it does not tell."""
+        return isinstance(self.solver, diffrax.AbstractImplicitSolver)
 
 
 def flow_rms(state: PyTree) -> Float[Array, ""]:

@@ -100,7 +100,10 @@ class SwitchSummary(Record):
 
 
 class SolverSummary(Record):
-    """What the integration cost. Seconds of compiling and of running are apart, as are those of what came after."""
+    """What the integration cost. Seconds of compiling and of running are apart, as are those of what came after.
+
+    **Fields:** `implicit`: `vector_field_evaluations` are of its stages alone, without their solves.
+    """
 
     kind: str = ""
     rtol: float | None = None
@@ -117,6 +120,7 @@ class SolverSummary(Record):
     seconds_descent: float | None = None
     switches: tuple[SwitchSummary, ...] = ()
     kinks: Kinks | None = None
+    implicit: bool = False
 
 
 class EventShift(Record):
@@ -190,12 +194,13 @@ class InfluenceSummary(Record):
 class Summary(Record):
     """What happened in a run. `status` is a `flowsim.result.Status` kind, or `incomplete` before the end.
 
-    **Fields:** `seeds`, `failed_seeds`: of an ensemble; `energy_identity`: where no certificate has it, and of an
-    ensemble the largest.
+    **Fields:** `member`: the id that a sweep has, or would have, for this run; `seeds`, `failed_seeds`: of an ensemble;
+    `energy_identity`: where no certificate has it, and of an ensemble the largest.
     """
 
     schema_version: int = SCHEMA_VERSION
     name: str = ""
+    member: str | None = None
     status: str = "incomplete"
     message: str = ""
     remedy: str = ""

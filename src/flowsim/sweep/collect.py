@@ -22,7 +22,7 @@ _ABSENT = "absent"  # a point of the grid that no member stands at
 _ABOUT = {
     "relative_error": "estimated distance of the final parameters from the true flow's, over the distance travelled",
     "steps": "accepted steps",
-    "vector_field_evaluations": "gradients",
+    "vector_field_evaluations": "gradients; of an implicit solver its stages alone, without their solves",
 }
 
 

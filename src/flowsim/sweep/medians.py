@@ -57,7 +57,7 @@ def summary(name: str, result: EnsembleResult) -> store.Summary:
 def _solver(members: Sequence[Member]) -> store.SolverSummary:
     """Method and tolerances of the first, and what all of them cost."""
     first, own = members[0].solver, [one.solver for one in members]
-    return store.SolverSummary(
+    found = store.SolverSummary(
         kind=first.kind,
         rtol=first.rtol,
         atol=first.atol,
@@ -70,6 +70,7 @@ def _solver(members: Sequence[Member]) -> store.SolverSummary:
         seconds_compile=first.seconds_compile,
         seconds_run=sum(one.seconds_run for one in own),
     )
+    return found.model_copy(update={"implicit": True}) if first.implicit else found
 
 
 def _event(event: ensemble.EventTimes, result: EnsembleResult) -> store.EventSummary:

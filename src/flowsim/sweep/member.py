@@ -39,7 +39,7 @@ def _run(sweep: Sweep, name: str, folder: pathlib.Path, stop: Stop | None) -> En
     member = sweep.members[name]
     plan = sweep.plans[member.plan]
     plugin.load([pathlib.Path(path) for path in plan.plugins])
-    source = Source(plan.experiment(member.overrides), plan.text, plan.folder)
+    source = Source(plan.experiment(member.overrides), plan.text, plan.folder, member=name)
     resume = (folder / "meta.json").exists()  # without it nothing counts as written
     sweep.failure(name).unlink(missing_ok=True)  # of an earlier try, before anything can count as finished
     outcome = run_experiment(source, folder, resume=resume, force=not resume, stop=stop)

@@ -12,6 +12,7 @@ import numpy as np
 from .._files import RefusedError
 from .folder import Sweep
 from .grid import Grid
+from .state import AGAIN
 
 _TIME = "time"
 
@@ -82,7 +83,7 @@ def _opened(folder: pathlib.Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path)
     except OSError as error:
-        raise RefusedError(f"{path}: cannot be read ({error}); delete the folder, and it is run again") from None
+        raise RefusedError(f"{path}: cannot be read ({error}); {AGAIN}") from None
     with file:
         yield file
 

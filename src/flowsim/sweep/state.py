@@ -9,12 +9,14 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .._files import RefusedError
 from . import claim as _claim
 from .ended import Ended
 from .expand import Member
 from .folder import Sweep
 
 DONE, RUNNING, WAITING, FAILED, LOST = STATES = ("done", "running", "waiting", "failed", "lost")
+AGAIN = "delete the folder, and it is run again"
 _SAMPLED = 200  # members whose duration is read
 
 
@@ -73,12 +75,28 @@ def finished(folder: str | pathlib.Path) -> bool:
 
 
 def summary(folder: str | pathlib.Path) -> dict[str, Any]:
-    """A finished member's summary; {} if it cannot be read."""
+    """A finished member's summary; {} if it cannot be read.
+
+    **Raises:** `RefusedError` if it is of another run than that which the folder is named after.
+    """
     try:
         with open(f"{folder}/summary.json", "rb") as file:
-            return json.loads(file.read())
+            content = json.loads(file.read())
     except (OSError, ValueError):
         return {}
+    if not isinstance(content, dict):
+        return {}
+    refuse_other(folder, content.get("member"))
+    return content
+
+
+def refuse_other(folder: str | pathlib.Path, member: str | None) -> None:
+    """**Arguments:** `member`: whose summary lies in a member's folder; None if it does not say.
+
+    **Raises:** `RefusedError` if the folder is another member's.
+    """
+    if member is not None and member != os.path.basename(folder):
+        raise RefusedError(f"{folder}: holds the run of another member, {member}; {AGAIN}")
 
 
 def found_ended(name: str, folder: str | pathlib.Path) -> Ended:
@@ -88,7 +106,10 @@ def found_ended(name: str, folder: str | pathlib.Path) -> Ended:
 
 
 def states(sweep: Sweep, queue: Mapping[str, Queued] | None = None) -> States:
-    """The state of every member. No array is read: a name, two stats and a small JSON file a member."""
+    """The state of every member. No array is read: a name, two stats and a small JSON file a member.
+
+    **Raises:** `RefusedError` for a folder that holds another member's run.
+    """
     begun, claims, failures = (_names(sweep.path / name) for name in ("members", "running", "failed"))
     queue = queue or {}
     found = []
@@ -110,7 +131,7 @@ def _state(
         content = summary(folder)
         if content.get("complete"):
             return MemberState(member, DONE)
-        return MemberState(member, FAILED, str(content.get("message") or "its summary.json cannot be read"))
+        return MemberState(member, FAILED, str(content.get("message") or f"its summary.json cannot be read; {AGAIN}"))
     if claimed and (owner := _claim.read(sweep.claim(member.id))) is not None:
         if _claim.alive(sweep.claim(member.id), owner):
             return MemberState(member, RUNNING)

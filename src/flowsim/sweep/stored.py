@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from ..records import Crossing, EventRecord, SolverRecord, Status, Switch, Traje
 from ..result import Result
 from ..store import CertificateSummary, EventSummary, Meta, SolverSummary, Summary
 from .folder import Sweep
-from .state import finished
+from .state import AGAIN, finished, refuse_other
 
 
 class Folders(MemberStore):
@@ -37,20 +38,24 @@ class Folders(MemberStore):
             return
         member = self._sweep.members[name]
         plan = self._sweep.plans[member.plan]
-        source = Source(plan.experiment(member.overrides), plan.text, plan.folder)
+        source = Source(plan.experiment(member.overrides), plan.text, plan.folder, member=name)
         recorded(source, result, self._sweep.folder(name), runs=len(self._members))
 
 
 def read(folder: pathlib.Path, seed: int) -> Member:
     """A member that has ended, from what every run folder holds.
 
-    **Raises:** `RefusedError` that names a file which is missing or damaged.
+    **Raises:** `RefusedError` that names a file which is missing or damaged, or the folder if it is another member's.
     """
-    summary = Summary.read(folder)
-    if summary is None or summary.solver is None:
-        raise RefusedError(f"{folder}: holds no run that has ended; delete it, and it is run again")
-    trajectory = _trajectory(folder)
-    certificate = None if summary.certificate is None else _certificate(summary.certificate)
+    try:
+        summary = Summary.read(folder)
+        if summary is None or summary.solver is None:
+            raise RefusedError(f"{folder}: holds no run that has ended")
+        trajectory, bands = _trajectory(folder)
+    except RefusedError as error:
+        raise RefusedError(f"{error}; {AGAIN}") from None
+    refuse_other(folder, summary.member)
+    certificate = None if summary.certificate is None else _certificate(summary.certificate, bands)
     identity = summary.energy_identity if certificate is None else certificate.energy_identity
     return Member(
         seed,
@@ -63,19 +68,21 @@ def read(folder: pathlib.Path, seed: int) -> Member:
     )
 
 
-def _trajectory(folder: pathlib.Path) -> Trajectory:
-    """Read by h5py alone, in a tenth of xarray's time for so small a file."""
+def _trajectory(folder: pathlib.Path) -> tuple[Trajectory, dict[str, np.ndarray]]:
+    """With its error bands. Read by h5py alone, in a tenth of xarray's time for so small a file."""
     meta, path = Meta.read(folder), folder / "trajectory.nc"
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path) as opened:
+            file: Any = opened  # whose members are all datasets
             time, values = file["time"][()], {name: file[name][()] for name in meta.variables}
+            bands = {name: file[f"{name}_error"][()] for name in values if f"{name}_error" in file.keys() - values}
     except (OSError, KeyError, TypeError, AttributeError) as error:
-        raise RefusedError(f"{path}: cannot be read ({error}); delete the folder, and it is run again") from None
+        raise RefusedError(f"{path}: cannot be read ({error})") from None
     variables = {
         name: Variable(about.dims, about.attributes.get("long_name", name), about.attributes.get("units", "1"))
         for name, about in meta.variables.items()
     }
-    return Trajectory(time, values, variables, meta.coordinates)
+    return Trajectory(time, values, variables, meta.coordinates), bands
 
 
 def _event(name: str, record: EventSummary) -> EventRecord:
@@ -91,14 +98,14 @@ def _solver(record: SolverSummary) -> SolverRecord:
     return SolverRecord(**{**fields, "switches": tuple(Switch(one.time, one.kind) for one in record.switches)})
 
 
-def _certificate(record: CertificateSummary) -> Certificate:
-    """Without what only the run itself needs: the bounds of later crossings, and of the probes (in `trajectory.nc`)."""
+def _certificate(record: CertificateSummary, bands: dict[str, np.ndarray]) -> Certificate:
+    """Without what only the run itself needs: the bounds of later crossings."""
     return Certificate(
         relative_error=_infinite(record.relative_error),
         energy_identity=_infinite(record.energy_identity),
         invariants={name: _infinite(value) for name, value in record.invariants.items()},
         crossing_errors={},
-        probe_errors={},
+        probe_errors=bands,
         rounding_floor=_infinite(record.rounding_floor),
         method=record.method,
         evaluations=record.vector_field_evaluations or 0,

@@ -13,7 +13,7 @@ from ..result import Result
 from .ensemble import plan_over
 from .expand import Member, Plan, expand, written
 from .folder import Sweep
-from .state import finished
+from .state import finished, summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +59,10 @@ class Runs:
     def put(self, run: Run, result: Result) -> None:
         """Write the folder of a run, unless it is there."""
         folder = self._path / "members" / run.member.id
-        if not finished(folder):
-            source = Source(run.experiment, run.plan.text, self._folder, "verify")
+        if finished(folder):
+            summary(folder)  # refused if it is another's
+        else:
+            source = Source(run.experiment, run.plan.text, self._folder, "verify", member=run.member.id)
             recorded(source, result, folder, runs=self._number)
 
     def _added(self, plan: Plan, members: Sequence[Member]) -> list[Run]:
