@@ -94,7 +94,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("linalg/spectra.py", "vectors[0] ** 2", "jnp.abs(vectors[0])", "spectra.py::test_quadrature"),
     # Certificates.
     ("certificate/bounds.py", "SAFETY = 4.0", "SAFETY = 0.5", "certificate.py::test_two_kinds_of_evidence[solver]"),
-    ("certificate/bounds.py", "* np.max(np.abs(values), axis=0", "* np.min(np.abs(values), axis=0",
+    ("certificate/bounds.py", "scale = np.max(np.abs(values), axis=0", "scale = np.min(np.abs(values), axis=0",
      "dense_output.py::test_a_bands_rounding_part_follows_the_curves_size"),
     ("certificate/bounds.py", "size=max(_NEIGHBORS, common // _SHARE)", "size=1",
      "dense_output.py::test_a_band_answers"),
