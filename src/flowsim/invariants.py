@@ -198,13 +198,30 @@ def _drift_of_product(product: Product, start: Parameters, end: Parameters) -> F
         for point in (start, end)
     )
     directions = _projection(first[0].shape[0], first[0].dtype)
-
-    def apply(x):
-        return x @ (x.T @ directions)
-
-    change = (apply(second[0]) - apply(second[1])) - (apply(first[0]) - apply(first[1]))
-    size = jnp.linalg.norm(apply(second[0])) + jnp.linalg.norm(apply(second[1]))
+    # AᵀA - A₀ᵀA₀ is the symmetric part of (A - A₀)ᵀ(A + A₀): one product, and no large terms that cancel.
+    moved = jnp.concatenate([second[0] - first[0], first[1] - second[1]], axis=1)
+    total = jnp.concatenate([second[0] + first[0], first[1] + second[1]], axis=1)
+    change = _symmetric(moved, total, directions)
+    size = _size(second[0], directions) + _size(second[1], directions)
     return jnp.linalg.norm(change) / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
+
+
+def _times(x, y, directions):
+    """x yᵀ, in the `directions` that are looked at."""
+    return x @ y.T if directions is None else x @ (y.T @ directions)
+
+
+def _symmetric(x, y, directions):
+    """(x yᵀ + y xᵀ)/2."""
+    half = _times(x, y, directions) / 2
+    return half + (half.T if directions is None else _times(y, x, directions) / 2)
+
+
+def _size(x, directions):
+    """‖x xᵀ‖, from the smaller of the two matrices that have this norm."""
+    if directions is not None:
+        return jnp.linalg.norm(_times(x, x, directions))
+    return jnp.linalg.norm(x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x)
 
 
 def of_words(parameters: Parameters) -> tuple[Product, ...]:
@@ -223,8 +240,8 @@ def _rows(x, axis):
     return jnp.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
 
 
-def _projection(size, dtype) -> Float[Array, "size probes"]:
-    """The identity, or for a large shared axis random directions: ‖C Ω‖ estimates ‖C‖ without forming C."""
+def _projection(size, dtype) -> Float[Array, "size probes"] | None:
+    """None for all directions, or for a large shared axis random ones: ‖C Ω‖ estimates ‖C‖ without forming C."""
     if size <= _LARGEST:
-        return jnp.eye(size, dtype=dtype)
+        return None
     return jax.random.normal(jax.random.key(0), (size, 64), dtype) / 8
