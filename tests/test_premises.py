@@ -1,6 +1,7 @@
 """What the bounds rest on: where it fails, the run and its certificate say so, and no bound is given."""
 
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +80,18 @@ def test_blow_up_is_told_with_its_time(solver, rtol):
         assert abs(float(at) - time) <= float(error) < 1e-3
         assert result.status.message.endswith(power)
         assert said(result, "blow up")
+
+
+def test_the_time_to_a_blow_up_is_known_before_it(monkeypatch):
+    """x' = ‖x‖² x at t = 0.3: the power law holds from the start, and its end is at 0.4."""
+    module = sys.modules["flowsim.simulation.blow_up"]
+    monkeypatch.setattr(module, "_NEAR", 1.0)
+    monkeypatch.setattr(module, "_GROWN", 1.0)
+    problem = P(lambda p: -(jnp.sum(p["x"] ** 2) ** 2) / 4, {"x": jnp.array([1.0, 0.5])})
+    result = run(problem, 0.3, rtol=1e-9, atol=1e-11)
+    found = module.blow_up(result.prepared.plan, result.carry)
+    assert found.time == pytest.approx(0.4, rel=1e-7)
+    assert found.power == pytest.approx(2, rel=1e-6)
 
 
 def test_exponential_growth_is_no_blow_up():
