@@ -72,9 +72,8 @@ def sign_changes(
     levels = jnp.where(ends[:, None], floor, beyond)
     decided = jnp.abs(path) > jnp.max(jnp.where(parts == path[:, None], levels, 0), axis=1)  # that of the smallest part
     # Index and sign of the last decided point in one number: a sign is not looked up, which would take all indices.
-    last = jax.lax.associative_scan(
-        jnp.maximum, jnp.where(decided, 2 * index + (path > 0), -1)
-    )  # not O(n²) as `cummax`
+    # By a scan: `lax.cummax` takes the square of the grid's points on a CPU.
+    last = jax.lax.associative_scan(jnp.maximum, jnp.where(decided, 2 * index + (path > 0), -1))
     before = jnp.concatenate([jnp.full(1, -1), last[:-1]])
     old, signs = jnp.where(before >= 0, 2 * (before % 2) - 1, sign), jnp.where(path > 0, 1, -1)
     change = decided & (signs != old)

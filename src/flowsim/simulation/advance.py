@@ -145,11 +145,8 @@ def _long_from(plan: Plan) -> int:
     return evaluations if evaluations > _SOON else 0
 
 
-_advance_quickly, _advance_promptly, _advance_well = (
-    fast_compile(proceed),
-    prompt_compile(proceed),
-    eqx.filter_jit(proceed),
-)
+_advance_quickly, _advance_promptly = fast_compile(proceed), prompt_compile(proceed)
+_advance_well = eqx.filter_jit(proceed)
 _advance_in_place = eqx.filter_jit(_proceed_in_place, donate="all-except-first")
 
 
