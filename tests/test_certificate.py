@@ -27,6 +27,18 @@ def test_random_problems():
     assert found["reported <= 100 x true (above the floor)"] >= 0.95
 
 
+def test_a_crossing_has_bounds_for_what_the_gram_system_measures_and_none_for_the_rest():
+    """It has no weights whose conserved quantities it could measure."""
+    task = flowsim.tasks.cooccurrence(samples=6, length=3, vocabulary=6, key=jax.random.key(0))
+    model = flowsim.models.CooccurrenceTransformer(vocabulary=6, width=4, neurons=4, key=jax.random.key(1))
+    problem = flowsim.Problem(flowsim.init.gaussian(sigma0=0.3, sigma1=0.3)(model, key=jax.random.key(2)), task)
+    falls = flowsim.events.loss_below(0.6)
+    result = flowsim.simulate(problem, t1=10.0, events=[falls], certificate="gram", save_times=[0.0, 10.0])
+    (bounds,) = result.certificate.crossing_values[falls.name]
+    assert bounds["loss"] < 1e-6
+    assert np.isinf(bounds["invariant_key_query"])
+
+
 # Seeds whose problems have one size, so that few programs are compiled.
 SMALL = [11, 14, 23, 27, 30, 34, 35, 37, 38, 42]
 

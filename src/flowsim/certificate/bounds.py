@@ -45,14 +45,17 @@ def value_bounds(
 ) -> dict[str, tuple[dict[str, float], ...]]:
     """Event name -> for each of its crossings, name -> bound on the error of a number that was measured there.
 
-    `SAFETY_OF_TIMES` times the distance of the two runs, each at its own time; infinite where the other saw none.
+    `SAFETY_OF_TIMES` times the distance of the two runs, each at its own time; infinite where the other saw none, or
+    does not measure the number, as the Gram system does not measure all.
     """
 
     def bounds(one: Crossing, other: Crossing | None) -> dict[str, float]:
         numbers = {name: float(value) for name, value in one.values.items() if np.ndim(value) == 0}
-        if other is None:
-            return dict.fromkeys(numbers, np.inf)
-        return {name: SAFETY_OF_TIMES * abs(x - float(other.values[name])) for name, x in numbers.items()}
+        there = {} if other is None else other.values
+        return {
+            name: SAFETY_OF_TIMES * abs(x - float(there[name])) if name in there else np.inf
+            for name, x in numbers.items()
+        }
 
     return {name: tuple(map(bounds, crossings, _paired(crossings, there[name]))) for name, crossings in here.items()}
 
