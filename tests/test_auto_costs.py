@@ -29,7 +29,7 @@ def test_the_best_solver_of_every_problem_is_known():
     assert list(BEST) == list(auto.CASES)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_it_costs_hardly_more_than_the_best_named_solver_where_little_is_to_come():
     assert cost(auto.words_squared, "auto") <= 1.1 * cost(auto.words_squared, BEST[auto.words_squared])
 

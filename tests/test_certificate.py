@@ -11,7 +11,9 @@ from benchmarks.certificates import judge, table
 
 import flowsim
 from flowsim.certificate import find_products
+from flowsim.certificate.bounds import SAFETY_OF_TIMES, value_bounds
 from flowsim.certificate.certify import _tighter
+from flowsim.records import Crossing
 from flowsim.simulation.prepare import Settings
 
 from .problems import distance, reference
@@ -27,6 +29,7 @@ def test_random_problems():
     assert found["reported <= 100 x true (above the floor)"] >= 0.95
 
 
+@pytest.mark.slow
 def test_a_crossing_has_bounds_for_what_the_gram_system_measures_and_none_for_the_rest():
     """It has no weights whose conserved quantities it could measure."""
     task = flowsim.tasks.cooccurrence(samples=6, length=3, vocabulary=6, key=jax.random.key(0))
@@ -37,6 +40,14 @@ def test_a_crossing_has_bounds_for_what_the_gram_system_measures_and_none_for_th
     (bounds,) = result.certificate.crossing_values[falls.name]
     assert bounds["loss"] < 1e-6
     assert np.isinf(bounds["invariant_key_query"])
+
+
+def test_a_number_that_only_one_run_measures_has_no_bound():
+    here, there = (
+        Crossing("half", 1.0, 1, True, True, {"loss": loss} | more) for loss, more in ((0.5, {"x": 1.0}), (0.4, {}))
+    )
+    ((bounds,),) = value_bounds({"half": [here]}, {"half": [there]}).values()
+    assert bounds == {"loss": pytest.approx(0.1 * SAFETY_OF_TIMES), "x": np.inf}
 
 
 # Seeds whose problems have one size, so that few programs are compiled.
