@@ -12,7 +12,8 @@ import pytest
 import flowsim
 from flowsim.result import assemble
 from flowsim.simulation import AbstractConsumer, ForEach, Settings, prepare, run, start
-from flowsim.simulation.stiff import curvature, give_up, reconsider
+from flowsim.simulation.stiff import give_up, reconsider
+from flowsim.simulation.stiffness import curvature
 from flowsim.store.segments import Identity, Segments
 
 EIGENVALUES = np.array([0.02, 0.5, 40.0, 900.0])

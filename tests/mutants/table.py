@@ -48,7 +48,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
      "premises.py::test_a_kink_that_is_passed_withholds_the_bound"),
     ("simulation/blow_up.py", "left = lifetime / power", "left = lifetime * power",
      "premises.py::test_the_time_to_a_blow_up_is_known_before_it"),
-    ("simulation/stiff.py", "_STIFF = 2.0", "_STIFF = 200.0",
+    ("simulation/stiffness.py", "STIFF = 2.0", "STIFF = 200.0",
      "auto.py::test_a_stiff_flow_changes_hands_and_is_cheaper"),
     # Events.
     ("simulation/refine.py", '(direction > 0) == (wanted == "up")', '(direction > 0) != (wanted == "up")',

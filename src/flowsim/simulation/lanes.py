@@ -18,7 +18,7 @@ from .advance import attempt, begin, commit, measure
 from .carry import Carry, Clock, Code, Plan, State
 from .inside import Attempt, Inside, finished, interpolant, moment, reads, select, until_save, watch
 from .stacked import RUNS, Stacked
-from .stiff import held_back, looked_at, worth_a_look
+from .stiffness import held_back, looked_at, worth_a_look
 
 _QUEUE = 3  # steps of one run that wait to be looked into
 

@@ -9,30 +9,22 @@ decided from the carry, so a resumed run decides the same.
 """
 
 import math
-from types import ModuleType
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
 
-from .._jit import fast_compile
 from ..solver_names import SYMMETRIC
-from ..solvers import spectral_radius
 from .advance import FIRST_LOOK, restart
 from .carry import Carry, Choice, Clock, Code, Plan
+from .stiffness import STIFF, curvature, evaluations_left
 
 CHECK = 100  # tried steps between two looks, at the most
 _TRIAL = 4  # tried steps between two looks at a method that is being tried
-_STIFF = 2.0  # step × λ above which stability may be what holds an explicit method back
-_INSTANT = 1e-30  # share of what is to come, or of an e-fold, that counts as no time passed
-_PRODUCTS = 8  # Jacobian-vector products that a look at λ may take
 _WORTH = 400  # evaluations to come below which no trial pays
 _WORTH_FIRST = 100  # the same for the first of a run: what the explicit method takes is known to be too much
 _WORTH_SECOND = 2000  # the same, where nothing promises that it does
-_WORTH_ALONE = {"cpu": 1000}  # the same, to leave a batch: a run by itself takes longer there than one of many
-_WORTH_ALONE_ELSEWHERE = 10_000  # on an accelerator as long as hundreds
 _INTERVAL = 0.5  # stability interval of a stabilized method over the square of its stages, about
 _PROMISING = 0.7  # promised pace over the present one below which a stabilized method is worth a trial
 _LEAST, _SHARE = 120, 0.1  # evaluations of a trial: so many, or this share of what was spent before it
@@ -130,8 +122,8 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
     # The mean step's too: steps that still grow are sized by accuracy.
     one = int(methods.explicit.method.evaluations(carry.solver, carry.solver))
     reach = min(float(carry.previous_step), one / window.pace) * radius
-    if reach <= _STIFF:
-        later = max(_STIFF / max(reach, _STIFF / _LONGEST), 1.5)  # far from the limit the next look can wait
+    if reach <= STIFF:
+        later = max(STIFF / max(reach, STIFF / _LONGEST), 1.5)  # far from the limit the next look can wait
         return _stay(methods, carry, window, min(int(carry.choice.window * later), CHECK))
     carry = _chosen(carry, per_radius=window.pace / radius)
     return _try(methods, carry, window, open_to[0])
@@ -145,15 +137,7 @@ def _to_come(methods: Methods, carry: Carry, window: _Window) -> float:
     """
     start, end = methods.explicit.start()[0].to_host(), methods.explicit.end.to_host()
     before, since, left = carry.choice.clock.to_host() - start, window.now - start, end - window.now
-    return float(_evaluations_left(np, window.spent - int(carry.choice.evaluations), before, since, left))
-
-
-def _evaluations_left(xp: ModuleType, spent, before, since, left):
-    """By both figures of `_to_come`, with NumPy or JAX as `xp`, after `spent` of them from `before` to `since`."""
-    tiny = xp.finfo(xp.asarray(since).dtype).tiny
-    before, since, least = xp.maximum(before, tiny), xp.maximum(since, tiny), _INSTANT * left + tiny
-    folds, passed = xp.maximum(xp.log(since) - xp.log(before), _INSTANT), xp.maximum(since - before, least)
-    return spent * xp.minimum(left / passed, (xp.log(since + left) - xp.log(since)) / folds)
+    return float(evaluations_left(np, window.spent - int(carry.choice.evaluations), before, since, left))
 
 
 def _leave_stiff(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
@@ -260,46 +244,3 @@ def _chosen(carry: Carry, **fields) -> Carry:
 
     new = [like(name, value) for name, value in fields.items()]
     return eqx.tree_at(lambda c: [getattr(c.choice, name) for name in fields], carry, new)
-
-
-def radius(plan: Plan, carry: Carry):
-    """The spectral radius of the flow's Jacobian where the loop stands, and the products that finding it took.
-
-    It is a lower bound from a few products, near enough to tell whether stability sizes the steps.
-    """
-
-    def field(state):
-        return plan.flow.velocity(plan.problem, carry.clock.value, state)[0]
-
-    return spectral_radius(field, carry.state.flow, most=_PRODUCTS)
-
-
-curvature = fast_compile(radius)
-
-
-def worth_leaving(backend: str) -> int:
-    """Evaluations to come from which on a run of a batch is looked at: by itself it takes longer for each of them."""
-    return _WORTH_ALONE.get(backend, _WORTH_ALONE_ELSEWHERE)
-
-
-def worth_a_look(plan: Plan, carry: Carry, least: Int[Array, ""]) -> Bool[Array, ""]:
-    """Has one run of a batch so many evaluations to come? For use inside compiled functions, as what follows."""
-    start = plan.start()[0]
-    spent = (carry.evaluations - carry.choice.evaluations).astype(carry.step.dtype)
-    before, since, left = start.until(carry.choice.clock), start.until(carry.clock), carry.clock.until(plan.end)
-    return (carry.code == Code.RUNNING) & (_evaluations_left(jnp, spent, before, since, left) >= least)
-
-
-def held_back(plan: Plan, carry: Carry, wanted: Bool[Array, ""]) -> tuple[Bool[Array, ""], Int[Array, ""]]:
-    """Does stability size an explicit method's steps, where it is `wanted` to know? And what it took to find out."""
-    found, products = radius(plan, carry)
-    cost = jnp.where(wanted, 2 * products + 1, 0).astype(carry.evaluations.dtype)
-    return wanted & (carry.previous_step * found > _STIFF), cost
-
-
-def looked_at(carry: Carry, cost: Int[Array, ""]) -> Carry:
-    """The next window starts here, after a look of some evaluations."""
-    spent = carry.evaluations + cost
-    return eqx.tree_at(
-        lambda c: (c.evaluations, c.choice.evaluations, c.choice.clock), carry, (spent, spent, carry.clock)
-    )

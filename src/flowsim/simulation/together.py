@@ -15,7 +15,8 @@ from .looks import guess, looked, settle, solve
 from .prepare import Prepared
 from .roughness import too_slow
 from .stacked import Stacked
-from .stiff import CHECK, worth_leaving
+from .stiff import CHECK
+from .stiffness import worth_leaving
 from .timing import Stopwatch
 
 _WAITING = 0.125  # share of the runs that move beyond which those that wait for a look are looked at
