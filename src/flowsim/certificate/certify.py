@@ -28,7 +28,7 @@ _ROUNDING = 4.0  # units of rounding per √step that the floor allows for
 _SAME_KIND = 32.0  # how much tighter a second integration by the same method is: its error is a small share then
 _JUMPS = 4.0  # times as tight where steps begin anew at every jump of the velocity: few steps, whose errors vary more
 _RELUCTANCE = 4.0  # how many times cheaper it has to be than by another method
-_SHORT = 3e7  # numbers computed by vector fields: a second or two at most, less than compiling it
+_SHORT = 3e6  # numbers computed by vector fields: a tenth of a second, less than compiling it well takes
 _STEPS = 4  # times the limit of the first: 10 to 32 times tighter, a method takes up to three times its steps
 
 

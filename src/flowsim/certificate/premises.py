@@ -6,7 +6,9 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PyTree
 
+from .._jit import fast_compile
 from ..records import Crossing, Kinks, Status
 from ..simulation import Carry, History, Prepared, Settings
 from .record import Uncertified
@@ -79,9 +81,15 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
     """What a bound does not cover."""
     here = {name: record.crossings for name, record in result.crossings.items()}
     there = {name: tuple(c for c in verification.crossings if c.event == name) for name in here}
-    sizes = [float(jnp.sqrt(jnp.mean(x**2))) for x in jax.tree.leaves(prepared.plan.problem.parameters)]
+    sizes = map(float, _sizes(prepared.plan.problem.parameters))
     small = min((size for size in sizes if size > 0), default=np.inf)
     return (*_unlike(prepared, result, verification), *differing(here, there), *faint(small, prepared.settings))
+
+
+@fast_compile
+def _sizes(parameters: PyTree) -> list[Array]:
+    """Root mean square of every array's entries."""
+    return [jnp.sqrt(jnp.mean(x**2)) for x in jax.tree.leaves(parameters)]
 
 
 def _unlike(prepared: Prepared, result: Uncertified, verification: History) -> Iterator[str]:

@@ -176,7 +176,7 @@ def _relative(found: Steps) -> np.ndarray:
     Not over the distance travelled so far: of the first step, of length η‖g‖, every descent misses the part η‖Hg‖/2‖g‖,
     and would leave its tube at once. Not over that at the end: momentum may come back.
     """
-    travelled = max(float(np.max(found.travelled)), float(np.finfo(found.travelled.dtype).tiny))
+    travelled = max(found.travelled, float(np.finfo(found.distance.dtype).tiny))
     return np.where(np.isfinite(found.distance), found.distance / travelled, np.inf)
 
 

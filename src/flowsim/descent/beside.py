@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from .._jit import prompt_compile
 from ..moment import Lift, Moment
 from ..probes import Probe
 from ..problem import Problem
@@ -17,21 +18,21 @@ from ..simulation import AbstractConsumer, Chunk, History, Prepared, run, start
 from .path import nodes, read, stepwise
 from .track import Static, Track, step
 
-_NUMBERS = 2e6  # of the path in memory at once: more leave the caches, and cost twice the time
-_BLOCK = 256  # steps at once
+_BLOCK = 256  # steps of a call of the compiled program
+_ROWS = 8  # of the path in memory at once: more leave the caches
 
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
     """What was measured at steps 0, 1, … of descent; the flow is where it is at the same time.
 
-    **Fields:** `distance` (steps,): ‖θ_k - θ(t_k)‖; `travelled` (steps,): ‖θ(t_k) - θ(0)‖; `conditions`
+    **Fields:** `distance` (steps,): ‖θ_k - θ(t_k)‖; `travelled`: the largest ‖θ(t) - θ(0)‖; `conditions`
     (steps, events): each event's value on descent; `sharpness` (steps,): NaN where it was not asked for; `status` of
     the flow; `crossings`: its first crossing of each event.
     """
 
     distance: np.ndarray
-    travelled: np.ndarray
+    travelled: float
     conditions: np.ndarray
     sharpness: np.ndarray
     status: Status
@@ -63,20 +64,20 @@ def beside(prepared: Prepared, track: Track, *, edge: Probe | None, at: np.ndarr
     setting = _Setting(plan.problem, plan.lift, plan.events, edge, track.static, origin, clock)
     asked = np.zeros(len(times), bool)
     asked[at] = True
-    consumer = _Beside(setting, track, times, asked, int(np.clip(_NUMBERS / origin.size, 8, _BLOCK)))
+    consumer = _Beside(setting, track, times, asked)
     history = run(stepwise(prepared), consumer)
     crossings = {crossing.event: crossing.time for crossing in reversed(history.crossings)}  # the first of each
     assert history.status is not None
-    distance, travelled, conditions, sharpness = (np.concatenate(parts) for parts in zip(*consumer.found, strict=True))
-    return Steps(distance, travelled, conditions, sharpness, history.status, crossings)
+    distance, conditions, sharpness = (np.concatenate(parts) for parts in zip(*consumer.found, strict=True))
+    return Steps(distance, consumer.travelled, conditions, sharpness, history.status, crossings)
 
 
 class _Beside(AbstractConsumer):
     """Takes the optimizer's steps up to where the flow is."""
 
-    def __init__(self, setting: _Setting, track: Track, times: np.ndarray, asked: np.ndarray, capacity: int):
-        self._setting, self._track, self._times, self._asked, self._capacity = setting, track, times, asked, capacity
-        self.found = []
+    def __init__(self, setting: _Setting, track: Track, times: np.ndarray, asked: np.ndarray):
+        self._setting, self._track, self._times, self._asked = setting, track, times, asked
+        self.found, self.travelled = [], 0.0
 
     def begin(self, prepared: Prepared, history: History) -> None:
         self._methods, self._solver = prepared.methods, prepared.plan.method.kind
@@ -89,8 +90,8 @@ class _Beside(AbstractConsumer):
             times = self._times[first:last]
             where, weights = nodes(self._reached, chunk.reached, times)
             states = read(self._methods.named(self._solver), self._before, where)
-            for begin in range(0, last - first, self._capacity):
-                self._take(first + begin, weights[begin : begin + self._capacity], states)
+            for begin in range(0, last - first, _BLOCK):
+                self._take(first + begin, weights[begin : begin + _BLOCK], states)
         self._before, self._reached, self._solver = chunk.carry, chunk.reached, chunk.solver
 
     def _due(self, reached: float) -> int:
@@ -99,60 +100,76 @@ class _Beside(AbstractConsumer):
 
     def _take(self, first: int, weights: np.ndarray, states: Array) -> None:
         track, count = self._track, len(weights)
-        weights = _filled(weights, self._capacity)
-        flags = _filled(self._asked[first : first + count], self._capacity)
+        weights, flags = _filled(weights), _filled(self._asked[first : first + count])
 
         def take(number: int) -> None:
             """Measure at so many steps, against the flow there, and take them."""
             where = (jnp.asarray(track.done - first), jnp.asarray(track.done), jnp.asarray(number))
-            track.state, measured = _advance(self._setting, track.state, weights, states, flags, *where)
+            track.state, measured, farthest = _advance(self._setting, track.state, weights, states, flags, *where)
+            self.travelled = max(self.travelled, float(farthest))
             self.found.append([np.asarray(x)[:number] for x in measured])
 
         track.until(first + count, take)
 
 
-def _filled(values: np.ndarray, length: int) -> Array:
+def _filled(values: np.ndarray) -> Array:
     """Of one length whatever is there, so that one compiled program takes all pieces."""
-    full = np.zeros((length, *values.shape[1:]), values.dtype)
+    full = np.zeros((_BLOCK, *values.shape[1:]), values.dtype)
     full[: len(values)] = values
     return jnp.asarray(full)
 
 
-@eqx.filter_jit
+@prompt_compile
 def _advance(
     setting: _Setting, state: PyTree, weights: Array, states: Array, flags: Array, offset: Array, first: Array,
     count: Array,
 ):  # fmt: skip
-    """Measure at `count` steps from number `first` on, whose weights begin at `offset`, and take them."""
-    dtype = setting.start.dtype
-    length = weights.shape[0]
-    moved = states - states[0]  # small: the weights' rounding errors are as small
-    rows = states[0] + jnp.matmul(weights.astype(dtype), moved, precision=jax.lax.Precision.HIGHEST)
+    """Measure at `count` steps from number `first` on, whose weights begin at `offset`, and take them.
+
+    **Returns:** the optimizer's state; what was measured; how far the flow gets from its start meanwhile.
+    """
+    dtype, weights = setting.start.dtype, weights.astype(setting.start.dtype)
     empty = (
-        jnp.zeros(length, dtype), jnp.zeros(length, dtype), jnp.zeros((length, len(setting.events)), dtype),
-        jnp.full(length, jnp.nan, dtype),
+        jnp.zeros(_BLOCK, dtype), jnp.zeros((_BLOCK, len(setting.events)), dtype), jnp.full(_BLOCK, jnp.nan, dtype)
     )  # fmt: skip
+    end = offset + count
 
-    def body(i, loop):
-        (parameters, memory), measured = loop
-        now = _measure(setting, parameters, rows[offset + i], flags[offset + i], (first + i) * setting.clock)
-        measured = tuple(x.at[i].set(y) for x, y in zip(measured, now, strict=True))
-        return step(setting.problem, setting.static, parameters, memory), measured
+    def some(k, loop):
+        """Those of the steps whose rows of the path are number `k` of the pieces that the caches hold."""
+        rows = _path(setting.problem.parameters, jax.lax.dynamic_slice_in_dim(weights, k * _ROWS, _ROWS), states)
 
-    return jax.lax.fori_loop(0, count, body, (state, empty))
+        def one(i, loop):
+            (parameters, memory), measured = loop
+            there, t = [row[i - k * _ROWS] for row in rows], (first + i - offset) * setting.clock
+            now = _measure(setting, parameters, there, flags[i], t)
+            measured = tuple(x.at[i - offset].set(y) for x, y in zip(measured, now, strict=True))
+            return step(setting.problem, setting.static, parameters, memory), measured
+
+        return jax.lax.fori_loop(jnp.maximum(offset, k * _ROWS), jnp.minimum(end, (k + 1) * _ROWS), one, loop)
+
+    state, measured = jax.lax.fori_loop(offset // _ROWS, (end - 1) // _ROWS + 1, some, (state, empty))
+    last = states[0] + weights[end - 1] @ (states - states[0])
+    farthest = jnp.max(jnp.linalg.norm(jnp.stack([*states, last]) - setting.start, axis=1))
+    return state, measured, farthest
 
 
-def _measure(setting: _Setting, parameters: PyTree, there: Array, flag: Array, t: Array) -> tuple[Array, ...]:
-    here = jax.flatten_util.ravel_pytree(parameters)[0]
-    moment = Moment(setting.problem, t, parameters, setting.lift)
-    conditions = [jnp.min(event.parts(moment)).astype(here.dtype) for event in setting.events]
-    sharpness = nothing = jnp.asarray(jnp.nan, here.dtype)
+def _path(parameters: PyTree, weights: Array, states: Array) -> list[Array]:
+    """The flow at every time, each of its arrays by itself: to join and to split them would take a pass for each."""
+    sizes = np.cumsum([x.size for x in jax.tree.leaves(parameters)])[:-1]
+    rows = []
+    for part, x in zip(jnp.split(states, sizes, axis=1), jax.tree.leaves(parameters), strict=True):
+        moved = part - part[0]  # small: the weights' rounding errors are as small
+        row = part[0] + jnp.matmul(weights, moved, precision=jax.lax.Precision.HIGHEST)
+        rows.append(row.reshape(len(weights), *x.shape))
+    return rows
+
+
+def _measure(setting: _Setting, parameters: PyTree, there: list[Array], flag: Array, t: Array) -> tuple[Array, ...]:
+    dtype, moment = setting.start.dtype, Moment(setting.problem, t, parameters, setting.lift)
+    conditions = [jnp.min(event.parts(moment)).astype(dtype) for event in setting.events]
+    sharpness = nothing = jnp.asarray(jnp.nan, dtype)
     if setting.edge is not None:
         measure = setting.edge.measure
-        sharpness = jax.lax.cond(flag, lambda: jnp.asarray(measure(moment), here.dtype), lambda: nothing)
-    return (
-        jnp.linalg.norm(here - there),
-        jnp.linalg.norm(there - setting.start),
-        jnp.stack(conditions) if conditions else jnp.zeros(0, here.dtype),
-        sharpness,
-    )
+        sharpness = jax.lax.cond(flag, lambda: jnp.asarray(measure(moment), dtype), lambda: nothing)
+    apart = [jnp.sum((x - y) ** 2) for x, y in zip(jax.tree.leaves(parameters), there, strict=True)]
+    return jnp.sqrt(sum(apart)), jnp.stack(conditions) if conditions else jnp.zeros(0, dtype), sharpness

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from .. import _checks, probes
+from .._jit import fast_compile
 from .._show import text
 from ..moment import Lift, Moment
 from ..problem import Problem
@@ -126,7 +127,7 @@ def _steps(problem: Problem, static: Static, parameters: PyTree, memory: PyTree,
     return jax.lax.fori_loop(0, count, lambda _, state: step(problem, static, *state), (parameters, memory))
 
 
-@eqx.filter_jit
+@fast_compile
 def _measure(
     problem: Problem, lift: Lift, chosen: tuple[probes.Probe, ...], t: Array, parameters: PyTree
 ) -> dict[str, Array]:

@@ -1,12 +1,14 @@
 """One experiment from its file to a full run folder."""
 
+import contextlib
 import dataclasses
 import functools
 import logging
 import pathlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from .. import report, store
+from .. import store
 from ..certificate import certify, verifying
 from ..config import Source
 from ..loggers import each_row
@@ -26,6 +28,10 @@ Progress = Callable[[float, float, float, int, float], None]
 
 Stage = Callable[[str, str], None]
 """`(what is done from now on, the label of its progress)`, called where the person who waits would see nothing else."""
+
+
+Aside = Callable[[Callable[[], Any]], contextlib.AbstractContextManager[Callable[[], Any]]]
+"""`aside(work)`: a block beside which `work` is done, which waits for its result by calling what it is given."""
 
 
 def _unseen(text: str, label: str) -> None:
@@ -105,7 +111,7 @@ def run_experiment(
         _log(log, result)
         made = Run(problem, result.prepared, result)
         told, certified = checking(stop, say, stage), functools.partial(_certified, progress=progress, stage=stage)
-        summary = write(source, problem, result, run, told, account, certified)
+        summary = write(source, problem, result, run, told, account, certified, aside=stop.aside)
         if then is not None:
             then(made, run, who)
             stop.check()
@@ -195,18 +201,26 @@ def write(
     with_certificate: Callable[[Result], Result] = _certified,
     *,
     weights: bool = True,
+    aside: Aside = contextlib.nullcontext,
 ) -> store.Summary:
-    """Everything that a run folder holds of a run that has ended: certificate, descent, files, figures, report."""
+    """Everything that a run folder holds of a run that has ended: certificate, descent, files, figures, report.
+
+    **Arguments:** `aside`: does what needs no attention beside the rest, where there is room for both.
+    """
     experiment = source.experiment
     certified = experiment.certificate.method != "none"
-    if certified:
-        say("certificate: integrating again with another solver")
-    with account.stage("certificate"):
-        result = with_certificate(result) if certified else result
-    if experiment.descent:
-        say("descent: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.descent))
-    with account.stage("descent"):
-        taken = descent.take(experiment, problem, result.status)
+    take = functools.partial(descent.take, experiment, problem, result.status)
+    with (aside if sizes.leaves_room(experiment, problem) else contextlib.nullcontext)(take) as taken:
+        if certified:
+            say("certificate: integrating again with another solver")
+        with account.stage("certificate"):
+            result = with_certificate(result) if certified else result
+        if experiment.descent:
+            say("descent: " + ", ".join(f"{d.steps} steps of {d.optimizer}" for d in experiment.descent))
+        from .. import report  # loads Matplotlib, meanwhile
+
+        with account.stage("descent"):
+            taken = taken()
     if experiment.influence:
         say("influence: backwards through the steps, for the weight of every sample")
     with account.stage("influence"):

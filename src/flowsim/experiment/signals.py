@@ -1,14 +1,17 @@
 """SIGINT and SIGTERM: stop where nothing is lost."""
 
+import functools
 import pathlib
 import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from ..plugin import sources
+
+T = TypeVar("T")
 
 
 class Interrupted(BaseException):
@@ -39,7 +42,8 @@ class Stop:
 
     def __init__(self, folder: pathlib.Path, command: str = "run", outer: "Stop | None" = None):
         self._folder, self._command, self._outer = folder, command, outer
-        self._number, self._deferred, self._busy = 0, False, False
+        self._number, self._deferred = 0, False
+        self._threads: list[threading.Thread] = []
 
     @property
     def asked(self) -> int:
@@ -53,7 +57,7 @@ class Stop:
     def handle(self, number: int, frame: object) -> None:
         first, self._number = not self._number, number
         if not (first and self._deferred):
-            raise self._interrupted(abandoned=self._busy)
+            raise self._interrupted()
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -67,26 +71,48 @@ class Stop:
     def run(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, computed in another thread: Python calls signal handlers only in this one, and not
         while it waits for compiled code, which may take minutes."""
+        with self.aside(work) as result:
+            return result()
+
+    @contextmanager
+    def aside(self, work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+        """While the block runs, so does `work`, in another thread; what the block is given waits for its result.
+
+        Beside any but the main thread it is done where the block asks for it: signals do not come there.
+        """
         if threading.current_thread() is not threading.main_thread():
-            return work()
-        self._busy = True
+            yield functools.cache(work)
+            return
         outcome: list[Any] = []
         thread = threading.Thread(target=_keep, args=(work, outcome), daemon=True)
+        self._threads.append(thread)
         thread.start()
-        while thread.is_alive():
-            thread.join(1.0)
-        self._busy = False
-        result, error = outcome
-        if error is not None:
-            raise error
-        return result
+
+        def wait() -> T:
+            while thread.is_alive():
+                thread.join(1.0)
+            result, error = outcome
+            if error is not None:
+                raise error
+            return result
+
+        try:
+            yield wait
+        except Interrupted:
+            raise  # the process ends without the thread
+        except BaseException:
+            thread.join()
+            raise
+        thread.join()
 
     def check(self) -> None:
         """**Raises:** `Interrupted` if a signal came since the block began."""
         if self.asked:
             raise self._interrupted()
 
-    def _interrupted(self, *, abandoned: bool = False) -> Interrupted:
+    def _interrupted(self) -> Interrupted:
+        here = threading.current_thread()
+        abandoned = any(thread.is_alive() for thread in self._threads if thread is not here)
         return Interrupted(self.asked, self._folder, self._command, abandoned=abandoned)
 
 

@@ -18,6 +18,7 @@ from ..simulation import Prepared
 
 _BASE = 1.1e9  # bytes of a small run: JAX and its compiler, measured
 _KEPT = 2**30  # bytes of weights that the runs of an ensemble or a verification may take together on disk
+_SMALL = 2**26  # bytes of weights, of which two integrations side by side hold dozens of copies
 _COPIES = 3  # of the weights while they are drawn and reduced; of the saved rows while they are written
 
 
@@ -45,6 +46,14 @@ def measure(problem: Problem, prepared: Prepared) -> Sizes:
 def weights_are_kept(problem: Problem, runs: int) -> bool:
     """Are the weights of so many runs written, each into its folder? 100 runs at width 10⁵ would take 20 GB."""
     return runs * _bytes(problem.parameters) <= _KEPT
+
+
+def leaves_room(experiment: Experiment, problem: Problem) -> bool:
+    """Is there room for another computation beside this one: memory, and a device on which nothing has to be in order?
+
+    Programs that several devices run together must start in the same order on each.
+    """
+    return experiment.devices.count == 1 and _bytes(problem.parameters) <= _SMALL
 
 
 def refuse_what_cannot_fit(sizes: Sizes) -> None:

@@ -9,6 +9,7 @@ import jax.scipy
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from .._jit import fast_compile
 from .._types import Parameters
 from ..models import CooccurrenceTransformer, FactoredTransformer, traits
 from ..problem import Problem
@@ -45,7 +46,7 @@ def factored(problem: Problem, name: str, reason: str, *, shrinking: bool = Fals
     )
 
 
-@eqx.filter_jit
+@fast_compile
 def _coordinates(model: CooccurrenceTransformer, *, rotate: bool):
     """The model in its factors; and â, û and the two bases, which lead back. One program: it is quick to compile."""
     a_norm = jnp.linalg.norm(model.a)
@@ -89,7 +90,7 @@ def _reduced(problem: Problem, whole: FactoredTransformer, words) -> Problem:
     return problem.restated(small, _without_embedding(problem.samples))
 
 
-@jax.jit
+@fast_compile
 def _split(x, moving, rest):
     return x[:, moving], x[:, rest]
 

@@ -33,6 +33,9 @@ class Code(IntEnum):
     BEYOND_REACH = 6
 
 
+Held = Array | np.ndarray  # where the host decides, in its memory
+
+
 class State(eqx.Module):
     """What is integrated: the flow's own state, and the energy that it has dissipated since t = 0."""
 
@@ -143,16 +146,16 @@ class Choice(eqx.Module):
     next.
     """
 
-    pace: Float[Array, "methods"]
-    again: Float[Array, "methods"]
-    incumbent: Int[Array, ""]
-    per_radius: Scalar
+    pace: Float[Held, "methods"]
+    again: Float[Held, "methods"]
+    incumbent: Int[Held, ""]
+    per_radius: Float[Held, ""]
     trial_clock: Clock
-    trial_evaluations: Int[Array, ""]
+    trial_evaluations: Int[Held, ""]
     clock: Clock
-    evaluations: Int[Array, ""]
-    tries: Int[Array, ""]
-    window: Int[Array, ""]
+    evaluations: Int[Held, ""]
+    tries: Int[Held, ""]
+    window: Int[Held, ""]
 
     @classmethod
     def none_yet(cls, clock: Clock, window: int) -> "Choice":

@@ -128,7 +128,7 @@ class March:
     def _concerns_host(self, carry: Carry) -> bool:
         """May the host compute with this carry? Of a batch most do not, and stay NumPy arrays."""
         ended = int(carry.code) != Code.RUNNING or int(carry.steps) + int(carry.rejected) >= self._max_steps
-        return ended or bool(np.any(carry.look)) or self._due(carry)
+        return ended or bool(np.any(np.asarray(carry.look))) or self._due(carry)
 
 
 def _finite(plan: Plan, chunk: Chunk) -> bool:
@@ -165,7 +165,7 @@ def _lost(plan: Plan, began: Carry, chunk: Chunk) -> Chunk:
 def digest(plan: Plan, carry: Carry, times: np.ndarray, rows: dict[str, np.ndarray], max_steps: int) -> Chunk:
     """What a call of `advance` gave, once the host has looked into the step that asked for it."""
     crossings, spent = [], 0
-    if np.any(carry.look):
+    if np.any(np.asarray(carry.look)):
         looked = find(plan, carry)
         spent = looked.spent
         carry = eqx.tree_at(lambda c: c.signs, carry, jnp.asarray(looked.signs))

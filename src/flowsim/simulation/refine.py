@@ -69,6 +69,11 @@ _retake = fast_compile(retaken)
 
 
 @fast_compile
+def _later(clock: Clock, size: Array) -> Clock:
+    return clock.advance(size)
+
+
+@fast_compile
 def _see(plan: Plan, clock: Clock, state: State, tried: Attempt, times, points: Int[Array, ""], probed) -> Sight:
     """The events' parts at `points` of these times of a step; and the probes at the last of them, if `probed`."""
     inside = interpolant(plan, state, tried)
@@ -84,6 +89,14 @@ def _see(plan: Plan, clock: Clock, state: State, tried: Attempt, times, points: 
     probes = jax.eval_shape(lambda: measure_all(plan.probes, at(0)))
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), probes)
     return Sight(parts, jax.lax.cond(probed, lambda: measure_all(plan.probes, at(points - 1)), lambda: nothing))
+
+
+@fast_compile
+def _shaken(clock: Clock, tried: Attempt) -> tuple[Clock, Attempt]:
+    """A step whose end is off by a few roundings, and the time at which it begins, off as well."""
+    exact = eqx.tree_at(lambda a: a.error, tried, jax.tree.map(jnp.zeros_like, tried.error))
+    now, state = shaken(clock, exact)
+    return now.advance(-exact.size), eqx.tree_at(lambda a: a.state, tried, state)
 
 
 class _Step:
@@ -115,9 +128,9 @@ class _Step:
         """The flow after a step of the size `time`."""
         tried = self.retake(time)
         end = np.array([float(tried.size)])
-        sight = self.see(tried, end)
-        now = self.clock.advance(tried.size)
-        return Reading(tried.state, now, sight.parts, lambda: jax.device_get(self.see(tried, end, probed=True).probes))
+        parts = jax.device_get(self.see(tried, end).parts)
+        now = _later(self.clock, tried.size)
+        return Reading(tried.state, now, parts, lambda: jax.device_get(self.see(tried, end, probed=True).probes))
 
     @functools.cached_property
     def whole(self) -> Attempt:
@@ -126,12 +139,9 @@ class _Step:
     @functools.cached_property
     def noise(self) -> list[np.ndarray]:
         """Of every event's parts: what a few roundings of the state and the clock make of them."""
-        exact = eqx.tree_at(lambda a: a.error, self.whole, jax.tree.map(jnp.zeros_like, self.whole.error))
-        clock, state = shaken(self.clock, exact)
-        off = eqx.tree_at(lambda a: a.state, self.whole, state)
+        back, off = _shaken(self.clock, self.whole)
         end = np.array([self.size])
-        back = clock.advance(-exact.size)
-        here, there = self.see(self.whole, end).parts, self.see(off, end, clock=back).parts
+        here, there = jax.device_get((self.see(self.whole, end).parts, self.see(off, end, clock=back).parts))
         return [np.asarray(np.abs(a[0] - b[0]), np.float64) for a, b in zip(here, there, strict=True)]
 
     def sample(self, low: float, high: float, points: tuple[float, ...]) -> list[np.ndarray]:
@@ -158,16 +168,16 @@ class Looked(NamedTuple):
 
 def find(plan: Plan, carry: Carry) -> Looked:
     """Every crossing of the last accepted step that counts."""
-    step, found, signs = _Step(plan, carry), [], np.array(carry.signs)
-    at_end = int(carry.code) == Code.DONE
+    step, found, signs, asked = _Step(plan, carry), [], np.array(carry.signs), np.asarray(carry.look)
+    at_end, before = int(carry.code) == Code.DONE, np.asarray(carry.previous_signs)
     for i, event in enumerate(plan.events):
-        if not bool(carry.look[i]):
+        if not asked[i]:
             continue
 
         def sample(low: float, high: float, points: np.ndarray, i=i) -> np.ndarray:
             return step.sample(low, high, tuple(points.tolist()))[i]
 
-        seen = search(sample, step.noise[i], step.eps, int(carry.previous_signs[i]), at_end=at_end)
+        seen = search(sample, step.noise[i], step.eps, int(before[i]), at_end=at_end)
         signs[i] = seen.sign
         for candidate in seen.candidates:
             if not counts(event.direction, candidate.direction):

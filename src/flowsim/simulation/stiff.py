@@ -8,10 +8,13 @@ of the evaluations spent since: what trials cost is a bounded share of the run, 
 decided from the carry, so a resumed run decides the same.
 """
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -93,6 +96,7 @@ def reconsider(methods: Methods, plan: Plan, carry: Carry) -> tuple[Plan, Carry]
     """The plan to continue with, and the carry in its terms."""
     if not methods.stiff:
         return plan, carry
+    carry = _at_hand(carry)
     number, choice = methods.number(plan), carry.choice
     now, spent = carry.clock.to_host(), int(carry.evaluations)
     pace = (spent - int(choice.evaluations)) / max(now - choice.clock.to_host(), 1e-300)
@@ -114,7 +118,7 @@ def _leave_explicit(methods: Methods, carry: Carry, window: _Window) -> tuple[Pl
         k
         for k in range(1, len(methods.plans))
         if window.spent >= float(carry.choice.again[k])
-        or (jnp.isfinite(carry.choice.again[k]) and window.pace > 2 * float(carry.choice.pace[k]))
+        or (np.isfinite(carry.choice.again[k]) and window.pace > 2 * float(carry.choice.pace[k]))
     ]
     if not open_to or _to_come(methods, carry, window) < _WORTH_FIRST:
         return _stay(methods, carry, window)
@@ -167,8 +171,9 @@ def _stabilized_pace(carry: Carry, radius: float) -> float:
 
 def _measured(plan: Plan, carry: Carry) -> tuple[float, Carry]:
     """The spectral radius where the loop stands, and the carry with what finding it took."""
-    radius, products = curvature(plan, carry)
-    return float(radius), eqx.tree_at(lambda c: c.evaluations, carry, carry.evaluations + 2 * products + 1)
+    radius, products = jax.device_get(curvature(plan, carry))
+    spent = jnp.asarray(int(carry.evaluations) + 2 * int(products) + 1, carry.evaluations.dtype)
+    return float(radius), dataclasses.replace(carry, evaluations=spent)
 
 
 def _judge(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry]:
@@ -189,15 +194,15 @@ def _judge(methods: Methods, carry: Carry, window: _Window) -> tuple[Plan, Carry
     if window.pace < _IMPROVES * before and cost < max(_LEAST, _SHARE * began):
         return _stay(methods, carry, window, _TRIAL)
     gained = rival * (window.now - choice.trial_clock.to_host())
-    again = choice.again.at[number].set(window.spent + min(max(cost - gained, 0.0) / _WASTE, window.spent))
-    pace = choice.pace.at[number].set(window.pace)
+    again = _with(choice.again, {number: window.spent + min(max(cost - gained, 0.0) / _WASTE, window.spent)})
+    pace = _with(choice.pace, {number: window.pace})
     carry = _chosen(carry, incumbent=-1, again=again, pace=pace)
     return _change(methods.plans[number], methods.plans[incumbent], carry, FIRST_LOOK)
 
 
 def _try(methods: Methods, carry: Carry, window: _Window, number: int) -> tuple[Plan, Carry]:
     """The start of a trial."""
-    pace = carry.choice.pace.at[window.number].set(window.pace).at[number].set(jnp.inf)
+    pace = _with(carry.choice.pace, {window.number: window.pace, number: np.inf})
     trial = {"trial_clock": carry.clock, "trial_evaluations": carry.evaluations, "incumbent": window.number}
     plans = methods.plans
     return _change(plans[window.number], plans[number], _chosen(carry, pace=pace, **trial), _TRIAL)
@@ -206,7 +211,7 @@ def _try(methods: Methods, carry: Carry, window: _Window, number: int) -> tuple[
 def _stay(methods: Methods, carry: Carry, window: _Window, steps: int | None = None) -> tuple[Plan, Carry]:
     """The same method until the next look, `steps` from here; by default half as far again as to this one."""
     steps = min(int(carry.choice.window) * 3 // 2, CHECK) if steps is None else steps
-    pace = carry.choice.pace.at[window.number].set(window.pace)
+    pace = _with(carry.choice.pace, {window.number: window.pace})
     return methods.plans[window.number], _marked(_chosen(carry, pace=pace), steps)
 
 
@@ -214,7 +219,7 @@ def _change(old: Plan, new: Plan, carry: Carry, window: int) -> tuple[Plan, Carr
     """The loop at the same moment by another method, with steps as long as they were."""
     choice, step = carry.choice, carry.step
     fresh = restart(new, carry, carry.clock, carry.state, carry.signs)
-    if new.method.radius is None and float(choice.pace[0]) < jnp.inf:
+    if new.method.radius is None and float(choice.pace[0]) < np.inf:
         # Back to the explicit method: no longer than it went when it was left.
         one = int(new.method.evaluations(carry.solver, carry.solver))
         step = jnp.minimum(step, (one / choice.pace[0]).astype(step.dtype))
@@ -224,15 +229,28 @@ def _change(old: Plan, new: Plan, carry: Carry, window: int) -> tuple[Plan, Carr
 
 def give_up(methods: Methods, plan: Plan, carry: Carry) -> tuple[Plan, Carry]:
     """Back to the explicit method, from the last good state of one for stiff flows that failed, which is out."""
-    number = methods.number(plan)
-    carry = _chosen(carry, incumbent=-1, again=carry.choice.again.at[number].set(jnp.inf))
+    number, carry = methods.number(plan), _at_hand(carry)
+    carry = _chosen(carry, incumbent=-1, again=_with(carry.choice.again, {number: np.inf}))
     return _change(plan, methods.explicit, carry, FIRST_LOOK)
 
 
 def _marked(carry: Carry, window: int) -> Carry:
     """The next window starts here."""
-    tries = carry.steps + carry.rejected
+    tries = int(carry.steps) + int(carry.rejected)
     return _chosen(carry, clock=carry.clock, evaluations=carry.evaluations, tries=tries, window=window)
+
+
+def _at_hand(carry: Carry) -> Carry:
+    """The carry with its choice in the host's memory: to decide with JAX's arrays would compile every sum."""
+    return dataclasses.replace(carry, choice=jax.device_get(carry.choice))
+
+
+def _with(values: np.ndarray, new: Mapping[int, int | float]) -> np.ndarray:
+    """A copy with other values at some places."""
+    values = np.array(values)
+    for place, value in new.items():
+        values[place] = value
+    return values
 
 
 def _chosen(carry: Carry, **fields) -> Carry:
@@ -240,7 +258,7 @@ def _chosen(carry: Carry, **fields) -> Carry:
     old: Choice = carry.choice
 
     def like(name: str, value):
-        return value if isinstance(value, Clock) else jnp.asarray(value, getattr(old, name).dtype)
+        return value if isinstance(value, Clock) else np.asarray(value, getattr(old, name).dtype)
 
-    new = [like(name, value) for name, value in fields.items()]
-    return eqx.tree_at(lambda c: [getattr(c.choice, name) for name in fields], carry, new)
+    new = {name: like(name, value) for name, value in fields.items()}
+    return dataclasses.replace(carry, choice=dataclasses.replace(old, **new))
