@@ -1,7 +1,7 @@
 """When something happens: conditions, the theory's moments, and the search for sign changes inside a step."""
 
 from .event import Direction, Event, all_of, crossing, of_probe
-from .exclude import COARSE_POINTS, may_cross, undecided
+from .exclude import COARSE_POINTS, FEW_POINTS, is_far, may_cross, undecided
 from .kinks import kinks
 from .phases import Phase, phases
 from .regions import leaves_phase1_region, leaves_phase2_region
@@ -20,6 +20,7 @@ from .standard import (
 
 __all__ = [
     "COARSE_POINTS",
+    "FEW_POINTS",
     "MAX_POINTS",
     "POINTS",
     "Candidate",
@@ -32,6 +33,7 @@ __all__ = [
     "common_word_turns",
     "crossing",
     "gradient_below",
+    "is_far",
     "kinks",
     "leaves_phase1_region",
     "leaves_phase2_region",

@@ -1,9 +1,9 @@
 """Excluding a sign change inside one step, on the device, from few points.
 
 A step's event parts are sampled at Chebyshev points of the solver's dense output. Each part is smooth there, so its
-polynomial interpolant converges geometrically, and its last coefficients tell what the interpolant leaves out. Five
-points, and a sixth that tests the interpolant, decide whether a sign change can be *excluded*; only where it cannot
-does the host look closer (`scan`).
+polynomial interpolant converges geometrically, and its last coefficients tell what the interpolant leaves out. Three
+points, and a fourth that tests them, exclude a sign change in most steps, where a part is far from 0 beside its change.
+Else five points and that one decide whether it can be *excluded*; only where it cannot, the host looks closer (`scan`).
 
 Reference: Trefethen (2013), Approximation Theory and Approximation Practice, chapters 3 and 8.
 """
@@ -24,6 +24,8 @@ def nodes(count: int) -> np.ndarray:
 
 COARSE_POINTS = np.append(nodes(_COARSE), _TEST)
 """Where `may_cross` wants the parts: five Chebyshev points, then the point that tests their interpolant."""
+FEW_POINTS = (0, 2, 4, 5)
+"""Which of them `is_far` wants: three Chebyshev points, then the one that tests them."""
 
 
 def vandermonde(points, count: int) -> np.ndarray:
@@ -32,6 +34,8 @@ def vandermonde(points, count: int) -> np.ndarray:
 
 
 _COEFFICIENTS = np.linalg.inv(vandermonde(nodes(_COARSE), _COARSE))
+_OF_FEW = np.linalg.inv(vandermonde(nodes(3), 3))
+_FEW_AT_TEST = vandermonde([_TEST], 3)[0]
 _SPACING = 1 / 32
 _GRID = vandermonde(np.arange(0, 1 + _SPACING / 2, _SPACING), _COARSE)
 _AT_TEST = vandermonde([_TEST], _COARSE)[0]
@@ -62,6 +66,23 @@ def may_cross(values: Float[Array, "points parts"], sign: Int[Array, ""]) -> Boo
     clear = jnp.where(sign > 0, stays_positive, jnp.where(sign < 0, stays_negative, False))
     # A value that is not finite excludes nothing; where none is finite there is no sign either.
     return ~clear & jnp.any(jnp.all(jnp.isfinite(values), axis=1))
+
+
+def is_far(values: Float[Array, "points parts"], sign: Int[Array, ""]) -> Bool[Array, ""]:
+    """Is the event so far from 0, beside its change in the step, that four values exclude another sign than `sign`?
+
+    The interpolant of degree 2 through the first three is at least |c0| - |c1| - |c2|. What it leaves out is taken as
+    four times what `may_cross` would take, or 32 times the defect at the last one, whichever is larger.
+
+    **Arguments:** `values`: at `FEW_POINTS` of `COARSE_POINTS`.
+    """
+    coefficients = jnp.asarray(_OF_FEW, values.dtype) @ values[:-1]
+    defect = jnp.abs(jnp.asarray(_FEW_AT_TEST, values.dtype) @ coefficients - values[-1])
+    size = jnp.abs(coefficients)
+    away = size[0] - size[1] - size[2] - jnp.maximum(4 * size[2] + size[1] / 2, 32 * defect)
+    stays_positive = jnp.all((coefficients[0] > 0) & (away > 0))
+    stays_negative = jnp.any((coefficients[0] < 0) & (away > 0))
+    return jnp.where(sign > 0, stays_positive, jnp.where(sign < 0, stays_negative, False))
 
 
 _CERTAIN = 8.0  # how far a value has to be beyond what is known of it, for its sign to count

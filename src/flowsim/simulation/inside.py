@@ -11,10 +11,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ..events import COARSE_POINTS, may_cross, undecided
+from ..events import COARSE_POINTS, FEW_POINTS, is_far, may_cross, undecided
 from ..moment import Moment
 from ..probes import measure_all
 from .carry import Carry, Clock, Plan, Roughness, State
+
+_ORDER = (3, 1, 4, 0, 2)  # in which the points after the first are measured: those of `is_far`, mostly enough, first
+_FEW = len(FEW_POINTS) - 1
 
 
 def vector_field(s, state: State, args) -> State:
@@ -160,37 +163,45 @@ def watch(plan: Plan, carry: Carry, tried: Attempt, inside, together: str | None
     if not plan.events:
         return carry.parts, carry.signs, carry.look
     times = tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype)
-    count = len(times)
+    count, end = len(times), len(times) - 2  # the last Chebyshev point is the step's end
     end_clock, end_state = shaken(carry.clock, tried)
+    places = jnp.asarray((*_ORDER, count))
 
     def measure(k):
-        s, last = times[jnp.minimum(k, count - 1)], k == count
-        clock = select(last, end_clock, carry.clock.advance(s))
-        here = moment(plan, clock, select(last, end_state, inside(s)))
+        s = times[jnp.minimum(places[k], count - 1)]
+        at_end, last = places[k] == end, k == count
+        state = jax.lax.cond(at_end | last, lambda: select(last, end_state, tried.state), lambda: inside(s))
+        here = moment(plan, select(last, end_clock, carry.clock.advance(s)), state)
         return tuple(event.parts(here) for event in plan.events)
 
+    def values(found):
+        return [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]
+
+    def near(found):
+        few = jnp.asarray(FEW_POINTS)
+        return jnp.array([~is_far(v[few], sign) for v, sign in zip(values(found), carry.signs, strict=True)])
+
     def may(found):
-        values = [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]
-        return jnp.array([may_cross(v, sign) for v, sign in zip(values, carry.signs, strict=True)])
+        return jnp.array([may_cross(v, sign) for v, sign in zip(values(found), carry.signs, strict=True)])
 
     def more(loop):
         k, _, _, asked = loop
-        return (k < count) | ((k == count) & asked)  # what the end is uncertain by is asked only where it counts
+        return (k < _FEW) | ((k <= count) & asked)  # what the end is uncertain by is asked only where it counts
 
     def one(loop):
         k, found, look, _ = loop
-        found = tuple(f.at[k].set(x) for f, x in zip(found, measure(k), strict=True))
-        look = jax.lax.cond(k == count - 1, may, lambda _: look, found)
+        found = tuple(f.at[places[k]].set(x) for f, x in zip(found, measure(k), strict=True))
+        stage = (k == _FEW - 1) + 2 * (k == count - 1)
+        look = jax.lax.switch(stage, [lambda _: look, near, may], found)
         asked = jnp.any(look)
         return k + 1, found, look, asked if together is None else jax.lax.pmax(asked, together)
 
     buffer = tuple(jnp.zeros((count + 1, *p.shape), p.dtype) for p in carry.parts)
     loop = (jnp.zeros((), jnp.int32), buffer, jnp.zeros_like(carry.look), jnp.zeros((), bool))
     k, found, look, _ = jax.lax.while_loop(more, one, loop)
-    parts = tuple(f[count - 2] for f in found)  # the last Chebyshev point is the step's end
+    parts = tuple(f[end] for f in found)
     new = jnp.array([sign_of(p) for p in parts], jnp.int32)
-    values = [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]
-    vague = jnp.array([undecided(v, f[count]) for v, f in zip(values, found, strict=True)]) & (k > count)
+    vague = jnp.array([undecided(v, f[count]) for v, f in zip(values(found), found, strict=True)]) & (k > count)
     return parts, jnp.where((new == 0) | vague, carry.signs, new), look & ~vague
 
 

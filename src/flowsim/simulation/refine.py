@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.optimize import brentq
 
-from .._jit import fast_compile
+from .._jit import fast_compile, prompt_compile
 from ..events import MAX_POINTS, Candidate, search
 from ..probes import measure_all
 from ..records import Crossing
@@ -65,7 +65,7 @@ def retaken(plan: Plan, clock: Clock, state: State, size, dense: Bool[Array, ""]
     return tried, spent + finishing
 
 
-_retake = fast_compile(retaken)
+_retake = prompt_compile(retaken)
 
 
 @fast_compile
