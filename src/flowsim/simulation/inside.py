@@ -3,6 +3,7 @@
 Most steps of a run without events hold neither; then the dense output is not even computed.
 """
 
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import diffrax
@@ -11,13 +12,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from .. import _tree
 from ..events import COARSE_POINTS, FEW_POINTS, is_far, may_cross, undecided
 from ..moment import Moment
 from ..probes import measure_all
 from .carry import Carry, Clock, Plan, Roughness, State
 
-_ORDER = (3, 1, 4, 0, 2)  # in which the points after the first are measured: those of `is_far`, mostly enough, first
-_FEW = len(FEW_POINTS) - 1
+_END = 4  # of `COARSE_POINTS`, the step's end
+_PLACES = (
+    (4, 2, 5),
+    (1, 3, 6),
+)  # of them, three at once: those of `is_far`, then the others; the last is the end, shaken
+_SMALL = 1_000_000  # numbers of a state, of which three more at once do not matter
 
 
 def vector_field(s, state: State, args) -> State:
@@ -158,51 +164,47 @@ def interpolant(plan: Plan, start: State, tried: Attempt):
 def watch(plan: Plan, carry: Carry, tried: Attempt, inside, together: str | None = None):
     """Each event's parts and sign at the step's end, and whether the step must be looked into.
 
-    **Arguments:** `together`: the name of the axis of many runs, which go through the points side by side.
+    **Arguments:** `together`: the name of the axis of many runs, which ask for the second points side by side.
     """
     if not plan.events:
         return carry.parts, carry.signs, carry.look
-    times = tried.size * jnp.asarray(COARSE_POINTS[1:], tried.size.dtype)
-    count, end = len(times), len(times) - 2  # the last Chebyshev point is the step's end
+    times = tried.size * jnp.asarray(COARSE_POINTS, tried.size.dtype)
+    count = len(times)
     end_clock, end_state = shaken(carry.clock, tried)
-    places = jnp.asarray((*_ORDER, count))
+    each = jax.vmap if _tree.size(tried.state) <= _SMALL else lambda measure: partial(jax.lax.map, measure)
 
-    def measure(k):
-        s = times[jnp.minimum(places[k], count - 1)]
-        at_end, last = places[k] == end, k == count
-        state = jax.lax.cond(at_end | last, lambda: select(last, end_state, tried.state), lambda: inside(s))
-        here = moment(plan, select(last, end_clock, carry.clock.advance(s)), state)
+    def measure(place):
+        s, last = times[jnp.minimum(place, count - 1)], place == count
+        here = moment(
+            plan, select(last, end_clock, carry.clock.advance(s)), select(last, end_state, inside(s))
+        )  # fmt: skip
         return tuple(event.parts(here) for event in plan.events)
 
-    def values(found):
-        return [jnp.concatenate([first[None], f[:count]]) for first, f in zip(carry.parts, found, strict=True)]
-
-    def near(found):
-        few = jnp.asarray(FEW_POINTS)
-        return jnp.array([~is_far(v[few], sign) for v, sign in zip(values(found), carry.signs, strict=True)])
-
-    def may(found):
-        return jnp.array([may_cross(v, sign) for v, sign in zip(values(found), carry.signs, strict=True)])
-
     def more(loop):
-        k, _, _, asked = loop
-        return (k < _FEW) | ((k <= count) & asked)  # what the end is uncertain by is asked only where it counts
+        k, _, asked = loop
+        return (k == 0) | ((k == 1) & asked)
 
     def one(loop):
-        k, found, look, _ = loop
-        found = tuple(f.at[places[k]].set(x) for f, x in zip(found, measure(k), strict=True))
-        stage = (k == _FEW - 1) + 2 * (k == count - 1)
-        look = jax.lax.switch(stage, [lambda _: look, near, may], found)
-        asked = jnp.any(look)
-        return k + 1, found, look, asked if together is None else jax.lax.pmax(asked, together)
+        k, found, _ = loop
+        places = jnp.asarray(_PLACES)[k]
+        found = tuple(f.at[places].set(x) for f, x in zip(found, each(measure)(places), strict=True))
+        few = (f[jnp.asarray(FEW_POINTS)] for f in found)
+        asked = jnp.any(jnp.array([~is_far(values, sign) for values, sign in zip(few, carry.signs, strict=True)]))
+        return k + 1, found, asked if together is None else jax.lax.pmax(asked, together)
 
-    buffer = tuple(jnp.zeros((count + 1, *p.shape), p.dtype) for p in carry.parts)
-    loop = (jnp.zeros((), jnp.int32), buffer, jnp.zeros_like(carry.look), jnp.zeros((), bool))
-    k, found, look, _ = jax.lax.while_loop(more, one, loop)
-    parts = tuple(f[end] for f in found)
+    buffer = tuple(jnp.zeros((count + 1, *p.shape), p.dtype).at[0].set(p) for p in carry.parts)
+    k, found, _ = jax.lax.while_loop(more, one, (jnp.zeros((), jnp.int32), buffer, jnp.zeros((), bool)))
+
+    def judged():
+        may = [may_cross(f[:count], sign) for f, sign in zip(found, carry.signs, strict=True)]
+        vague = [undecided(f[:count], f[count]) for f in found]
+        return jnp.array(may), jnp.array(vague)
+
+    never = jnp.zeros_like(carry.look)
+    may, vague = jax.lax.cond(k == 2, judged, lambda: (never, never))
+    parts = tuple(f[_END] for f in found)
     new = jnp.array([sign_of(p) for p in parts], jnp.int32)
-    vague = jnp.array([undecided(v, f[count]) for v, f in zip(values(found), found, strict=True)]) & (k > count)
-    return parts, jnp.where((new == 0) | vague, carry.signs, new), look & ~vague
+    return parts, jnp.where((new == 0) | vague, carry.signs, new), may & ~vague
 
 
 def shaken(clock: Clock, tried: Attempt) -> tuple[Clock, State]:
