@@ -24,7 +24,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("simulation/inside.py", "for k in (0, 1)]", "for k in (0, 0)]", f"{_INSIDE} dop853"),
     ("simulation/inside.py", "k + 1, jax.tree.map(lambda r, x: r.at[count]", "k + 1, jax.tree.map(lambda r, x: r.at[0]",
      "laws.py::test_saved_times_do_not_change_the_steps"),
-    ("simulation/inside.py", "signs, new), look & ~vague", "signs, new), look",
+    ("simulation/inside.py", "signs, new), may & ~vague", "signs, new), may",
      "events.py::test_what_converges_to_zero_does_not_cross_it_for_ever"),
     ("simulation/advance.py", "size = jnp.where(last, remaining, carry.step)", "size = carry.step",
      "laws.py::test_linear_flow_is_the_matrix_exponential"),
