@@ -331,3 +331,60 @@ def test_one_name_stands_for_a_list_of_it():
     frozen, projected = flowsim.flows.frozen("W_K"), flowsim.flows.projected(names="W_K")
     assert frozen == flowsim.flows.frozen(["W_K"])
     assert projected == flowsim.flows.projected(names=["W_K"])
+
+
+def layered(dtype=float):
+    """Nine arrays of four sizes, one of them a single number."""
+    keys = jax.random.split(jax.random.key(0), 9)
+    shapes = [(5, 5), (5,), (5, 5), (5,), (5, 3), (3,), (3, 5), (5,), ()]
+    start = [jax.random.normal(k, shape, dtype) / 2 for k, shape in zip(keys, shapes, strict=True)]
+    inputs = jax.random.normal(jax.random.key(1), (7, 5), dtype)
+
+    def loss(p):
+        h = inputs
+        for w, b in zip(p[:-1:2], p[1::2], strict=True):
+            h = jnp.tanh(h @ w + b)
+        return jnp.mean((p[-1] * h - inputs) ** 2)
+
+    return flowsim.Problem.from_loss(loss, start)
+
+
+def test_many_arrays_are_integrated_as_one_vector(monkeypatch):
+    level = flowsim.events.loss_below(0.8)
+    options = {"t1": 3.0, "rtol": 1e-7, "events": [level], "certificate": False}
+    one = flowsim.simulate(layered(), **options)
+    assert isinstance(one.prepared.plan.flow, flows.Joined)
+    monkeypatch.setattr(flows, "joined", lambda flow, problem: flow)
+    many = flowsim.simulate(layered(), **options)
+    assert many.solver.vector_field_evaluations == one.solver.vector_field_evaluations
+    assert jax.tree.structure(one.parameters) == jax.tree.structure(many.parameters)
+    for x, y in zip(one.parameters, many.parameters, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
+    assert one.events["loss_below"].time == pytest.approx(many.events["loss_below"].time, rel=1e-10)
+    np.testing.assert_allclose(one.dataset.gradient_norm, many.dataset.gradient_norm, rtol=1e-9)
+
+
+def test_one_vector_goes_on_and_its_neighbours_stay_as_they_are():
+    first = flowsim.simulate(layered(), t1=1.0, certificate=False)
+    whole = flowsim.simulate(layered(), t1=2.0, certificate=False)
+    longer, restarted = first.extend(t1=2.0), flowsim.simulate(layered(), t1=1.0, start=first, certificate=False)
+    for x, y, z in zip(longer.parameters, whole.parameters, restarted.parameters, strict=True):
+        np.testing.assert_array_equal(x, y)
+        np.testing.assert_allclose(z, y, rtol=1e-4, atol=1e-5)
+    for solver, flow in (("lean4", flows.gradient()), ("auto", flows.momentum(friction=1.0))):
+        prepared = prepare(layered(), Settings(1.0, solver), flow=flow)
+        assert not isinstance(prepared.plan.flow, flows.Joined)
+
+
+def test_the_error_test_looks_at_every_array_of_one_vector():
+    """As flowsim.solvers' norm of the arrays themselves, also where one is not a number."""
+    from flowsim.simulation.carry import State
+    from flowsim.solvers.method import error_norm
+
+    arrays = layered().parameters
+    joined, zero = _tree.Vector.of(arrays), jnp.zeros(())
+    for x, y in zip(joined.split(), arrays, strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert error_norm(State(joined, zero)) == pytest.approx(float(error_norm(State(arrays, zero))), rel=1e-14)
+    bad = _tree.Vector.of([*arrays[:-1], jnp.asarray(jnp.nan)])
+    assert error_norm(State(bad, zero)) == jnp.inf

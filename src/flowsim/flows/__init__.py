@@ -4,6 +4,7 @@ from .adaptive import Adaptive, Sign, adam, memory, rmsprop, sign
 from .adjusted import Adjusted, clipped, frozen, normalised, projected, time_scales, weight_decay
 from .flow import AbstractFlow, AbstractSwitched, Traits
 from .gradient import Gradient, gradient
+from .joined import Joined, joined
 from .modified import ModifiedGradient, modified_gradient
 from .momentum import Momentum, heavy_ball, heavy_ball_friction, heavy_ball_step, momentum, nesterov
 from .sliding import KINKS, Sliding
@@ -18,6 +19,7 @@ __all__ = [
     "Adjusted",
     "Change",
     "Gradient",
+    "Joined",
     "ModifiedGradient",
     "Momentum",
     "Sign",
@@ -34,6 +36,7 @@ __all__ = [
     "heavy_ball",
     "heavy_ball_friction",
     "heavy_ball_step",
+    "joined",
     "memory",
     "modified_gradient",
     "momentum",

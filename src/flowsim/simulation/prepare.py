@@ -139,11 +139,12 @@ def prepare(
     times = _save_times(save_times, settings)
     chosen = probes.standard(smaller.problem) + as_probes(user_probes)
     _check_stages(flow, [event.name for event in watched])
+    made = _named_method(settings, dtype) if method is None else method(dtype)
     plan = Plan(
         problem=smaller.problem,
-        flow=flow,
+        flow=flow if initial is not None or made.in_place else flows.joined(flow, smaller.problem),
         lift=Lift(problem, smaller.lift, smaller.recoverable),
-        method=_named_method(settings, dtype) if method is None else method(dtype),
+        method=made,
         events=watched,
         probes=chosen,
         saves=Clock.at(times, dtype),
