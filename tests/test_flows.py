@@ -10,6 +10,7 @@ from scipy.special import j1
 
 import flowsim
 from flowsim import _tree, flows
+from flowsim._vector import Vector
 from flowsim.simulation import Settings, prepare
 
 from .problems import reference
@@ -382,9 +383,9 @@ def test_the_error_test_looks_at_every_array_of_one_vector():
     from flowsim.solvers.method import error_norm
 
     arrays = layered().parameters
-    joined, zero = _tree.Vector.of(arrays), jnp.zeros(())
+    joined, zero = Vector.of(arrays), jnp.zeros(())
     for x, y in zip(joined.split(), arrays, strict=True):
         np.testing.assert_array_equal(x, y)
     assert error_norm(State(joined, zero)) == pytest.approx(float(error_norm(State(arrays, zero))), rel=1e-14)
-    bad = _tree.Vector.of([*arrays[:-1], jnp.asarray(jnp.nan)])
+    bad = Vector.of([*arrays[:-1], jnp.asarray(jnp.nan)])
     assert error_norm(State(bad, zero)) == jnp.inf

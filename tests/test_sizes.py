@@ -1,15 +1,22 @@
 """What a run weighs, and what is refused for it."""
 
 import json
+import pathlib
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from flowsim.config import load_text
+from flowsim import flows
+from flowsim.config import Source, load, load_text
 from flowsim.config.problems import ExperimentErrors
 from flowsim.experiment import build, sizes
+from flowsim.experiment.run import run_experiment
 
 from . import killing
 from .test_cli import flowsim as command
+
+LARGE = pathlib.Path(__file__).parent.parent / "experiments" / "large.yaml"
 
 
 @pytest.mark.slow
@@ -42,3 +49,25 @@ def test_rows_that_cannot_fit_are_refused_by_their_key(tmp_path, monkeypatch):
     monkeypatch.setattr(sizes, "available", lambda: 1.11e9)
     with pytest.raises(ExperimentErrors, match=r"save\.points"):
         sizes.refuse_what_cannot_fit(measured)
+
+
+_SMALL = (
+    "task.samples=8", "task.length=6", "task.vocabulary=8", "model.width=8", "model.neurons=16", "model.heads=2",
+    "events=[{kind: loss_below, value: 1.7}]", "save.points=5", "flow.t1=1.0", "figures=[]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", [_SMALL, pytest.param((), marks=pytest.mark.slow)], ids=["small", "whole"])
+def test_the_experiment_of_a_large_model(overrides, tmp_path):
+    experiment = load(LARGE, overrides)
+    outcome = run_experiment(Source(experiment, LARGE.read_text("utf8"), LARGE.parent), tmp_path / "run")
+    assert outcome.ok
+    arrays = jax.tree.leaves(outcome.run.problem.parameters)
+    assert {x.dtype for x in arrays} == {jnp.dtype("float32")}
+    assert isinstance(outcome.run.prepared.plan.flow, flows.Joined)
+    summary = outcome.summary.model_dump()
+    assert 0 < summary["certificate"]["relative_error"] < 2e-3
+    if not overrides:
+        assert sum(x.size for x in arrays) > 1e6
+        assert summary["status"] == "event"
+        assert summary["final"]["loss"] == pytest.approx(1.7, rel=1e-5)

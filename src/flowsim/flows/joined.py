@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from .. import _tree
 from .._types import Parameters, Scalar
+from .._vector import Vector
 from ..problem import Problem
 from .flow import AbstractFlow, Traits
 
@@ -30,11 +31,11 @@ class Joined(AbstractFlow):
         return self.base.traits
 
     def init(self, problem: Problem) -> PyTree:
-        return _tree.Vector.of(self.base.init(problem))
+        return Vector.of(self.base.init(problem))
 
     def velocity(self, problem: Problem, t: Scalar, state: PyTree) -> tuple[PyTree, Scalar]:
         velocity, rate = self.base.velocity(problem, t, state.split())
-        moved = _tree.Vector.of(velocity)
+        moved = Vector.of(velocity)
         # That of a gradient, ‖velocity‖², from the vector: one sum instead of one for each array.
         return moved, rate if problem.metric is not None else _tree.dot(moved, moved)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _tree
+from .._vector import Vector
 
 
 class Method(eqx.Module):
@@ -64,7 +65,7 @@ def flow_rms(state: PyTree) -> Float[Array, ""]:
     One mean over all entries would let a small array that moves (a readout vector, a bias) drown in a large one that
     hardly does. The integrals that are carried beside it are left out.
     """
-    if isinstance(state.flow, _tree.Vector):
+    if isinstance(state.flow, Vector):
         found = state.flow.mean_squares()
         # XLA's maximum of an array may pass over what is not a number.
         return jnp.where(jnp.any(jnp.isnan(found)), jnp.nan, jnp.sqrt(jnp.max(found)))
