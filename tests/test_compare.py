@@ -102,3 +102,29 @@ def test_unstable_learning_rates_are_in_no_fitted_order():
     assert largest.learning_rates == (0.05, 0.025)
     assert abs(largest.order.order - 1) < 0.1
     assert [line.split()[-1] for line in found.table().splitlines()[1:4]] == ["1", "0.6", "never"]
+
+
+_CVODE = [pytest.param(f"sundials_{kind}", marks=pytest.mark.slow) for kind in ("bdf", "adams")]
+
+
+@pytest.mark.parametrize("solver", ["scipy_lsoda", "scipy_radau", *_CVODE])
+def test_other_packages_solve_the_same_flow_and_all_they_evaluate_is_counted(solver):
+    if solver.startswith("sundials"):
+        pytest.importorskip("sksundae")
+    rates = jnp.array([1.0, 30.0, 1000.0])
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(rates * x**2) / 2, jnp.ones(3))
+    options = {"t1": 2.0, "tolerances": [1e-6], "repeats": 1, "reference": ("dop853", "tsit5")}
+    found = compare.work_precision(problem, solvers=[solver], **options)
+    (run,) = found.runs
+    assert run.status == "done"
+    assert run.parameter_error < 1e-4
+    assert 20 < run.evaluations < 50_000
+
+
+def test_a_package_that_is_missing_and_a_jacobian_that_is_too_large_are_refused(monkeypatch):
+    problem = flowsim.Problem.from_loss(lambda x: jnp.sum(x**2), jnp.ones(6000))
+    with pytest.raises(ValueError, match="6000 × 6000 Jacobian: leave it out"):
+        compare.work_precision(problem, solvers=["scipy_lsoda"], t1=1.0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"flowsim\[sundials\]"):
+        compare.work_precision(problem, solvers=["sundials_bdf"], t1=1.0)

@@ -89,9 +89,12 @@ SYMMETRIC: tuple[str, ...] = ("exponential",)  # only for flows whose Jacobian i
 BY_KIND: dict[str, SolverInfo] = {solver.kind: solver for solver in SOLVERS}
 
 # What a comparison may compare beside them: other packages' methods, by the names that those give them.
-SCIPY: dict[str, str] = {"scipy_rk23": "RK23", "scipy_rk45": "RK45", "scipy_dop853": "DOP853"}
+SCIPY: dict[str, str] = {
+    f"scipy_{name.lower()}": name for name in ("RK23", "RK45", "DOP853", "LSODA", "Radau")
+}  # fmt: skip
+SUNDIALS: dict[str, str] = {"sundials_bdf": "BDF", "sundials_adams": "Adams"}
 OPTAX: dict[str, str] = {f"optax_{kind}": kind for kind in ("sgd", "adam", "adagrad", "rmsprop")}
-COMPARABLE: tuple[str, ...] = (*BY_KIND, *SCIPY, *OPTAX)
+COMPARABLE: tuple[str, ...] = (*BY_KIND, *SCIPY, *SUNDIALS, *OPTAX)
 
 AUTO = (
     "tsit5 for rtol ≥ 1e-8, dopri8 for tighter tolerances; where a flow with real spectrum "

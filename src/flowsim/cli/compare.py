@@ -31,7 +31,7 @@ def compare(
     Examples:
       flowsim compare solver_accuracy.yaml
       flowsim compare descent_order.yaml
-      flowsim compare figure1.yaml 'compare.solvers=[tsit5, dopri8, scipy_rk45]' flow.t1=10.0
+      flowsim compare figure1.yaml 'compare.solvers=[tsit5, dopri8, scipy_rk45, sundials_bdf]' flow.t1=10.0
       flowsim compare --resume runs/figure1/compare-2026-01-31T12-00-00Z-1a2b
     """
     request = asked_for(output, "compare", experiment, overrides, out, resume, False)

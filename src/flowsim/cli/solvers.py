@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ..solver_names import AUTO, OPTAX, SCIPY, SOLVERS
+from ..solver_names import AUTO, OPTAX, SCIPY, SOLVERS, SUNDIALS
 from .command import command
 from .output import Output
 
@@ -14,7 +14,7 @@ def solvers(output: Output) -> None:
     A solver that is not adaptive needs solver.step, a fixed step size; any other takes solver.step instead of
     tolerances.
     """
-    others = [*SCIPY, *OPTAX]
+    others = [*SCIPY, *SUNDIALS, *OPTAX]
     table = [dataclasses.asdict(solver) for solver in SOLVERS]
     output.document({"auto": AUTO, "solvers": table, "compare_only": others})
     output.data(f"{'kind':<12} {'order':>5} {'stages':>6}  {'steps':<8} {'type':<8}  use")
@@ -25,4 +25,7 @@ def solvers(output: Output) -> None:
         form = "implicit" if solver.implicit else "explicit"
         output.data(f"{solver.kind:<12} {solver.order:>5} {stages:>6}  {steps:<8} {form:<8}  {solver.use}")
     output.data("\nOther packages' methods, for `flowsim compare` alone:")
-    output.data(f"{', '.join(SCIPY)}: SciPy's solve_ivp; {', '.join(OPTAX)}: steps of Optax's optimizers.")
+    output.data(
+        f"{', '.join(SCIPY)}: SciPy's solve_ivp; {', '.join(SUNDIALS)}: CVODE of SUNDIALS (the extra `sundials`); "
+        f"{', '.join(OPTAX)}: steps of Optax's optimizers."
+    )

@@ -1,4 +1,4 @@
-"""How each kind of method is run: flowsim's solvers by name, SciPy's as `scipy_*`, Optax's as `optax_*`."""
+"""How each kind of method is run: flowsim's solvers by name, other packages' as `scipy_*`, `sundials_*`, `optax_*`."""
 
 import dataclasses
 import math
@@ -10,7 +10,6 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
-from scipy.integrate import solve_ivp
 
 from .. import descent, probes
 from ..events import Event
@@ -18,7 +17,8 @@ from ..moment import Lift, Moment
 from ..problem import Problem
 from ..result import assemble
 from ..simulation import Settings, Stopwatch, prepare, run
-from ..solver_names import COMPARABLE, OPTAX, SCIPY
+from ..solver_names import COMPARABLE, OPTAX, SCIPY, SUNDIALS
+from . import packages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +60,8 @@ def is_optimizer(solver: str) -> bool:
 
 def solve(task: Task, solver: str, setting: float) -> Outcome:
     """Run one method. `setting`: relative tolerance; learning rate of an optimizer; step of `euler`."""
-    if solver in SCIPY:
-        return _scipy(task, SCIPY[solver], setting)
+    if solver in SCIPY or solver in SUNDIALS:
+        return _packaged(task, solver, setting)
     if solver in OPTAX:
         return _optax(task, OPTAX[solver], setting)
     return _flowsim(task, solver, setting)
@@ -94,30 +94,24 @@ def _flowsim(task: Task, solver: str, setting: float) -> Outcome:
     )
 
 
-def _scipy(task: Task, method: str, rtol: float) -> Outcome:
-    problem = task.problem
-    start, unravel = jax.flatten_util.ravel_pytree(problem.parameters)
-    field = jax.jit(lambda x: jax.flatten_util.ravel_pytree(problem.velocity(unravel(x))[0])[0])
+def _packaged(task: Task, solver: str, rtol: float) -> Outcome:
+    field = packages.Field(task.problem)
     watch = Stopwatch()
-    jax.block_until_ready(field(start))
+    field.compile(products=solver in SUNDIALS)
     seconds_compile, _ = watch.read()
-    seconds, solution = [], None
+    seconds, path = [], None
     for _ in range(max(task.repeats, 1)):
-        began = time.perf_counter()
-        solution = solve_ivp(
-            lambda t, x: np.asarray(field(x)), (0.0, task.t1), np.asarray(start), method,
-            t_eval=task.save_times, rtol=rtol, atol=rtol * task.atol_ratio,
-        )  # fmt: skip
+        field.evaluations, began = 0, time.perf_counter()
+        path = packages.solve(solver, field, task.save_times, rtol, rtol * task.atol_ratio, task.max_steps)
         seconds.append(time.perf_counter() - began)
-    assert solution is not None
-    done = solution.status == 0
+    assert path is not None
     return Outcome(
-        status="done" if done else "step_size_floor",
-        parameters=solution.y[:, -1],
-        rows=_measure(problem, task.save_times, solution.y.T, unravel) if done else {},
+        status="done" if path.done else "step_size_floor",
+        parameters=path.states[-1],
+        rows=_measure(task.problem, task.save_times, path.states, field.unravel) if path.done else {},
         event_times={},
-        evaluations=int(solution.nfev),
-        steps=math.nan,  # with t_eval SciPy keeps the saved times only
+        evaluations=field.evaluations,
+        steps=math.nan,  # these packages keep the saved times only
         rejected=math.nan,
         seconds=tuple(seconds),
         seconds_compile=seconds_compile,

@@ -9,6 +9,7 @@ from .. import saving
 from ..events import Event
 from ..problem import Problem
 from ..solver_names import OPTAX
+from . import packages
 from .methods import Outcome, Task, flat, is_optimizer, known, solve
 from .record import Comparison, Run
 
@@ -38,7 +39,8 @@ def work_precision(
     **Arguments:**
 
     - `solvers`: names that `flowsim solvers` lists (`euler` takes its steps from `learning_rates`), SciPy's as
-      `scipy_rk23`, `scipy_rk45`, `scipy_dop853`, Optax's as `optax_sgd`, `optax_adam` ….
+      `scipy_rk23`, `scipy_rk45`, `scipy_dop853`, `scipy_lsoda`, `scipy_radau`, SUNDIALS' as `sundials_bdf`,
+      `sundials_adams`, Optax's as `optax_sgd`, `optax_adam` ….
     - `tolerances`: relative tolerances.
     - `t1`: end of the flow.
 
@@ -56,9 +58,11 @@ def work_precision(
 
     **Returns:** a `Comparison`; a method that fails is in it with its status and its error so far.
 
-    **Raises:** `ValueError` for unknown names, a reference that is under test, or if the reference itself fails.
+    **Raises:** `ValueError` for unknown names, a package that is missing, a reference that is under test, or if the
+    reference itself fails.
     """
     judges = _judges(solvers, reference)
+    packages.check(solvers, problem)
     rates = [name for name in solvers if is_optimizer(name) or name == "euler"]
     if rates and not learning_rates:
         raise ValueError(f"{', '.join(rates)} need learning_rates.")
