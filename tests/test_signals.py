@@ -106,3 +106,37 @@ def test_the_command_that_resumes_names_the_plugins(monkeypatch):
     assert str(Interrupted(signal.SIGINT, FOLDER, "verify")).endswith(
         "flowsim verify --resume run --plugin '/a b/mine.py'"
     )
+
+
+def test_work_aside_is_done_while_the_block_runs():
+    with stopping(FOLDER) as stop, stop.aside(lambda: time.sleep(0.4) or time.monotonic()) as result:
+        time.sleep(0.4)
+        here = time.monotonic()
+        assert result() - here < 0.3  # one after the other it would be 0.4
+
+
+def test_a_signal_leaves_work_aside_behind():
+    began = time.monotonic()
+    with pytest.raises(Interrupted) as told, stopping(FOLDER) as stop, stop.aside(lambda: time.sleep(3.0)):
+        send_later(signal.SIGTERM)
+        time.sleep(1.0)
+    assert told.value.abandoned
+    assert time.monotonic() - began < 2.0
+
+
+def test_an_error_aside_is_raised_where_the_result_is_asked_for():
+    with stopping(FOLDER) as stop, stop.aside(lambda: 1 / 0) as result, pytest.raises(ZeroDivisionError):
+        result()
+
+
+def test_beside_another_thread_the_work_is_done_where_it_is_asked_for():
+    seen = []
+
+    def other():
+        with stopping(FOLDER) as stop, stop.aside(threading.current_thread) as result:
+            seen.append(result() is threading.current_thread())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [True]
