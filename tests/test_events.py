@@ -308,3 +308,19 @@ def test_names_of_events_probes_and_losses_are_enough():
     whole = flowsim.simulate(problem, t1=5.0, events=given[0], probes=given[1], solver="tsit5")
     assert by_name.events["phase1_end"].time == whole.events["phase1_end"].time
     np.testing.assert_array_equal(by_name.trajectory.values["margin"], whole.trajectory.values["margin"])
+
+
+def test_four_values_exclude_no_crossing_of_a_cubic_and_most_steps_without_one():
+    from flowsim.events import COARSE_POINTS, FEW_POINTS, is_far
+
+    rng, points = np.random.default_rng(0), COARSE_POINTS[list(FEW_POINTS)]
+    cleared = 0
+    for _ in range(300):
+        roots = np.array([rng.uniform(0, 1), *rng.uniform(-3, 4, 2)])
+        crossing = np.prod(points[:, None] - roots, axis=1)
+        start = jnp.asarray(np.sign(crossing[0]), jnp.int32)
+        assert not is_far(jnp.asarray(crossing[:, None]), start)
+        away = 5.0 + np.prod(points[:, None] - roots, axis=1) / 10
+        cleared += bool(is_far(jnp.asarray(away[:, None]), jnp.ones((), jnp.int32)))
+        assert not is_far(jnp.asarray(away[:, None]), -jnp.ones((), jnp.int32))
+    assert cleared > 250
