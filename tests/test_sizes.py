@@ -51,6 +51,13 @@ def test_rows_that_cannot_fit_are_refused_by_their_key(tmp_path, monkeypatch):
         sizes.refuse_what_cannot_fit(measured)
 
 
+@pytest.fixture
+def double_afterwards():
+    """An experiment in float32 sets the precision of its process."""
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
 _SMALL = (
     "task.samples=8", "task.length=6", "task.vocabulary=8", "model.width=8", "model.neurons=16", "model.heads=2",
     "events=[{kind: loss_below, value: 1.7}]", "save.points=5", "flow.t1=1.0", "figures=[]",
@@ -58,7 +65,7 @@ _SMALL = (
 
 
 @pytest.mark.parametrize("overrides", [_SMALL, pytest.param((), marks=pytest.mark.slow)], ids=["small", "whole"])
-def test_the_experiment_of_a_large_model(overrides, tmp_path):
+def test_the_experiment_of_a_large_model(overrides, tmp_path, double_afterwards):
     experiment = load(LARGE, overrides)
     outcome = run_experiment(Source(experiment, LARGE.read_text("utf8"), LARGE.parent), tmp_path / "run")
     assert outcome.ok
