@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from .. import _tree
 from .._jit import fast_compile
 from ..records import Crossing, Kinks, Status
 from ..simulation import Carry, History, Prepared, Settings
@@ -89,7 +89,7 @@ def doubts(prepared: Prepared, result: Uncertified, verification: History) -> tu
 @fast_compile
 def _sizes(parameters: PyTree) -> list[Array]:
     """Root mean square of every array's entries."""
-    return [jnp.sqrt(jnp.mean(x**2)) for x in jax.tree.leaves(parameters)]
+    return [_tree.rms(x) for x in jax.tree.leaves(parameters)]
 
 
 def _unlike(prepared: Prepared, result: Uncertified, verification: History) -> Iterator[str]:

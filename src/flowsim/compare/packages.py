@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.integrate import solve_ivp
 
+from .. import _tree
 from ..problem import Problem
 from ..solver_names import SCIPY, SUNDIALS
 
@@ -56,7 +57,7 @@ def check(solvers: Any, problem: Problem) -> None:
     """**Raises:** `ValueError` for a method whose package is missing, or whose Jacobian would not fit into memory."""
     if any(name in SUNDIALS for name in solvers) and importlib.util.find_spec("sksundae") is None:
         raise ValueError("SUNDIALS' methods need scikit-sundae: python -m pip install 'flowsim[sundials]'.")
-    size = sum(x.size for x in jax.tree.leaves(problem.parameters))
+    size = _tree.size(problem.parameters)
     dense = [name for name in solvers if SCIPY.get(name) in _DENSE]
     if dense and size > _LARGEST:
         raise ValueError(f"{dense[0]} holds a {size} × {size} Jacobian: leave it out, or take sundials_bdf.")

@@ -175,9 +175,8 @@ def watch(plan: Plan, carry: Carry, tried: Attempt, inside, together: str | None
 
     def measure(place):
         s, last = times[jnp.minimum(place, count - 1)], place == count
-        here = moment(
-            plan, select(last, end_clock, carry.clock.advance(s)), select(last, end_state, inside(s))
-        )  # fmt: skip
+        clock = select(last, end_clock, carry.clock.advance(s))
+        here = moment(plan, clock, select(last, end_state, inside(s)))
         return tuple(event.parts(here) for event in plan.events)
 
     def more(loop):
