@@ -1,4 +1,6 @@
-"""Runs on several virtual devices beside runs on one, for `test_distributed`; prints what both gave as JSON."""
+"""Runs on several virtual devices beside runs on one, for `test_distributed`; prints what both gave as JSON.
+
+The devices are those of one process, or of the several that the environment names."""
 
 import json
 
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import flowsim
+from flowsim import _tree
 
 
 class Network(eqx.Module):
@@ -36,7 +39,7 @@ def described(result):
         "steps": result.solver.steps,
         "rejected": result.solver.rejected,
         "evaluations": result.solver.vector_field_evaluations,
-        "parameters": np.concatenate([np.ravel(x) for x in leaves]).tolist(),
+        "parameters": np.concatenate([np.ravel(_tree.to_host(x)) for x in leaves]).tolist(),
         "held": [x.addressable_shards[0].data.shape for x in leaves],
         "events": {name: list(record.times) for name, record in result.crossings.items()},
         "certificate": result.certificate.relative_error,
@@ -58,8 +61,10 @@ def spread(whole, *, samples, parameters):
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
+    flowsim.distributed.initialize()
     whole = problem()
     found = {"one": run(whole), "shapes": [x.shape for x in jax.tree.leaves(whole.parameters)]}
     placed, found["spread"] = spread(whole, samples=4, parameters=2)
     found["eight"] = run(placed)
-    print(json.dumps(found))
+    if flowsim.distributed.first():
+        print(json.dumps(found))

@@ -3,17 +3,25 @@
 import json
 import os
 import pathlib
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import flowsim
 from flowsim.config import ExperimentErrors, load_text
+from flowsim.distributed import processes
 from flowsim.distributed.shard import _split
+from flowsim.experiment.identity import identity
+
+from .slurm import cluster
 
 ROOT = pathlib.Path(__file__).parent.parent
 EXPERIMENT = """
@@ -35,12 +43,47 @@ def on(devices, *command, **options):
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=seen, **options)
 
 
+def in_two(devices, *command, **options):
+    """Two Python processes on the loopback, that see so many devices each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    seen = {
+        **os.environ,
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        processes.ADDRESS: address,
+        processes.NUMBER: "2",
+    }
+    return [
+        subprocess.Popen(
+            [sys.executable, *command], env={**seen, processes.INDEX: str(index)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        )
+        for index in (0, 1)
+    ]  # fmt: skip
+
+
+def ended(both):
+    """What each of two processes said, once both have ended well."""
+    said = [one.communicate(timeout=900) for one in both]
+    for one, (_, errors) in zip(both, said, strict=True):
+        assert one.returncode == 0, errors
+    return said
+
+
 @pytest.mark.slow
-def test_eight_devices_are_one():
-    """Steps, decisions, events and the certificate of a mesh of 4 × 2, and what each device holds."""
-    done = on(8, "-m", "tests.sharded", cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+@pytest.mark.parametrize("number", [1, 2])
+def test_eight_devices_are_one(number):
+    """Steps, decisions, events and the certificate of a mesh of 4 × 2, of one process or of two, and what each device
+    holds."""
+    if number == 1:
+        done = on(8, "-m", "tests.sharded", cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+    else:
+        (first, _), (second, _) = ended(in_two(4, "-m", "tests.sharded", cwd=ROOT))
+        assert "steps" not in second  # one of them speaks
+        found = json.loads(first.splitlines()[-1])  # after what libraries print
     one, eight = found["one"], found["eight"]
     assert one["rejected"] > 0  # so that a refusal is among what agrees
     for what in ("steps", "rejected", "evaluations"):
@@ -63,6 +106,83 @@ def test_an_experiment_on_two_devices(tmp_path):
     assert summary["complete"]
     assert summary["final"]["time"] == 1.0
     assert summary["solver"]["rejected"] > 0
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_goes_on_in_one(tmp_path):
+    """Both hear of a signal that one of them gets; what they left behind is resumed on one device."""
+    (tmp_path / "e.yaml").write_text(EXPERIMENT)
+    arguments = ["-m", "flowsim", "run", "e.yaml", "certificate=true", "solver.rtol=1e-9", "flow.t1=6.0"]
+    plain = subprocess.run([sys.executable, *arguments, "--out", "one"], cwd=tmp_path, capture_output=True, text=True)
+    assert plain.returncode == 0, plain.stderr
+
+    both = in_two(1, *arguments, "devices.parameters=2", "--out", "two", cwd=tmp_path)
+    while not (tmp_path / "two" / "meta.json").exists():
+        time.sleep(0.05)
+        assert all(one.poll() is None for one in both)
+    both[0].send_signal(signal.SIGTERM)
+    said = [one.communicate(timeout=600) for one in both]
+    assert [one.returncode for one in both] == [128 + signal.SIGTERM] * 2, said
+    assert not said[0][0]
+    assert not said[1][0]
+    assert "flowsim run --resume two" in said[0][1]
+    assert "resume" not in said[1][1]
+
+    refused = subprocess.run([sys.executable, "-m", "flowsim", "run", "--resume", "two"], cwd=tmp_path, text=True,
+                             capture_output=True)  # fmt: skip
+    assert refused.returncode == 2
+    assert "asks for 1 × 2 devices, and there is 1: lower it" in refused.stderr
+    again = [sys.executable, "-m", "flowsim", "run", "--resume", "two", "devices.parameters=1"]
+    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, two = (safetensors.numpy.load_file(tmp_path / name / "parameters.safetensors") for name in ("one", "two"))
+    bound = json.loads((tmp_path / "two" / "summary.json").read_text())["certificate"]["relative_error"]
+    assert bound < 1e-7
+    apart, size = (sum(np.sum((one[k] - other) ** 2) for k, other in what.items()) ** 0.5
+                   for what in (two, dict.fromkeys(two, 0.0)))  # fmt: skip
+    assert apart <= bound * size
+    assert "devices: {samples: 1, parameters: 1}" in (tmp_path / "two" / "resolved.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_a_step_of_slurm_is_one_run(tmp_path):
+    if reason := cluster.missing():
+        pytest.skip(f"no Slurm: {reason}")
+    (tmp_path / "e.yaml").write_text(EXPERIMENT)
+    with cluster.Cluster(tmp_path / "slurm") as running:
+        command = ["srun", "--ntasks=2", sys.executable, "-m", "flowsim", "run", "e.yaml", "devices.samples=2"]
+        done = subprocess.run([*command, "--out", "two"], cwd=tmp_path, env=running.environment, capture_output=True,
+                              text=True, timeout=600)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "two\n"
+    assert json.loads((tmp_path / "two" / "summary.json").read_text())["complete"]
+
+
+def test_processes_say_which_they_are(monkeypatch):
+    for name in processes.STEP:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(processes.ADDRESS, raising=False)
+    assert not flowsim.distributed.initialize()  # none is named
+    monkeypatch.setenv(processes.ADDRESS, "localhost:1")
+    with pytest.raises(ValueError, match="JAX_NUM_PROCESSES must be a whole number where JAX_COORDINATOR_ADDRESS is"):
+        flowsim.distributed.initialize()
+    monkeypatch.setenv(processes.NUMBER, "2")
+    monkeypatch.setenv(processes.INDEX, "2")
+    with pytest.raises(ValueError, match="JAX_PROCESS_ID is 2 of JAX_NUM_PROCESSES = 2 processes: they are counted"):
+        flowsim.distributed.initialize()
+
+
+def test_alone_a_process_agrees_with_itself(tmp_path):
+    assert flowsim.distributed.largest(3.0) == 3.0
+    assert flowsim.distributed.first()
+    with flowsim.distributed.own_folder(tmp_path) as own:
+        assert own == tmp_path
+
+
+def test_the_number_of_devices_is_not_what_a_run_is():
+    """A run goes on on another number of them."""
+    one, two = (load_text(EXPERIMENT + f"devices: {{samples: {n}}}\n", origin="split") for n in (1, 2))
+    assert identity(one, ROOT) == identity(two, ROOT)
 
 
 def regression(samples):

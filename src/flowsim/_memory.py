@@ -5,6 +5,7 @@ import os
 import pathlib
 
 _CGROUP = pathlib.Path("/sys/fs/cgroup/memory.max")
+_bounds = [math.inf]
 
 
 def for_arrays() -> float:
@@ -16,6 +17,15 @@ def for_arrays() -> float:
 
 def available() -> float:
     """Bytes of memory of this machine, or of this container if that is less."""
+    return min(_bounds[-1], _here())
+
+
+def bound(memory: float) -> None:
+    """Have no more than so many bytes from now on: those of the smallest of the machines that compute together."""
+    _bounds.append(memory)
+
+
+def _here() -> float:
     if not hasattr(os, "sysconf"):
         return math.inf
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

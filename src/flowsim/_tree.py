@@ -7,12 +7,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jaxtyping import Array, Float, PyTree
 
 
 def is_array(x: Any) -> bool:
     """Is it an array of JAX or NumPy?"""
     return isinstance(x, jax.Array | np.ndarray)
+
+
+def to_host(x: Any) -> np.ndarray:
+    """An array in this process's memory, wherever it lies.
+
+    Where it is spread over the devices of several processes, all of them have to ask for it, in the same order.
+    """
+    if isinstance(x, jax.Array) and not (x.is_fully_addressable or x.is_fully_replicated):
+        return np.asarray(multihost_utils.process_allgather(x, tiled=True))
+    return np.asarray(x)
+
+
+def on_host(tree: PyTree) -> PyTree:
+    """`to_host` of every array of a pytree."""
+    return jax.tree.map(to_host, tree)
 
 
 def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:

@@ -150,7 +150,7 @@ def _point_and_gradient(problem, seed):
     keys = jax.random.split(jax.random.key(seed), len(leaves))
     moved = [x + (0.1 + jnp.std(x)) * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)]
     gradient = _gradient(problem, jax.tree.unflatten(structure, moved))
-    return [np.asarray(x, np.float64) for x in moved], [np.asarray(g, np.float64) for g in jax.tree.leaves(gradient)]
+    return tuple([_tree.to_host(x).astype(np.float64) for x in found] for found in (moved, jax.tree.leaves(gradient)))
 
 
 @eqx.filter_jit

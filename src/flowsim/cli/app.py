@@ -108,6 +108,15 @@ def main() -> None:
         raise
 
 
+def _shared() -> bool:
+    """Is this one of several processes of a run?"""
+    if "jax" not in sys.modules:
+        return False
+    from ..distributed import several
+
+    return several()
+
+
 def _leave(code: Any) -> None:
     """End the process without taking down, object by object, all that JAX holds: half a second or more.
 
@@ -115,7 +124,8 @@ def _leave(code: Any) -> None:
     """
     if not (code is None or isinstance(code, int)) or threading.active_count() > 1:
         return
-    atexit._run_exitfuncs()
+    if not (code and _shared()):  # the others, which wait for this process, would be waited for
+        atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
         sys.stderr.flush()

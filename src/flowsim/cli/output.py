@@ -31,10 +31,15 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
+    silent: bool = False  # another process of the same run speaks
+
+    def silenced(self) -> "Output":
+        """Of a process that leaves the speaking to another: nothing is said but what it alone may know, its errors."""
+        return dataclasses.replace(self, json=False, quiet=True, verbose=False, silent=True)
 
     def data(self, text: str) -> None:
         """Data for a person or a script, unless a JSON document is asked for."""
-        if not self.json:
+        if not self.json and not self.silent:
             _print(text)
 
     def document(self, content: Mapping[str, Any]) -> None:
@@ -90,6 +95,8 @@ class Output:
     def interrupted(self, message: str, signal: int, *, at_once: bool = False) -> NoReturn:
         """End as a process that a signal ends; `at_once`: without waiting for what still computes in the background."""
         try:
+            if self.silent:
+                raise typer.Exit(128 + signal)
             self._fail(message, 128 + signal, "interrupted")
         finally:
             if at_once:
@@ -127,3 +134,11 @@ def _print(text: str) -> None:
         os.close(nowhere)
         print(f"flowsim: stdout cannot be written: {error.strerror}", file=sys.stderr, flush=True)
         raise typer.Exit(UNEXPECTED) from None
+
+
+def keep_stdout_for_data() -> None:
+    """From now on, what libraries in other languages print goes to stderr."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(own, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)

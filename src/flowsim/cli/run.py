@@ -19,7 +19,7 @@ from ..sweep.folder import Sweep, SweepError
 from ..sweep.place import PlaceError
 from ..sweep.places import Options, place
 from .command import ExperimentFile, Force, Jobs, Out, Overrides, PerTask, Resume, Slurm, command
-from .output import NUMERICAL, Output
+from .output import NUMERICAL, Output, keep_stdout_for_data
 from .progress import loading, progress, telling
 
 STARTED = clock.monotonic()  # when the command was loaded: what a person waits for begins here
@@ -144,7 +144,7 @@ def new_folder(experiment: Experiment, prefix: str = "") -> pathlib.Path:
 def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] = ()) -> Request:
     """The request by which a command made a run folder; its overrides are in `resolved.yaml` only.
 
-    **Arguments:** `changes`: of a finished run that is to go on to a later `flow.t1`.
+    **Arguments:** `changes`: of a finished run that is to go on to a later `flow.t1`, or of the devices.
     """
     if not folder.is_dir():
         raise refusal(Place(str(folder)), "is not a folder; --resume takes a run folder.")
@@ -160,7 +160,7 @@ def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] =
     start = folders.read(meta.source_folder, folder)
     resolved, given = current / "resolved.yaml", current / "experiment.yaml"
     experiment = load_text(read_text(resolved), origin=str(resolved), folder=start, overrides=changes)
-    if changes:
+    if any(_section(change) != "devices" for change in changes):
         from ..experiment.lengthen import lengthen
         from ..store import StoreError
 
@@ -172,10 +172,16 @@ def resumed(folder: pathlib.Path, command: str = "run", changes: Sequence[str] =
     return Request(Source(experiment, text, start), folder, resume=True)
 
 
+def _section(change: str) -> str:
+    """The section of an experiment that an override is in."""
+    return change.partition("=")[0].partition(".")[0].strip()
+
+
 def _plan(request: Request, output: Output) -> None:
     """Build everything and show what would run."""
     from ..experiment import build, sizes  # these load JAX
 
+    output = _joined(request, output)
     build.configure(request.experiment.precision)
     sizes.refuse_weights_that_cannot_fit(request.experiment)
     problem = build.problem(request.experiment, request.source.folder)
@@ -205,11 +211,17 @@ def execute(request: Request, output: Output, force: bool, where: Callable[[Swee
     folder = request.folder
     if not request.resume and not force:
         refuse_used(folder, output)
+    output = _joined(request, output)
     how: dict[str, Any] = {"resume": request.resume, "force": force}
     with loading(quiet=output.quiet):
         from ..experiment.run import run_experiment  # loads JAX and the whole simulator
     loaded = clock.monotonic() - STARTED
-    with ending(output), progress(quiet=output.quiet) as shown, telling(shown, verbose=output.verbose):
+    with (
+        ending(output),
+        _together(output, folder),
+        progress(quiet=output.quiet) as shown,
+        telling(shown, verbose=output.verbose),
+    ):
         how["say"] = shown.say
         if request.experiment.seeds:
             from ..sweep.ensemble import run_ensemble
@@ -233,6 +245,36 @@ def execute(request: Request, output: Output, force: bool, where: Callable[[Swee
     output.document({**outcome.summary.record(), "folder": str(outcome.folder)})
     if not outcome.ok:
         raise typer.Exit(NUMERICAL)
+
+
+def _joined(request: Request, output: Output) -> Output:
+    """How this process speaks, of a run on several devices once it has joined those that share it: the first does."""
+    if request.experiment.devices.count == 1:
+        return output
+    from .. import distributed  # loads JAX
+
+    keep_stdout_for_data()  # libraries say to whom they connect
+    try:
+        distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        output.refuse(f"the processes of the run do not come together: {str(error).rstrip('.')}.")
+    return output if distributed.first() else output.silenced()
+
+
+@contextmanager
+def _together(output: Output, folder: pathlib.Path) -> Iterator[None]:
+    """A run whose other processes are lost, as message and exit code."""
+    import jax
+
+    from .. import distributed
+
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if not distributed.several():
+            raise
+        why = " ".join(str(error).split())
+        output.fail(f"a process of the run was lost ({why}); resume with: flowsim run --resume {folder}")
 
 
 def refuse_used(folder: pathlib.Path, output: Output) -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from .. import _checks, probes
+from .. import _checks, _tree, probes
 from .._jit import fast_compile
 from .._show import text
 from ..moment import Lift, Moment
@@ -109,7 +109,7 @@ class Track:
         if len(self._rows) == len(self._record) or self.done != self._record[len(self._rows)]:
             return
         time, self._last = jnp.asarray(self.done * self._step_time), self.state[0]
-        self._rows.append(jax.device_get(_measure(self.problem, self.lift, self._chosen, time, self._last)))
+        self._rows.append(_tree.on_host(_measure(self.problem, self.lift, self._chosen, time, self._last)))
 
     def descent(self, label: str, learning_rate: float) -> Descent:
         """What the steps gave, once all are taken."""

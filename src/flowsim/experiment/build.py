@@ -81,8 +81,11 @@ def _refuse_devices(experiment: Experiment) -> None:
     asked = experiment.devices
     if asked.count > jax.device_count():
         key = "devices.samples" if asked.samples >= asked.parameters else "devices.parameters"
-        there = f"{jax.device_count()} device{'s' if jax.device_count() > 1 else ''}"
-        message = f"asks for {asked.samples} × {asked.parameters} devices, and there are {there}: lower it."
+        there = "is 1" if jax.device_count() == 1 else f"are {jax.device_count()}"
+        message = (
+            f"asks for {asked.samples} × {asked.parameters} devices, and there {there}: lower it, which --resume takes "
+            "too."
+        )
         raise refusal(Place(experiment.name), message, key)
 
 

@@ -61,6 +61,8 @@ def opened(
             run.finish()
         elif resume:
             run.check_inputs()
+            if store.Meta.read(run.path).record().get("devices") != _devices(source.experiment):
+                run.write_resolved(resolved_yaml(source.whole or source.experiment))
             run.update_meta(_shown(source.experiment))
         else:
             resolved = resolved_yaml(source.whole or source.experiment)
@@ -81,8 +83,13 @@ def _figures(experiment: Experiment) -> list[Any]:
 
 
 def _shown(experiment: Experiment) -> dict[str, Any]:
-    """What may change between an interruption and the resumed run, because no number depends on it."""
-    return {"name": experiment.name, "notes": experiment.notes, "figures": _figures(experiment)}
+    """What may change between an interruption and the resumed run: no number depends on it, but for rounding."""
+    shown = {"name": experiment.name, "notes": experiment.notes, "figures": _figures(experiment)}
+    return {**shown, "devices": _devices(experiment)}
+
+
+def _devices(experiment: Experiment) -> dict[str, int]:
+    return experiment.devices.model_dump(mode="json")
 
 
 def _meta(source: Source, prepared: Prepared, run: store.RunFolder) -> dict[str, Any]:

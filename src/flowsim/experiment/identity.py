@@ -14,7 +14,7 @@ from ..store import Identity, versions
 
 def identity(experiment: Experiment, folder: pathlib.Path) -> Identity:
     """All that the numbers of a run depend on."""
-    values = experiment.model_dump(mode="json", exclude={"figures", "notes", "name"})
+    values = experiment.model_dump(mode="json", exclude={"figures", "notes", "name", "devices"})
     files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs(experiment, folder).items()}
     return Identity(values, files, versions(), jax.devices()[0].device_kind)
 

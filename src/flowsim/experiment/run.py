@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import store
+from .. import distributed, store
 from ..certificate import certify, verifying
 from ..config import Source
 from ..loggers import each_row
@@ -91,7 +91,10 @@ def run_experiment(
     with account.stage("building"):
         stage("building the problem", "")
         problem, prepared, who = _built(source, instrument)
-    with opened(source, prepared, folder, resume=resume, force=force, outer=stop) as home:
+    with (
+        distributed.own_folder(folder) as own,
+        opened(source, prepared, own, resume=resume, force=force, outer=stop) as home,
+    ):
         run, log, stop = home.run, home.log, home.stop
         if home.finished:
             return done(run, say)
@@ -145,14 +148,20 @@ def _watching(source: Source, problem: Problem, progress: Progress | None) -> li
     consumers: list[AbstractConsumer] = []
     if progress is not None:
         consumers.append(Follow(progress))
-    if source.experiment.log:
+    if source.experiment.log and distributed.first():
         consumers.append(ForEach(each_row(*build.loggers(source.experiment, problem, source.folder))))
     return consumers
 
 
 def _signals(stop: Stop) -> AbstractConsumer:
-    """Ends the run after the chunk in which a signal came."""
-    return ForEach(lambda _: stop.check())
+    """Ends the run after the chunk in which a signal came, to whichever of its processes."""
+
+    def check(_: object) -> None:
+        if asked := int(distributed.largest(stop.asked)):
+            stop.ask(asked)
+        stop.check()
+
+    return ForEach(check)
 
 
 def _certified(result: Result, progress: Progress | None = None, stage: Stage = _unseen) -> Result:

@@ -25,6 +25,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 from scipy.special import expit, logit
 
+from .. import _tree
 from .._jit import fast_compile
 from ..problem import Problem
 from .modes import SLIDING, TIED, WATCHED, InMode, ending, force, kinks, multipliers, rates, rows, shares
@@ -69,7 +70,7 @@ _rates, _rows = fast_compile(rates), fast_compile(rows)
 
 def settled(problem: Problem, state: InMode, places: int) -> InMode:
     """The state at the start, with a side or a slide for each kink that it lies on."""
-    seen = jax.device_get(_look(problem, jnp.zeros(()), state, places))
+    seen = _tree.on_host(_look(problem, jnp.zeros(()), state, places))
     if seen.z.size == 0 or np.min(np.abs(seen.z)) > _NEAR * np.max(np.abs(seen.z)):
         return state
     return _Meeting(problem, 0.0, state, seen, fired=None).resolved()
@@ -77,7 +78,7 @@ def settled(problem: Problem, state: InMode, places: int) -> InMode:
 
 def next_mode(problem: Problem, t: Any, state: InMode, places: int) -> InMode:
     """The state in the mode after the one that ends here."""
-    seen = jax.device_get(_look(problem, jnp.asarray(t), state, places))
+    seen = _tree.on_host(_look(problem, jnp.asarray(t), state, places))
     return _Meeting(problem, float(t), state, seen, int(seen.ends)).resolved()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .. import _tree
+from .. import _tree, distributed
 from ..simulation import Prepared
 from ..store import Lock, Meta, Recorder, RefusedError, RunFolder
 from ..store.described import described, fingerprint
@@ -44,29 +44,31 @@ def keeping(folder: str | os.PathLike, prepared: Prepared, *, fresh: bool) -> It
 
     **Raises:** `StoreError` for a folder that holds something else than this run, interrupted.
     """
-    home = RunFolder(pathlib.Path(folder))
-    resumed = _interrupted(home)
-    if not resumed:
-        home.create()
-    with Lock(home.home):
-        home.prepare(fresh=not resumed)
+    with distributed.own_folder(pathlib.Path(folder)) as own:
+        home = RunFolder(own)
+        resumed = _interrupted(home)
         if not resumed:
-            home.write_meta(_meta(prepared, home.home.resolve().name))
-        yield Keeping(home, Recorder(home.segments, fingerprint(prepared), fresh=fresh))
+            home.create()
+        with Lock(home.home):
+            home.prepare(fresh=not resumed)
+            if not resumed:
+                home.write_meta(_meta(prepared, home.home.resolve().name))
+            yield Keeping(home, Recorder(home.segments, fingerprint(prepared), fresh=fresh))
 
 
 def save(result: Result, folder: str | os.PathLike, *, name: str | None, replace: bool) -> pathlib.Path:
     """Write a result as a run folder. See `Result.save`."""
-    home = RunFolder(pathlib.Path(folder))
-    if not replace:
-        _refuse_used(home, "choose another folder, or write replace=True")
-    home.create(replace=replace)
-    with Lock(home.home):
-        home.prepare(fresh=True)
-        home.write_meta(_meta(result.prepared, name or home.home.resolve().name))
-        _write(home, result, name)
-        home.finish()
-    return home.home
+    with distributed.own_folder(pathlib.Path(folder)) as own:
+        home = RunFolder(own)
+        if not replace:
+            _refuse_used(home, "choose another folder, or write replace=True")
+        home.create(replace=replace)
+        with Lock(home.home):
+            home.prepare(fresh=True)
+            home.write_meta(_meta(result.prepared, name or home.home.resolve().name))
+            _write(home, result, name)
+            home.finish()
+    return pathlib.Path(folder)
 
 
 def _interrupted(home: RunFolder) -> bool:

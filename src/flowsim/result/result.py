@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import cast
 
-import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from .. import probes
+from .. import _tree, probes
 from .._show import table, text
 from ..certificate import Certificate, certify
 from ..records import EventRecord, SolverRecord, Status, Trajectory
@@ -159,7 +158,7 @@ def assemble(prepared: Prepared, history: History) -> Result:
         raise ValueError("the run is not over: its last chunk has no status.")
     # Cut short: also show the last good state. The clock that reached a saved time differs from it by a rounding.
     if len(history.times) == 0 or status.time - history.times[-1] > _SAME * abs(status.time):
-        now = jax.device_get(observe(plan, carry))
+        now = _tree.on_host(observe(plan, carry))
         if np.all(np.isfinite(now.get("loss", 0.0))) or len(history.times) == 0:
             history.add_rows(np.array([status.time]), {name: value[None] for name, value in now.items()})
     rows = history.rows

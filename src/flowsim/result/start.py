@@ -52,7 +52,7 @@ def check_clock(problem: Problem, flow: flows.AbstractFlow | None, start: Result
         return
     state = flow.init(problem) if state is None else state
     velocity = eqx.filter_jit(lambda t: flow.velocity(problem, t, state)[0])
-    now, then = (jax.tree.leaves(jax.device_get(velocity(jnp.asarray(t, float)))) for t in (0.0, end))
+    now, then = (jax.tree.leaves(_tree.on_host(velocity(jnp.asarray(t, float)))) for t in (0.0, end))
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(now, then, strict=True)):
         raise ValueError(f"start: this flow depends on time; give t0={end:g}, where the other run ended.")
 

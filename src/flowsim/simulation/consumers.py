@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 
-from .. import _checks
+from .. import _checks, distributed
 from ..records import Status
 from .history import History
 from .march import Chunk
@@ -79,7 +79,8 @@ class TimeLimit(AbstractConsumer):
         self._began = time.monotonic()
 
     def take(self, chunk: Chunk, history: History) -> Status | None:
-        if time.monotonic() - self._began < self._seconds:
+        passed = distributed.largest(time.monotonic() - self._began)
+        if passed < self._seconds:
             return None
         return Status(
             "interrupted", chunk.reached, f"{self._seconds:g} seconds have passed", "raise max_seconds, or extend it"

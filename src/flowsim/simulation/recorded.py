@@ -1,9 +1,9 @@
 """What an event wants to know at its crossings, beside the probes."""
 
-import jax
 import numpy as np
 from jaxtyping import Array
 
+from .. import _tree
 from .._jit import fast_compile
 from .carry import Clock, Plan, State
 from .inside import moment
@@ -19,4 +19,4 @@ def recorded(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, f
     """The records of event `number` at a state, as numbers and lists that JSON can hold."""
     if not plan.events[number].records:
         return {}
-    return {name: np.asarray(x).tolist() for name, x in jax.device_get(_measure(plan, number, clock, state)).items()}
+    return {name: np.asarray(x).tolist() for name, x in _tree.on_host(_measure(plan, number, clock, state)).items()}

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.optimize import brentq
 
+from .. import _tree
 from .._jit import fast_compile, prompt_compile
 from ..events import MAX_POINTS, Candidate, search
 from ..probes import measure_all
@@ -128,9 +129,9 @@ class _Step:
         """The flow after a step of the size `time`."""
         tried = self.retake(time)
         end = np.array([float(tried.size)])
-        parts = jax.device_get(self.see(tried, end).parts)
+        parts = _tree.on_host(self.see(tried, end).parts)
         now = _later(self.clock, tried.size)
-        return Reading(tried.state, now, parts, lambda: jax.device_get(self.see(tried, end, probed=True).probes))
+        return Reading(tried.state, now, parts, lambda: _tree.on_host(self.see(tried, end, probed=True).probes))
 
     @functools.cached_property
     def whole(self) -> Attempt:
@@ -141,7 +142,7 @@ class _Step:
         """Of every event's parts: what a few roundings of the state and the clock make of them."""
         back, off = _shaken(self.clock, self.whole)
         end = np.array([self.size])
-        here, there = jax.device_get((self.see(self.whole, end).parts, self.see(off, end, clock=back).parts))
+        here, there = _tree.on_host((self.see(self.whole, end).parts, self.see(off, end, clock=back).parts))
         return [np.asarray(np.abs(a[0] - b[0]), np.float64) for a, b in zip(here, there, strict=True)]
 
     def sample(self, low: float, high: float, points: tuple[float, ...]) -> list[np.ndarray]:
@@ -149,7 +150,7 @@ class _Step:
         asked = (low, high, points)
         if asked not in self._sampled:
             times = self.size * (low + (high - low) * np.asarray(points))
-            seen = jax.device_get(self.see(self.whole, times).parts)
+            seen = _tree.on_host(self.see(self.whole, times).parts)
             self._sampled[asked] = [np.asarray(part[: len(points)], np.float64) for part in seen]
         return self._sampled[asked]
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import _tree
 from ..records import Status
 from .advance import advance, owned, start
 from .carry import Carry
@@ -50,7 +51,7 @@ class Alone(AbstractBackend):
 
     def _one(self, march: March) -> Given:
         carry, rows, count = advance(march.plan, cast(Carry, march.carry), jnp.asarray(march.budget))
-        return carry, jax.device_get(rows), int(count)
+        return carry, _tree.on_host(rows), int(count)
 
 
 def run(prepared: Prepared, *consumers: AbstractConsumer) -> History:

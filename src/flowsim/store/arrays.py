@@ -62,11 +62,11 @@ def says(about: Any, wanted: Mapping[str, Any]) -> bool:
 def flatten(tree: PyTree) -> dict[str, np.ndarray]:
     """Every array of a pytree by its position; random keys as their bits."""
     leaves = [x for x in jax.tree.leaves(tree) if _tree.is_array(x)]
-    return {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    return {f"{i:04d}": _tree.to_host(leaf) for i, leaf in enumerate(leaves)}
 
 
 def unflatten(arrays: Mapping[str, np.ndarray], like: PyTree, path: pathlib.Path) -> PyTree:
-    """The pytree of `like`'s structure with the stored arrays in it.
+    """The pytree of `like`'s structure with the stored arrays in it, on the devices on which its arrays are.
 
     **Raises:** `StoreError` if number, shapes or dtypes differ.
     """
@@ -79,5 +79,11 @@ def unflatten(arrays: Mapping[str, np.ndarray], like: PyTree, path: pathlib.Path
     if not same:
         raise RefusedError(f"{path}: holds the state of another experiment or of another version of flowsim")
     for array, i in zip(stored, where, strict=True):
-        leaves[i] = jnp.asarray(array)
+        leaves[i] = _placed(array, leaves[i])
     return jax.tree.unflatten(structure, leaves)
+
+
+def _placed(array: np.ndarray, like: Any) -> jax.Array:
+    """On the devices of another array, where those are several."""
+    spread = isinstance(like, jax.Array) and len(like.sharding.device_set) > 1
+    return jax.device_put(array, like.sharding) if spread else jnp.asarray(array)

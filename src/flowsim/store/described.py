@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .. import _tree
 from ..probes import coordinates
 from ..simulation import Plan, Prepared, begin, measure
 from .machine import environment, versions
@@ -56,7 +57,7 @@ def _measured(plan: Plan) -> Any:
 
 def _digest(*arrays: Any) -> str:
     found = hashlib.sha256()
-    for array in map(np.asarray, arrays):
+    for array in map(_tree.to_host, arrays):
         found.update(f"{array.dtype}{array.shape}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()

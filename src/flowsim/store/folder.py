@@ -99,8 +99,12 @@ class RunFolder:
         """The experiment as given, with every default, and what it ran on."""
         write_text(self.path / _GIVEN, experiment)
         write_text(self.path / "experiment.yaml", experiment)
-        write_text(self.path / "resolved.yaml", resolved)
+        self.write_resolved(resolved)
         self.write_meta(meta)
+
+    def write_resolved(self, resolved: str) -> None:
+        """The experiment with every default."""
+        write_text(self.path / "resolved.yaml", resolved)
 
     def write_meta(self, meta: Mapping[str, Any]) -> None:
         write_json(self.path / META, meta)
@@ -158,5 +162,5 @@ class RunFolder:
 def named_parameters(model: Any) -> dict[str, np.ndarray]:
     """Every array of a model by its path: `W`, `W_V`, `W_K`, `W_Q`, `a` for the paper's."""
     leaves = zip(_tree.paths(model), jax.tree.leaves(model), strict=True)
-    arrays = {name: np.require(leaf, requirements="C") for name, leaf in leaves if _tree.is_array(leaf)}
+    arrays = {name: np.require(_tree.to_host(leaf), requirements="C") for name, leaf in leaves if _tree.is_array(leaf)}
     return {name: array for name, array in arrays.items() if name not in traits(model).given}

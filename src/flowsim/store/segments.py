@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 
 from .._files import RefusedError, StoreError, is_temporary, make_folder
 from ..records import Crossing, Status
-from ..simulation import Chunk, History, Methods, begin
+from ..simulation import Carry, Chunk, History, Methods, Plan, begin, start
 from . import arrays as _arrays
 
 SEGMENTS, CHECKPOINT = "segments", "checkpoint.safetensors"
@@ -116,7 +117,7 @@ class Segments:
         identity.refuse_other(about["identity"], self._checkpoint)
         with _well_formed(self._checkpoint):
             plan = methods.named(about["solver"])
-            carry = _arrays.unflatten(arrays, eqx.filter_eval_shape(begin, plan), self._checkpoint)
+            carry = _arrays.unflatten(arrays, _outline(plan), self._checkpoint)
         for index in range(about["segments"]):
             history.add(dataclasses.replace(self.read(index, identity.digest()), carry=carry))
 
@@ -210,6 +211,12 @@ class Segments:
 
     def _path(self, index: int) -> pathlib.Path:
         return self._segments / f"{index:06d}.safetensors"
+
+
+def _outline(plan: Plan) -> Carry:
+    """A carry of the plan, for what a checkpoint has to hold; of a run on several devices also for where it lies."""
+    spread = any(isinstance(x, jax.Array) and len(x.sharding.device_set) > 1 for x in jax.tree.leaves(plan))
+    return start(plan) if spread else eqx.filter_eval_shape(begin, plan)
 
 
 def is_piece(name: str) -> bool:
