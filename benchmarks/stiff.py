@@ -1,7 +1,7 @@
 """The stabilized methods against Diffrax's explicit ones, SUNDIALS' and SciPy's on stiff flows (squared loss), at equal
 error.
 
-python -m benchmarks.stiff [t1 of the transformer | tanh ...]    default: 10 tanh, some eight minutes on two cores
+python -m benchmarks.stiff [t1 of the transformer | tanh ...]    default: 10 tanh; 11 minutes of CPU time in all
 
 At t1 = 100 of Diffrax's only those that were cheapest at t1 = 10 are run.
 
