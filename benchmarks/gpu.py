@@ -2,8 +2,9 @@
 
 python -m benchmarks.gpu [--small] [--only path seeds …] [--budget 330]
 
-It needs JAX, Diffrax, Equinox and what they bring; no configuration or terminal packages. Rows that would start after
-the budget (seconds) are named as not measured. `--small` is the same table at sizes for a CPU.
+It needs JAX, Diffrax, Equinox and what they bring; no configuration or terminal packages. gradsolve and modax-solvers
+have a row each where they are installed (`benchmarks/small_systems.py`). Rows that would start after the budget
+(seconds) are named as not measured. `--small` is the same table at sizes for a CPU.
 """
 
 import argparse
@@ -22,6 +23,8 @@ import numpy as np
 
 import flowsim
 from flowsim import ensemble
+
+from . import small_systems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +81,6 @@ def of_sequences(sizes: Sizes, width: int, neurons: int) -> flowsim.Problem:
         residual=True, causal=True, layer_norm=True, embedding="learned", readout="each", key=jax.random.key(1),
     )  # fmt: skip
     return flowsim.Problem(model, task, loss="cross_entropy")
-
-
-def growth(start: jax.Array) -> flowsim.Problem:
-    """Numbers that grow along logistic curves."""
-    return flowsim.Problem.from_loss(_growth, start)
-
-
-def _growth(x):
-    return jnp.sum(x**3 / 3 - x**2 / 2)
 
 
 def end(problem: flowsim.Problem, t1: float, rtol: float) -> tuple[Any, Any]:
@@ -177,17 +171,26 @@ def _peak(size: int, double: bool) -> str:
 
 
 def trajectories(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
-    """Many small systems: trajectories a second."""
-    starts = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, (sizes.members, 9)))
-    bare_end = eqx.filter_jit(jax.vmap(lambda start: end(growth(start), 1.0, 1e-6)))
-    _, bare, _ = timed(functools.partial(bare_end, starts))
-    options = {"t1": 1.0, "solver": "tsit5", "rtol": 1e-6, "keep": ["loss"], "save_times": [1.0]}
+    """Many small systems: trajectories a second; then other packages that are made for them, at the same error."""
+    begun = small_systems.starts(sizes.members)
+    starts, t1 = jnp.asarray(begun), small_systems.T1
+    bare_end = eqx.filter_jit(jax.vmap(lambda start: end(small_systems.growth(start), t1, 1e-6)))
+    _, bare, (ends, _) = timed(functools.partial(bare_end, starts))
+    theirs = small_systems.error(begun, small_systems.loss(np.reshape(jax.tree.leaves(ends)[0], begun.shape)))
+    options = {"t1": t1, "solver": "tsit5", "rtol": 1e-6, "keep": ["loss"], "save_times": [t1]}
     half = flowsim.events.crossing("half", _first_half, direction="up")
+    alone, error = 0.0, theirs
     for name, events in (("loss at the end", []), ("and one event", [half])):
-        run = functools.partial(ensemble.simulate, growth, starts, events=events, **options)
-        first, ours, _ = timed(run, 1)
-        note = f"{sizes.members / ours:.3g} trajectories a second, {bare / ours:.2g} of the bare rate"
-        yield Row(f"{sizes.members} systems of 9 numbers, {name}", bare, ours, first, note)
+        run = functools.partial(ensemble.simulate, small_systems.growth, starts, events=events, **options)
+        first, ours, result = timed(run, 1)
+        reached = small_systems.error(begun, result.members.values("loss", np.array([t1]))[:, 0])
+        if not events:
+            alone, error = ours, max(theirs, reached)
+        note = (f"{sizes.members / ours:.3g} trajectories a second, {bare / ours:.2g} of the bare rate; "
+                f"error {reached:.1g}, bare {theirs:.1g}")  # fmt: skip
+        yield Row(f"{sizes.members} systems of {begun.shape[1]} numbers, {name}", bare, ours, first, note)
+    for rival in small_systems.RIVALS:
+        yield Row(f"the same by {rival.name}", note=small_systems.note(rival, begun, error, alone))
 
 
 def _first_half(t, x):

@@ -5,8 +5,9 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from benchmarks import gpu
+from benchmarks import gpu, small_systems
 
 ROOT = pathlib.Path(__file__).parent.parent
 HEAVY = ("pydantic", "typer", "ruamel", "rich", "matplotlib", "xarray")
@@ -27,16 +28,18 @@ def lines(*arguments):
 
 
 @pytest.mark.slow
-def test_two_rows_without_the_terminals_packages():
+def test_some_rows_without_the_terminals_packages():
     rows, heavy = lines("--only", "trajectories", "agreement")
     assert heavy == "[]"
-    agreement, (work, bare, ours, ratio, first, note), with_event = rows
+    agreement, (work, bare, ours, ratio, first, note), with_event, *rivals = rows
     assert work == "50 systems of 9 numbers, loss at the end"
     assert with_event[0] == "50 systems of 9 numbers, and one event"
     assert float(bare) > 0
     assert 0 < float(ours) <= float(first)
     assert abs(float(ours) / float(bare) / float(ratio) - 1) < 0.1
     assert "trajectories a second" in note
+    assert [row[0] for row in rivals] == ["the same by gradsolve", "the same by modax-solvers"]
+    assert all(row[-1] for row in rivals)
     assert agreement[-1] == "this is a CPU: nothing to compare"
 
 
@@ -56,8 +59,38 @@ def test_a_failure_is_a_row(monkeypatch):
     assert row.note == "failed: MemoryError: out of memory"
 
 
+EXACT = 1 / (1 + (1 / small_systems.starts(3) - 1) * np.exp(-small_systems.T1))
+
+
+def rival(run, module="numpy"):
+    """One under the name of a package that is here."""
+    return small_systems.Rival("numpy", module, lambda starts: ("exact and its tolerance", run))
+
+
+def of(rival):
+    return small_systems.note(rival, small_systems.starts(3), bar=1e-5, ours=2.0)
+
+
+def test_a_rival_takes_the_loosest_tolerance_that_will_do():
+    note = of(rival(lambda rtol: EXACT + rtol))
+    assert f"{np.__version__}, exact and its tolerance: " in note
+    assert "rtol 3e-06, error " in note
+    assert "flowsim takes " in note
+    assert small_systems.error(small_systems.starts(3), small_systems.loss(EXACT)) < 1e-15
+
+
+def test_a_rival_that_is_not_here_or_fails_is_told():
+    def broken(rtol):
+        raise RuntimeError("no such card\nat all")
+
+    assert of(rival(None, "no_such_module")) == "not installed (pip install numpy)"
+    assert of(rival(broken)).endswith("does not run here: RuntimeError: no such card")
+    assert "no tolerance down to 1e-10" in of(rival(lambda rtol: EXACT + 1.0))
+    assert "no tolerance down to 1e-10" in of(rival(lambda rtol: EXACT * np.nan))
+
+
 @pytest.mark.slow
 def test_the_whole_table():
     rows, _ = lines("--budget", "600")
-    assert len(rows) == 13
+    assert len(rows) == 15
     assert not any("failed" in row[-1] or "not measured" in row[-1] for row in rows)
