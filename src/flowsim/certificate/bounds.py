@@ -18,6 +18,7 @@ SAFETY_OF_TIMES = 8.0
 # Saved times over which the distance of two curves is taken at its largest: 5 of 200. Where more are saved, as large a
 # share of them: two curves that cross are close over more of them.
 _NEIGHBORS, _SHARE = 5, 40
+DRIFT = "invariant_"  # how names of probes begin that are errors already
 
 
 def crossing_bounds(
@@ -103,8 +104,8 @@ def curve_bounds(
     """
     if withheld:
         return {}
-    drifts = [name for name in here if name.startswith("invariant_")]  # errors already
-    return {name: _band(values, there[name], floor) for name, values in here.items() if name in there.keys() - drifts}
+    compared = {name: values for name, values in here.items() if name in there and not name.startswith(DRIFT)}
+    return {name: _band(values, there[name], floor) for name, values in compared.items()}
 
 
 def _band(values: np.ndarray, other: np.ndarray, floor: float | np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from ..moment import Lift
 from ..simulation import Carry, History, Plan, Prepared, Settings, run
 from ..solver_names import BY_KIND, SYMMETRIC
 from ..solvers import Method
-from .bounds import SAFETY, crossing_bounds, curve_bounds, value_bounds
+from .bounds import DRIFT, SAFETY, crossing_bounds, curve_bounds, value_bounds
 from .premises import broken_premises, doubts
 from .record import Certificate, Uncertified
 from .words import frozen_directions, homogeneity
@@ -93,7 +93,9 @@ def second(prepared: Prepared) -> Prepared:
     dtype = prepared.plan.end.high.dtype
     more = _JUMPS if prepared.plan.flow.traits.jumps else 1.0
     method = _verifying_method(prepared.plan.method.kind, prepared.settings, dtype, more)
-    plan, stiff = dataclasses.replace(prepared.plan, method=method), _verifying_stiff(prepared, dtype)
+    compared = tuple(probe for probe in prepared.plan.probes if not probe.name.startswith(DRIFT))
+    plan = dataclasses.replace(prepared.plan, method=method, probes=compared)
+    stiff = _verifying_stiff(prepared, dtype)
     settings = dataclasses.replace(prepared.settings, max_steps=_STEPS * prepared.settings.max_steps)
     again = dataclasses.replace(prepared, settings=settings, plan=plan, stiff=stiff, reluctance=_RELUCTANCE)
     return _as_gram(again) if prepared.settings.certificate == "gram" else again
