@@ -51,6 +51,24 @@ def test_rows_that_cannot_fit_are_refused_by_their_key(tmp_path, monkeypatch):
         sizes.refuse_what_cannot_fit(measured)
 
 
+def test_what_a_gradient_holds_of_the_samples_is_counted(tmp_path, monkeypatch):
+    """It grows with the samples that are evaluated at once, and is refused by that key where it is too much."""
+    source = killing.SOURCE.replace("samples: 12", "samples: 3000")
+    found = {}
+    for at_once in (500, 1000, "all"):
+        overrides = [f"evaluation.samples_at_once={at_once}"]
+        experiment = load_text(source, origin="e.yaml", folder=tmp_path, overrides=overrides)
+        problem = build.problem(experiment, tmp_path)
+        found[at_once] = sizes.measure(problem, build.prepared(experiment, problem))
+    assert found[1000].activations == pytest.approx(2 * found[500].activations, rel=0.1)
+    assert found["all"].activations > 2.9 * found[1000].activations
+    assert found["all"].step - found["all"].activations == found[500].step - found[500].activations
+    monkeypatch.setattr(sizes, "for_arrays", lambda: found["all"].step - 1)
+    sizes.refuse_what_cannot_fit(found[500])
+    with pytest.raises(ExperimentErrors, match=r"evaluation\.samples_at_once.* makes a run of about"):
+        sizes.refuse_what_cannot_fit(found["all"])
+
+
 @pytest.fixture
 def double_afterwards():
     """An experiment in float32 sets the precision of its process."""

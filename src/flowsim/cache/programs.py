@@ -8,8 +8,6 @@ import pathlib
 import tempfile
 import time
 
-from jax._src.compilation_cache_interface import CacheInterface
-
 from .place import SUFFIX, WRITING, entries
 
 SIZE = 1_000_000_000  # bytes: some hundred problems of different shapes
@@ -18,8 +16,8 @@ _DIGEST = 32  # bytes
 _ABANDONED = 3600.0  # seconds after which a file that is still being written is taken for one of a killed process
 
 
-class Programs(CacheInterface):
-    """Compiled programs by JAX's key.
+class Programs:
+    """Compiled programs by JAX's key, with the methods of its own store.
 
     JAX's own store writes in place and never looks at an entry again: a process that is killed while it writes leaves
     a torn entry for good, which warns and is compiled anew by every later process, and one without its time stamp

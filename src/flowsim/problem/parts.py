@@ -37,11 +37,18 @@ def part_size(model: Callable, task: Task, asked: int | str | None) -> int | Non
     if asked is not None:
         number = _checks.count("samples_at_once", asked)
         return number if number < task.samples else None
-    memory = _SHARE * _memory.available() / _BACK
+    memory = _SHARE * _memory.for_arrays() / _BACK
     if 8 * task.tokens.size < 1e-6 * memory and task.samples < 1000:
         return None  # not worth tracing the model for
     one = max(bytes_of_one(model, task), 1)
     return None if one * task.samples <= memory else max(int(memory // one), 1)
+
+
+def activations(model: Callable, task: Task | None, at_once: int | None) -> int:
+    """Bytes that a gradient of the risk holds of what the model computes, at the most; `at_once`: samples at a time."""
+    if task is None:
+        return 0
+    return _BACK * bytes_of_one(model, task) * (task.samples if at_once is None else at_once)
 
 
 def bytes_of_one(model: Callable, task: Task) -> int:

@@ -25,7 +25,7 @@ from .fit import (
     one_dtype,
     sample_weights,
 )
-from .parts import over_samples, part_size
+from .parts import activations, over_samples, part_size
 
 Metric = Callable[[Parameters, Parameters], Parameters]
 _FITS = _tree.Seen()
@@ -202,6 +202,11 @@ class Problem(eqx.Module):
             return self
         return eqx.tree_at(lambda p: (p.parameters, p.remainder), self, tuple(
             model.evaluated_by("sample") for model in (self.parameters, self.remainder)))  # fmt: skip
+
+    @property
+    def activation_bytes(self) -> int:
+        """What a gradient of the risk holds of what the model computes of the samples, at the most, in bytes."""
+        return activations(self.model(self.parameters), self.task, self.samples_at_once)
 
     @property
     def samples(self) -> Task:
