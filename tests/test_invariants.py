@@ -7,6 +7,7 @@ import pytest
 
 import flowsim
 from flowsim.certificate import Pair, find
+from flowsim.invariants import Product, drift
 
 X = jax.random.normal(jax.random.key(0), (6, 4))
 Y = jnp.array([1.0, -2.0, 0.5, 0.3, -0.7, 1.1])
@@ -81,3 +82,20 @@ def test_a_declared_law_is_measured():
     assert drifts["energy"] < 1e-8
     start, end = 2.0, float(result.parameters["x"][0])
     np.testing.assert_allclose(drifts["not one"], abs(end - start) / max(start, end), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-9, 1e12])
+@pytest.mark.parametrize("moved", [0.0, 1e-14, 1e-3])
+@pytest.mark.parametrize("shape", [(5, 40), (40, 5), (300, 4)])
+def test_a_small_drift_of_a_product_has_its_digits(shape, moved, size):
+    """However small the drift and the weights; the oracle subtracts in extended precision."""
+    draw = np.random.default_rng(0)
+    start = [size * draw.normal(size=shape) for _ in "ab"]
+    end = [x * (1 + moved * draw.normal(size=shape)) for x in start]
+    law = Product("pair", (0, 1), (0, 0))
+    found = float(drift(law, *(tuple(map(jnp.asarray, point)) for point in (start, end))))
+    (a, b), (c, d) = ([np.asarray(x, np.longdouble) for x in point] for point in (start, end))
+    change = (c @ c.T - d @ d.T) - (a @ a.T - b @ b.T)
+    scale = np.linalg.norm((c @ c.T).astype(float)) + np.linalg.norm((d @ d.T).astype(float))
+    expected = np.linalg.norm(change.astype(float)) / scale
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-30)
