@@ -122,7 +122,7 @@ def compensated(method: Method) -> Method:
         evaluations=_OfInner(method.evaluations),
         after_rejection=_Retry(method.after_rejection),
         radius=None if method.radius is None else _OfInner(method.radius),
-        states=method.states + 1,
+        states=method.states + (1 if method.in_place else 3),  # `low`; not in place it is there before and after a step
         compensated=True,
     )
 
