@@ -15,6 +15,7 @@ from flowsim import ensemble, solvers
 from flowsim.certificate.certify import second
 from flowsim.simulation import Settings, prepare
 from flowsim.simulation.advance import lowered, start
+from flowsim.simulation.stiff import give_up
 from flowsim.solver_names import BY_KIND, COMPENSABLE
 from flowsim.solvers.compensated import two_sum
 
@@ -233,6 +234,18 @@ def test_on_in_float32_and_off_in_float64():
     assert second(asked).plan.method.compensated
     assert not prepare(logistic(), Settings(4.0, "exponential")).plan.method.compensated
     assert second(prepare(logistic(), Settings(4.0, "exponential"))).plan.method.compensated
+
+
+@pytest.mark.parametrize("kind", ["exponential", "stabilized"])
+def test_back_from_a_method_for_stiff_flows(kind):
+    """Each method has a memory of its own, and not every one has a low part."""
+    methods = prepare(stiff_and_slow(), Settings(4.0)).methods
+    old = methods.named(kind)
+    carry = start(old)
+    measured = dataclasses.replace(carry.choice, pace=jnp.asarray([600.0, np.inf, np.inf], carry.step.dtype))
+    plan, after = give_up(methods, old, dataclasses.replace(carry, choice=measured))
+    assert plan is methods.explicit
+    np.testing.assert_array_equal(after.solver.low.flow, np.zeros(2))
 
 
 def test_a_certified_run_is_within_its_bound():
