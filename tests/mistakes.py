@@ -148,6 +148,8 @@ MISTAKES = {
     "tolerance that is a string": (lambda: run(rtol="1e-8"), "rtol must be a number"),
     "tolerance beyond the precision": (lambda: run(rtol=1e-17), "rtol must be at least"),
     "euler without a step": (lambda: run(solver="euler"), "fixed step size"),
+    "compensated implicit": (lambda: run(solver="kvaerno5", compensated=True), "leave out compensated"),
+    "compensated by a word": (lambda: run(compensated="yes"), "compensated must be True, False or None"),
     "negative step": (lambda: run(solver="euler", step=-0.1), "step must be > 0"),
     "half a step": (lambda: run(max_steps=0.5), "max_steps must be a whole number"),
     "event misspelt": (lambda: run(events=["phase1_edn"]), "did you mean 'phase1_end'"),

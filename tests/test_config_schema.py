@@ -152,6 +152,7 @@ def test_infinite_width(text):
         ("solver={kind: heun, step: 11}", "solver.step", "at most flow.t1"),
         ("solver={kind: heun, step: 1e-7}", "solver.step", "raise max_steps"),
         ("solver={step: 0.1}", "solver.step", "a solver by name"),
+        ("solver={kind: exponential, compensated: true}", "solver.compensated", "an explicit or a stabilized method"),
         ("events=[margin_reached]", "events[0].margin", "is missing"),
         ("events=[phase1_end, phase1_end]", "events[1].name", "must be unique"),
         ("events=[{kind: phase1_end, name: a b}]", "events[0].name", "start with a letter"),

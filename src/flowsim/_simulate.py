@@ -25,6 +25,7 @@ def simulate(
     rtol: float | None = None,
     atol: float | None = None,
     step: float | None = None,
+    compensated: bool | None = None,
     events: Sequence[Event | str] = (),
     probes: Mapping[str, Callable[[PyTree], Array] | Probe] | Sequence[Probe | str] = (),
     save_times: Sequence[float] | np.ndarray | None = None,
@@ -55,6 +56,8 @@ def simulate(
     - `rtol`, `atol`: relative and absolute tolerance of each step's error test; by default 1e-8 and 1e-10 where the
       parameters are float64, 1e-5 and 1e-7 where they are float32.
     - `step`: fixed step size instead of the error test.
+    - `compensated`: carry what rounding leaves out of the state, so that many small steps do not add up to an error; by
+      default where the parameters are float32 and the solver's steps are sums of slopes.
     - `events`: of `flowsim.events`, or their names; recorded and passed, unless `terminal`.
     - `probes`: name -> `function(parameters)`, measured beside the standard probes at every saved time; the function
       sees the parameters in the shape in which you made them. Or a list of flowsim's: `[flowsim.probes.sharpness()]`.
@@ -95,7 +98,7 @@ def simulate(
     evidence = certificate if isinstance(certificate, str) else "solver"
     prepared = prepare(
         problem,
-        Settings(t1, solver, rtol, atol, step, max_steps, evidence, t0),
+        Settings(t1, solver, rtol, atol, step, max_steps, evidence, t0, compensated),
         events=events,
         user_probes=() if probes is None else probes,
         save_times=save_times,

@@ -168,6 +168,7 @@ class SolverRecord:
     its stages alone, as it does not tell what its equations took. `event_evaluations` counts gradients spent on solving
     for event times, which are not part of the path. `kind` is the solver that began; `switches` are those that took
     over from it where the flow turned stiff, or ceased to be. `kinks` is of a flow that follows them, else None.
+    `compensated`: what roundings left out of the state was carried along, by `kind` at least.
     """
 
     kind: str
@@ -184,6 +185,7 @@ class SolverRecord:
     switches: tuple[Switch, ...] = ()
     kinks: Kinks | None = None
     implicit: bool = False
+    compensated: bool = False
 
     @property
     def gradients(self) -> str:

@@ -88,6 +88,9 @@ SYMMETRIC: tuple[str, ...] = ("exponential",)  # only for flows whose Jacobian i
 
 BY_KIND: dict[str, SolverInfo] = {solver.kind: solver for solver in SOLVERS}
 
+# Whose steps are sums of slopes, so that they can be added up compensated: all that solve for nothing.
+COMPENSABLE: tuple[str, ...] = tuple(s.kind for s in SOLVERS if not s.implicit and s.kind not in SYMMETRIC)
+
 # What a comparison may compare beside them: other packages' methods, by the names that those give them.
 SCIPY: dict[str, str] = {
     f"scipy_{name.lower()}": name for name in ("RK23", "RK45", "DOP853", "LSODA", "Radau")

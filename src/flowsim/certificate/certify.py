@@ -125,7 +125,8 @@ def _tighter(kind: str, factor: float, settings: Settings, dtype: Any) -> Method
     # A fixed step has no tolerance to be tightened; its error is large and shows against any adaptive run.
     rtol = settings.rtol if settings.step is None else min(settings.rtol, 1e-8)
     rtol = max(rtol / factor, solvers.smallest_rtol(dtype))
-    return solvers.make(kind, rtol=rtol, atol=settings.atol / factor, dtype=dtype)
+    compensated = solvers.compensates(kind, settings.compensated, dtype)
+    return solvers.make(kind, rtol=rtol, atol=settings.atol / factor, dtype=dtype, compensated=compensated)
 
 
 def _as_gram(prepared: Prepared) -> Prepared:

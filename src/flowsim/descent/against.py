@@ -37,8 +37,8 @@ class Against:
     - `optimizer`, `against`: names for labels.
     - `reduction`: of the flow and of descent. Only optimizers that are orthogonally equivariant, such as `optax.sgd`
       with or without momentum, may take another than `none`: `auto` saves most of the work.
-    - `solver`, `rtol`, `atol`, `step`, `max_steps`: of the flow, as for `flowsim.simulate`; by default tight enough
-      (1e-11, if the precision allows it) to leave the distance to descent.
+    - `solver`, `rtol`, `atol`, `step`, `max_steps`, `compensated`: of the flow, as for `flowsim.simulate`; by default
+      tight enough (1e-11, if the precision allows it) to leave the distance to descent.
 
     **Raises:** `ValueError` for what cannot be meant, `TypeError` for an argument of another kind.
     """
@@ -60,6 +60,7 @@ class Against:
     atol: float | None = None
     step: float | None = None
     max_steps: int = 1_000_000
+    compensated: bool | None = None
 
     def __post_init__(self):
         for name in ("learning_rate", "tube", "step_time", "edge_limit"):
@@ -86,7 +87,9 @@ class Against:
         atol = rtol * 1e-2 if self.atol is None else self.atol
         return prepare(
             problem,
-            Settings(float(times[-1]), self.solver, rtol, atol, self.step, self.max_steps),
+            Settings(
+                float(times[-1]), self.solver, rtol, atol, self.step, self.max_steps, compensated=self.compensated
+            ),
             events=[dataclasses.replace(event, terminal=False) for event in as_events(self.events)],
             save_times=times,
             flow=self.flow,

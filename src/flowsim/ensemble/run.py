@@ -20,7 +20,7 @@ from .members import AbstractMembers, Joined, Listed, Member
 from .record import EnsembleResult
 from .together import Batch, members_at_once, run_batch
 
-_SETTINGS = ("solver", "rtol", "atol", "step", "max_steps")
+_SETTINGS = ("solver", "rtol", "atol", "step", "max_steps", "compensated")
 
 
 class MemberStore(abc.ABC):

@@ -212,6 +212,7 @@ class Stack(AbstractMembers):
             seconds_compile=found.seconds_compile / len(self),
             seconds_run=found.seconds_run / len(self),
             implicit=prepared.plan.method.implicit,
+            compensated=prepared.plan.method.compensated,
         )
 
 

@@ -151,12 +151,18 @@ def _method(experiment: Experiment, here: Context) -> Callable[[Any], Method] | 
     if made is None:
         return None
     if isinstance(made, Method):
+        if part.compensated and not made.compensated:
+            what = "must be left out with a solver that is built as a Method: build a compensated one."
+            raise refusal(Place(experiment.name), what, "solver.compensated")
         return lambda dtype: made
     asked = settings(experiment)
 
     def method(dtype: Any) -> Method:
         with blamed(part, "the solver"):
-            return solvers.of_diffrax(part.kind, made, rtol=asked.rtol, atol=asked.atol, step=asked.step, dtype=dtype)
+            return solvers.of_diffrax(
+                part.kind, made, rtol=asked.rtol, atol=asked.atol, step=asked.step, dtype=dtype,
+                compensated=bool(asked.compensated),
+            )  # fmt: skip
 
     if not solvers.is_diffrax(made):
         raise wrong_result(part, made)
@@ -185,6 +191,7 @@ def settings(experiment: Experiment) -> Settings:
         step=solver.step,
         max_steps=solver.max_steps,
         certificate="gram" if experiment.certificate.method == "gram" else "solver",
+        compensated=solver.compensated,
     )
 
 

@@ -83,6 +83,7 @@ def _take(experiment: Experiment, entry: DescentConfig, problem: Problem, compar
         atol=settings.atol,
         step=settings.step,
         max_steps=settings.max_steps,
+        compensated=settings.compensated,
     )
     return Taken(*descent.beside_flow(problem, optimizer, against, steps=entry.steps, label=label))
 

@@ -31,6 +31,7 @@ _SOLVER = {
     "rejected": "rejected steps",
     "vector_field_evaluations": "gradient evaluations (a Hessian-vector product counts as two)",
     "implicit": "evaluations are of its stages alone, without their solves",
+    "compensated": "what roundings left out of the parameters was carried along",
     "event_evaluations": "gradient evaluations for event times",
     "reduction": "exact reduction",
     "reduction_reason": "why this reduction",

@@ -64,6 +64,7 @@ def cost(prepared: Prepared, history: History, carry: Carry) -> SolverRecord:
         switches=tuple(history.switches),
         kinks=_kinks(prepared.plan, carry),
         implicit=prepared.plan.method.implicit,
+        compensated=prepared.plan.method.compensated,
     )
 
 

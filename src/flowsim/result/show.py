@@ -31,7 +31,8 @@ def lines(
         yield "events", f"{len(events) - _SHOWN} more"
     method = " then ".join([solver.kind, *(switch.kind for switch in solver.switches[:3])])
     counts = f"{solver.steps} steps, {solver.rejected} rejected, {solver.gradients}"
-    yield "solver", f"{method} (rtol {solver.rtol:.1e}), {counts}, reduction {solver.reduction}"
+    how = f"rtol {solver.rtol:.1e}{', compensated' if solver.compensated else ''}"
+    yield "solver", f"{method} ({how}), {counts}, reduction {solver.reduction}"
     if solver.kinks is not None:
         yield "kinks", solver.kinks.text
     yield "saved", f"{len(trajectory.time)} times of {len(trajectory.values)} variables"

@@ -29,7 +29,9 @@ def summarized(result: Result, name: str, seconds: Mapping[str, float] | None = 
     certificate = result.known
     switches = tuple(SwitchSummary(**dataclasses.asdict(switch)) for switch in result.solver.switches)
     solver = {**vars(result.solver), **(seconds or {}), "switches": switches}
-    solver = {name: value for name, value in solver.items() if value or name not in ("kinks", "implicit")}
+    solver = {
+        name: value for name, value in solver.items() if value or name not in ("kinks", "implicit", "compensated")
+    }
     cut = _phases(result)
     return Summary(
         schema_version=SCHEMA_VERSION,

@@ -14,7 +14,7 @@ from ..moment import Lift
 from ..probes import Probe
 from ..problem import Problem
 from ..reductions import Reduction
-from ..solver_names import BY_KIND, DEFAULT_TOLERANCES, SYMMETRIC
+from ..solver_names import BY_KIND, COMPENSABLE, DEFAULT_TOLERANCES, SYMMETRIC
 from ..solvers import Method
 from .arguments import as_events, as_flow, as_probes, as_problem, check_measured, check_start
 from .carry import Clock, Plan
@@ -34,7 +34,8 @@ class Settings:
     """Numbers that decide how a flow is integrated.
 
     **Fields:** `rtol`, `atol`: None for those that suit the precision of the parameters. `certificate`: `solver` or
-    `gram`, which evidence a certificate is made from. `t0`: the clock at the start.
+    `gram`, which evidence a certificate is made from. `t0`: the clock at the start. `compensated`: are the state's
+    roundings carried along? None: where its precision is below float64.
     """
 
     t1: float
@@ -45,6 +46,7 @@ class Settings:
     max_steps: int = 1_000_000
     certificate: str = "solver"
     t0: float = 0.0
+    compensated: bool | None = None
 
     def checked(self, dtype: Any, *, named: bool = True) -> "Settings":
         """With the tolerances of a precision where none are given.
@@ -56,6 +58,10 @@ class Settings:
         rtol, atol = DEFAULT_TOLERANCES[_checks.choice("precision", np.dtype(dtype).name, DEFAULT_TOLERANCES)]
         if named:
             _checks.choice("solver", self.solver, ("auto", *BY_KIND))
+        if self.compensated is not None:
+            _checks.instance(self.compensated, bool, "compensated must be True, False or None")
+        if self.compensated and named and self.solver not in ("auto", *COMPENSABLE):
+            raise ValueError(solvers.cannot_compensate(self.solver))
         _checks.choice("certificate", self.certificate, ("solver", "gram"))
         return dataclasses.replace(
             self,
@@ -177,8 +183,14 @@ def _fits(method: Method, problem: Problem) -> bool:
     return size < _LARGE or method.held(size * _tree.dtype(problem.parameters).itemsize) <= _memory.for_arrays()
 
 
-def _named_method(settings: Settings, dtype: Any) -> Method:
-    return solvers.make(settings.solver, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype)
+def _named_method(settings: Settings, dtype: Any, kind: str | None = None) -> Method:
+    """The method that settings name, or another one by its name with the same accuracy."""
+    kind = settings.solver if kind is None else kind
+    kind = solvers.choose(settings.rtol or 0.0) if kind == "auto" else kind
+    return solvers.make(
+        kind, rtol=settings.rtol, atol=settings.atol, step=settings.step, dtype=dtype,
+        compensated=solvers.compensates(kind, settings.compensated, dtype),
+    )  # fmt: skip
 
 
 def _save_times(given: Sequence[float] | np.ndarray | None, settings: Settings) -> np.ndarray:
@@ -232,7 +244,7 @@ def _for_stiff(settings: Settings, plan: Plan) -> tuple[Method, ...]:
         solvers.choose_stiff(settings.rtol, symmetric=_symmetric(plan.flow, plan.problem)),
         plan.end.high.dtype,
     )
-    made = (solvers.make(kind, rtol=settings.rtol, atol=settings.atol, dtype=dtype) for kind in kinds)
+    made = (_named_method(settings, dtype, kind) for kind in kinds)
     return tuple(method for method in made if _fits(method, plan.problem))
 
 

@@ -221,7 +221,7 @@ def _change(old: Plan, new: Plan, carry: Carry, window: int) -> tuple[Plan, Carr
     fresh = restart(new, carry, carry.clock, carry.state, carry.signs)
     if new.method.radius is None and float(choice.pace[0]) < np.inf:
         # Back to the explicit method: no longer than it went when it was left.
-        one = int(new.method.evaluations(carry.solver, carry.solver))
+        one = int(new.method.evaluations(fresh.solver, fresh.solver))
         step = jnp.minimum(step, (one / choice.pace[0]).astype(step.dtype))
     step = jnp.minimum(step, fresh.clock.until(new.end))
     return new, _marked(eqx.tree_at(lambda c: (c.choice, c.step), fresh, (choice, step)), window)

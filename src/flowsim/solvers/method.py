@@ -29,6 +29,7 @@ class Method(eqx.Module):
     - `after_rejection`: `(state_before, attempted_state) -> state` with which the step is tried again.
     - `finish`: evaluations of the solver's method `finish`, which completes a step's dense output; None if every step
       gives it.
+    - `compensated`: is the state an unevaluated sum of two numbers?
     - `radius`: `state -> ` the Jacobian's spectral radius as the solver last knew it; None for one that does not know.
     """
 
@@ -42,6 +43,7 @@ class Method(eqx.Module):
     finish: int | None = eqx.field(static=True, default=None)
     beginning: int = eqx.field(static=True, default=1)
     states: int = eqx.field(static=True, default=24)
+    compensated: bool = eqx.field(static=True, default=False)
 
     @property
     def in_place(self) -> bool:

@@ -11,6 +11,8 @@ import lineax
 import optimistix
 from jaxtyping import PyTree
 
+from ..solver_names import COMPENSABLE
+from .compensated import compensated as with_compensation
 from .dop853 import Dop853
 from .exponential import Exponential, quotients_do
 from .lean import FIFTH, FOURTH, THIRD, Lean
@@ -76,7 +78,7 @@ def choose_stiff(rtol: float, *, symmetric: bool = True) -> tuple[str, ...]:
     return (stabilized, "exponential") if symmetric else (stabilized,)
 
 
-def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtype) -> Method:
+def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtype, compensated: bool = False) -> Method:
     """The method of a solver's name.
 
     **Arguments:**
@@ -85,8 +87,10 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
     - `rtol`, `atol`: tolerances of the error test.
     - `step`: fixed step size; required by `euler`, and turns the error test off for any other solver.
     - `dtype`: of the state.
+    - `compensated`: is the state an unevaluated sum of two numbers? See `Compensated`.
 
-    **Raises:** `ValueError` for an unknown name, a missing step, or tolerances that the dtype cannot give.
+    **Raises:** `ValueError` for an unknown name, a missing step, tolerances that the dtype cannot give, or a method
+    that cannot be compensated.
     """
     kind = choose(rtol) if kind == "auto" else kind
     if kind == "euler" and step is None:
@@ -108,9 +112,11 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         solver = _IMPLICIT[kind](root_finder=_matrix_free_newton(rtol, atol))
     else:
         raise ValueError(f"unknown solver {kind!r}; known are auto, {', '.join(kinds())}.")
+    if compensated and kind not in COMPENSABLE:
+        raise ValueError(cannot_compensate(kind))
     control = None if step is not None else controller(rtol, atol, dtype)
     fixed = None if step is None else jnp.asarray(step, dtype)
-    return Method(
+    made = Method(
         kind,
         solver,
         control,
@@ -122,6 +128,15 @@ def make(kind: str, *, rtol: float, atol: float, step: float | None = None, dtyp
         _beginning(solver),
         _states(solver),
     )
+    return with_compensation(made) if compensated else made
+
+
+def cannot_compensate(kind: str) -> str:
+    """Why a method is refused, in a sentence."""
+    return (
+        f"compensated accumulation is for Runge-Kutta methods whose steps are sums of slopes, explicit or stabilized, "
+        f"and {kind} is none: leave out compensated, or take one of them."
+    )
 
 
 def is_diffrax(solver: object) -> bool:
@@ -130,22 +145,33 @@ def is_diffrax(solver: object) -> bool:
 
 
 def of_diffrax(
-    kind: str, solver: diffrax.AbstractSolver, *, rtol: float, atol: float, step: float | None = None, dtype
+    kind: str,
+    solver: diffrax.AbstractSolver,
+    *,
+    rtol: float,
+    atol: float,
+    step: float | None = None,
+    dtype,
+    compensated: bool = False,
 ) -> Method:
     """The method of any solver of Diffrax's form, with its step-size control.
 
     **Arguments:** `kind`: what it is called; the rest as of `make`.
 
     **Raises:** `ValueError` for tolerances that the dtype cannot give; for a solver without an error estimate and no
-    `step`.
+    `step`; for one that is to be compensated and is none of Diffrax's explicit Runge-Kutta methods.
     """
+    if compensated and not isinstance(solver, diffrax.AbstractERK | diffrax.Euler):
+        raise ValueError(cannot_compensate(kind))
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     if step is None and not adaptive:
         raise ValueError(f"{kind} has no error estimate: give it a fixed step size (solver.step).")
     control = None if step is not None else controller(rtol, atol, dtype)
     fixed = None if step is None else jnp.asarray(step, dtype)
     cost = ConstantCost(_stages(solver))
-    return Method(kind, solver, control, fixed, cost, keep_before, beginning=_beginning(solver), states=_states(solver))
+    beginning, states = _beginning(solver), _states(solver)
+    made = Method(kind, solver, control, fixed, cost, keep_before, beginning=beginning, states=states)
+    return with_compensation(made) if compensated else made
 
 
 def _beginning(solver: diffrax.AbstractSolver) -> int:

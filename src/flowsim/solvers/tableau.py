@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .compensated import Compensated
 from .method import Method
 
 
@@ -22,10 +23,11 @@ def tableau(method: Method, dtype) -> Tableau:
 
     **Raises:** `ValueError` for one that is no explicit Runge-Kutta method with fixed coefficients.
     """
-    if not isinstance(method.solver, diffrax.AbstractERK):
+    solver = method.solver.inner if isinstance(method.solver, Compensated) else method.solver
+    if not isinstance(solver, diffrax.AbstractERK):
         raise ValueError(f"an adjoint needs the fixed coefficients of an explicit Runge-Kutta method, and "
                          f"{method.kind} has none: use dopri8, tsit5, dopri5, bosh3 or heun.")  # fmt: skip
-    known = method.solver.tableau
+    known = solver.tableau
     a = np.zeros((known.num_stages, known.num_stages))
     for i, row in enumerate(known.a_lower, 1):
         a[i, : len(row)] = row

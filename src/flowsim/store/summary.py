@@ -102,7 +102,8 @@ class SwitchSummary(Record):
 class SolverSummary(Record):
     """What the integration cost. Seconds of compiling and of running are apart, as are those of what came after.
 
-    **Fields:** `implicit`: `vector_field_evaluations` are of its stages alone, without their solves.
+    **Fields:** `implicit`: `vector_field_evaluations` are of its stages alone, without their solves. `compensated`:
+    what roundings left out of the state was carried along.
     """
 
     kind: str = ""
@@ -121,6 +122,7 @@ class SolverSummary(Record):
     switches: tuple[SwitchSummary, ...] = ()
     kinks: Kinks | None = None
     implicit: bool = False
+    compensated: bool = False
 
 
 class EventShift(Record):

@@ -70,7 +70,8 @@ def _solver(members: Sequence[Member]) -> store.SolverSummary:
         seconds_compile=first.seconds_compile,
         seconds_run=sum(one.seconds_run for one in own),
     )
-    return found.model_copy(update={"implicit": True}) if first.implicit else found
+    told = {name: True for name in ("implicit", "compensated") if getattr(first, name)}  # of others not even mentioned
+    return found.model_copy(update=told) if told else found
 
 
 def _event(event: ensemble.EventTimes, result: EnsembleResult) -> store.EventSummary:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...solver_names import AUTO, BY_KIND, DEFAULT_TOLERANCES, SMALLEST_RTOL, SOLVERS, SYMMETRIC
+from ...solver_names import AUTO, BY_KIND, COMPENSABLE, DEFAULT_TOLERANCES, SMALLEST_RTOL, SOLVERS, SYMMETRIC
 from ..base import Positive, Whole, about
 from ..kind import Kind, kind, section_fields
 from ..remark import Remark
@@ -28,6 +28,11 @@ class Solver(Kind):
         unit="weight",
     )
     step: Positive | None = about("A fixed step size instead of the error test.", None, example=0.01, unit="time")
+    compensated: bool | None = about(
+        "Carry along what rounding leaves out of the state; true in float32 and false in float64 if not given.",
+        None,
+        example=True,
+    )
     max_steps: Annotated[Whole, Field(ge=1, le=10**9)] = about("Limit on attempted steps.", 1_000_000)
     target_error: Positive | None = about(
         "Tighten the tolerances until the certified relative error is below it.", None, example=1e-08, unit="1"
@@ -52,6 +57,9 @@ def solver_remarks(solver: Any, experiment: Any) -> Iterator[Remark]:
     yield from _tolerance(solver, experiment.precision)
     yield from _target(solver, experiment)
     yield from _step(solver, experiment.flow)
+    if solver.compensated and solver.kind in BY_KIND and solver.kind not in COMPENSABLE:
+        what = f"must be left out with {solver.kind}, whose steps are no sums of slopes"
+        yield Remark(("solver", "compensated"), what, "take an explicit or a stabilized method")
 
 
 def _tolerance(solver: Any, precision: str) -> Iterator[Remark]:
@@ -89,7 +97,7 @@ def _step(solver: Any, flow: Any) -> Iterator[Remark]:
 
 
 def filled(solver: Any, precision: str, start_size: float | None = None) -> Any:
-    """The solver with the tolerances that suit the precision, and the size of the start, where none are given.
+    """The solver with what suits the precision, and tolerances that suit the size of the start, where nothing is given.
 
     Weights of size s that grow have to be followed to rtol of themselves: atol is as far below rtol · s as it is
     below rtol by default, for weights of size 1.
@@ -98,7 +106,10 @@ def filled(solver: Any, precision: str, start_size: float | None = None) -> Any:
     ratio, rtol = atol / rtol, solver.rtol or rtol
     if start_size:
         atol = min(atol, ratio * rtol * start_size)
-    return solver.model_copy(update={"rtol": rtol, "atol": solver.atol or atol})
+    compensated = solver.compensated
+    if compensated is None and solver.kind in ("auto", *COMPENSABLE):
+        compensated = precision != "float64"
+    return solver.model_copy(update={"rtol": rtol, "atol": solver.atol or atol, "compensated": compensated})
 
 
 def _register(name: str, use: str) -> type[Solver]:
