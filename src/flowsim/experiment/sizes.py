@@ -105,7 +105,7 @@ def refuse_weights_that_cannot_fit(experiment: Experiment) -> None:
         raise _too_large("model.width", needed, available())
 
 
-def _too_large(key: str, needed: int | float, memory: float):
+def _too_large(key: str, needed: int | float, memory: int | float):
     message = f"makes a run of about {needed / 1e9:.1f} GB, and there are {memory / 1e9:.1f} GB: lower it."
     return refusal(Place("memory"), message, key)
 
