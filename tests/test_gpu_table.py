@@ -1,10 +1,12 @@
 """The accelerator's table (`benchmarks/gpu.py`) in its small form, on a CPU."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from benchmarks import gpu, small_systems
@@ -57,6 +59,35 @@ def test_a_failure_is_a_row(monkeypatch):
     monkeypatch.setitem(gpu.ROWS, "path", broken)
     (row,) = gpu.measured(gpu.SMALL, ["path"], budget=10.0)
     assert row.note == "failed: MemoryError: out of memory"
+
+
+def test_events_and_certificates_are_judged(capsys):
+    """The exit status is 1 where they are not the CPU's, or where there is nothing to compare."""
+
+    def row(times, bound, there=((3.0, 5.0), 2e-9)):
+        return gpu.judged(*(gpu.Outcome(np.array(times), bound) for times, bound in ((times, bound), there)))
+
+    good = row([3.0, 5.0 + 4e-9], 2.9e-9)
+    assert good.holds
+    assert good.note == "holds: events apart by 8e-10, certificates 2.9e-09 and 2e-09"
+    assert gpu.status([good, gpu.Row("another")]) == 0
+    assert capsys.readouterr().err == ""
+    for bad in (row([3.0, 5.0 + 6e-9], 2e-9), row([3.0, 5.0], 3.1e-9), row([3.0], 2e-9), row([3.0, np.nan], 2e-9),
+                row([3.0, 5.0], np.inf, ((3.0, 5.0), np.inf)), row([], 0.0, ((), 0.0))):  # fmt: skip
+        assert not bad.holds
+        assert bad.note.startswith("does not hold: ")
+        assert gpu.status([bad, good]) == 1
+        assert capsys.readouterr().err == f"DOES NOT HOLD: {bad.work}: {bad.note}\n"
+    assert gpu.status([gpu.Row("path", note="failed: MemoryError: full")]) == 1
+    assert capsys.readouterr().err == "FAILED: path: failed: MemoryError: full\n"
+
+
+@pytest.mark.slow
+def test_what_is_compared_is_of_a_run():
+    sizes = dataclasses.replace(gpu.SMALL, paper_t1=60.0)
+    here, there = (gpu.outcome(sizes, jax.devices("cpu")[0]) for _ in range(2))
+    assert gpu.judged(here, there).holds
+    assert here.times.size == 1
 
 
 EXACT = 1 / (1 + (1 / small_systems.starts(3) - 1) * np.exp(-small_systems.T1))
