@@ -40,9 +40,10 @@ class Sizes:
     networks: tuple[tuple[int, int], ...] = ((256, 1024), (640, 2560))
     sequences: tuple[int, int, int] = (64, 32, 64)  # samples, length, vocabulary
     members: int = 1_000_000
+    limits: int = 100_000
 
 
-SMALL = Sizes((12, 8, 6, 5), 2.0, (12, 8, 12, 12), (3,), ((8, 8), (12, 12)), (4, 4, 8), 50)
+SMALL = Sizes((12, 8, 6, 5), 2.0, (12, 8, 12, 12), (3,), ((8, 8), (12, 12)), (4, 4, 8), 50, 20)
 
 
 def of_words(sizes: tuple[int, int, int, int], seed: Any = 0) -> flowsim.Problem:
@@ -179,6 +180,23 @@ def _first_half(t, x):
     return x[0] - 0.5
 
 
+def limits(sizes: Sizes, left: Callable[[], float]) -> Iterator[Row]:
+    """The paper's limit of infinite width for many seeds, each made on the device: the end of the flow."""
+    make, t1, numbers = small_systems.limit, small_systems.LIMIT_T1, np.arange(sizes.limits)
+    bare_end = eqx.filter_jit(jax.vmap(lambda seed, rtol: end(make(seed), t1, rtol)[0].G[0], (0, None)))
+    _, bare, theirs = timed(functools.partial(bare_end, numbers, jnp.asarray(1e-6)))
+    options = {"solver": "tsit5", "rtol": 1e-6, "probes": {"G": lambda model: model.G}, "keep": ["G"]}
+    run = functools.partial(ensemble.simulate, make, numbers, t1=t1, save_times=[t1], **options)
+    first, ours, result = timed(run, 1)
+    words = jax.jit(jax.vmap(lambda seed: (lambda task: (task.tokens, task.labels))(make(seed).samples)))(numbers)
+    exact = small_systems.limit_risk(bare_end(numbers, jnp.asarray(1e-11)), *words)
+    ends = theirs, result.members.values("G", np.array([t1]))[:, 0]
+    errors = [np.max(np.abs(small_systems.limit_risk(G, *words) - exact)) for G in ends]
+    note = (f"{sizes.limits / ours:.3g} trajectories a second, {bare / ours:.2g} of the bare rate; "
+            f"error {errors[1]:.1g}, bare {errors[0]:.1g}; all reached the end: {result.ok}")  # fmt: skip
+    yield Row(f"{sizes.limits} limits of infinite width, {ends[0].shape[1]} numbers, the end", bare, ours, first, note)
+
+
 AGREE = 1e-9  # how far an event's time and a certificate may be from the CPU's
 
 
@@ -222,7 +240,7 @@ def judged(here: Outcome, there: Outcome) -> Row:
 
 
 ROWS: dict[str, Callable[[Sizes, Callable[[], float]], Iterator[Row]]] = {
-    f.__name__: f for f in (path, agreement, networks, larger, trajectories, seeds)
+    f.__name__: f for f in (path, agreement, networks, larger, trajectories, limits, seeds)
 }
 
 

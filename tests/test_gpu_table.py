@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -31,9 +32,9 @@ def lines(*arguments):
 
 @pytest.mark.slow
 def test_some_rows_without_the_terminals_packages():
-    rows, heavy = lines("--only", "trajectories", "agreement")
+    rows, heavy = lines("--only", "trajectories", "agreement", "limits")
     assert heavy == "[]"
-    agreement, (work, bare, ours, ratio, first, note), with_event, *rivals = rows
+    agreement, (work, bare, ours, ratio, first, note), with_event, *rivals, limits = rows
     assert work == "50 systems of 9 numbers, loss at the end"
     assert with_event[0] == "50 systems of 9 numbers, and one event"
     assert float(bare) > 0
@@ -42,6 +43,9 @@ def test_some_rows_without_the_terminals_packages():
     assert "trajectories a second" in note
     assert [row[0] for row in rivals] == ["the same by gradsolve", "the same by modax-solvers"]
     assert all(row[-1] for row in rivals)
+    assert limits[0] == "20 limits of infinite width, 32 numbers, the end"
+    found = re.fullmatch(r".* of the bare rate; error (\S+), bare (\S+); all reached the end: True", limits[-1])
+    assert 0 < max(map(float, found.groups())) < 1e-5
     assert agreement[-1] == "this is a CPU: nothing to compare"
 
 
@@ -123,5 +127,5 @@ def test_a_rival_that_is_not_here_or_fails_is_told():
 @pytest.mark.slow
 def test_the_whole_table():
     rows, _ = lines("--budget", "600")
-    assert len(rows) == 15
+    assert len(rows) == 16
     assert not any("failed" in row[-1] or "not measured" in row[-1] for row in rows)
