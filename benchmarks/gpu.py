@@ -255,6 +255,7 @@ def measured(sizes: Sizes, names: Sequence[str], budget: float) -> Iterator[Row]
         if left() < 0:
             yield Row(name, note="not measured: out of time")
             continue
+        jax.clear_caches()  # or flowsim would drop them at its bound, and a row's second call would compile again
         try:
             for row in ROWS[name](sizes, left):
                 yield row
