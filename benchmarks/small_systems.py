@@ -48,6 +48,27 @@ def error(begun: np.ndarray, losses: Any) -> float:
     return float(np.max(np.abs(np.asarray(losses) - loss(1 / (1 + (1 / begun - 1) * np.exp(-T1))))))
 
 
+LIMIT_T1 = 10.0
+
+
+def limit(seed: Any) -> flowsim.Problem:
+    """The paper's limit of infinite width: 32 numbers, with words and a start of its own for every seed."""
+    samples, length, vocabulary = 36, 4, 32
+    task_key, start_key = jax.random.split(jax.random.key(seed))
+    task = flowsim.tasks.cooccurrence(samples=samples, length=length, vocabulary=vocabulary, key=task_key)
+    model = flowsim.models.InfiniteWidthTransformer(vocabulary=vocabulary)
+    return flowsim.Problem(flowsim.init.theory(length=length)(model, key=start_key), task)
+
+
+def limit_risk(G: Any, tokens: Any, labels: Any) -> np.ndarray:
+    """Its loss, from all members' G at the end: attention is uniform, so that F(X) is the sum of G over the words.
+
+    By NumPy: jaxlib 0.10.2 compiles a small matrix product that is summed wrongly on a CPU (jax-ml/jax, issue 39103).
+    """
+    scores = np.take_along_axis(np.asarray(G)[:, None], np.asarray(tokens), axis=2).sum(2)
+    return np.logaddexp(0, -np.asarray(labels) * scores).mean(1)
+
+
 class Rival(NamedTuple):
     """A package by its name on the index. `make`: from starts to what gives the ends at a tolerance, and its method."""
 

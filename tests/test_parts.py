@@ -75,6 +75,36 @@ def test_what_all_samples_share_is_not_counted():
     assert sizes[0] == sizes[1]
 
 
+def bits(tree):
+    return [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
+
+
+def gradient(problem):
+    return jax.jit(lambda p: problem.velocity(p))(problem.parameters)
+
+
+def test_a_gradient_in_parts_has_the_same_bits_again():
+    """Also of a problem made anew, by a program of its own: the parts are summed in one order."""
+    found = []
+    for _ in range(2):
+        x = problem(samples_at_once=7)
+        found.append(bits(gradient(x)))
+        jax.clear_caches()
+    assert found[0] == found[1]
+    assert bits(gradient(problem(samples_at_once="all"))) != found[0]  # another order of the sum is seen
+
+
+@pytest.mark.slow
+def test_a_run_in_parts_has_the_same_bits_again():
+    found = []
+    for _ in range(2):
+        result = flowsim.simulate(problem(samples_at_once=7), t1=0.5, rtol=1e-5, solver="tsit5")
+        assert result.status.ok
+        found.append((bits(result.parameters), bits(result.trajectory.values), result.solver.steps))
+        jax.clear_caches()
+    assert found[0] == found[1]
+
+
 @pytest.mark.slow
 def test_reductions_keep_the_parts():
     task = flowsim.tasks.cooccurrence(samples=12, length=4, vocabulary=9, key=jax.random.key(0))
