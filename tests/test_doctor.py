@@ -19,7 +19,7 @@ def test_every_line_that_is_wrong_has_a_remedy(capsys):
     names = {one["name"] for one in document["findings"]}
     assert names == {
         "flowsim", "versions", "compilation cache", "disk", "memory", "clusters", "devices", "float64", "TF32",
-        "threads", "float64 product",
+        "threads", "compiled sums", "float64 product",
     }  # fmt: skip
     assert document["status"] == "done"
     for one in document["findings"]:
@@ -54,6 +54,14 @@ def test_a_newer_version_is_a_note(monkeypatch):
     assert "jax 99.0 (tested up to" in system.versions().found
     assert system.versions().state == "note"
     assert "python -m pip install 'jax<=" in system.versions().remedy
+
+
+def test_a_compiler_that_computes_wrongly_is_an_error(monkeypatch):
+    assert device.compiled_sums().state == "ok"
+    monkeypatch.setattr(device, "_sums", lambda numbers: 1.01 * numbers.sum(1))
+    found = device.compiled_sums()
+    assert found.state == "error"
+    assert "another version of jax" in found.remedy
 
 
 def test_full_disk(monkeypatch):

@@ -5,10 +5,12 @@ import time
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .finding import Finding
 
 _SIDE, _REPEATS = 1024, 3
+_ROWS, _SMALL = 20_000, 5
 _SLOW = {"cpu": 5e9, "gpu": 2e11}  # flop/s of float64 below which something is wrong
 
 
@@ -71,5 +73,21 @@ def float64_product() -> Finding:
     return Finding("float64 product", "warning", text, remedy) if slow else Finding("float64 product", "ok", text)
 
 
+def compiled_sums() -> Finding:
+    """Products with a small matrix, summed: jaxlib 0.10.2 compiles them wrongly for CPUs (jax-ml/jax issue 39103)."""
+    with jax.enable_x64(True):
+        numbers = np.random.default_rng(0).normal(size=(_ROWS, _SMALL))
+        wrong = np.max(np.abs(np.asarray(_sums(numbers)) - numbers.sum(1)))
+    if wrong < 1e-9:
+        return Finding("compiled sums", "ok", "right")
+    remedy = "Install another version of jax and jaxlib: this one computes wrong numbers in silence."
+    return Finding("compiled sums", "error", f"wrong by {wrong:.2g}", remedy)
+
+
+@jax.jit
+def _sums(numbers):
+    return jnp.sum(numbers @ jnp.full((_SMALL, _SMALL), 1 / _SMALL), 1)
+
+
 LOOKS = (devices, double_precision, matrix_precision, threads)
-MEASUREMENTS = (float64_product,)
+MEASUREMENTS = (compiled_sums, float64_product)

@@ -15,7 +15,7 @@ from .._version import DISTRIBUTION, __version__
 from .finding import Finding
 
 TESTED = {  # the newest version that the whole test suite passed on
-    "jax": "0.10.2", "diffrax": "0.7.2", "equinox": "0.13.8", "optimistix": "0.1.0", "optax": "0.2.8", "numpy": "2.4.6",
+    "jax": "0.10.1", "diffrax": "0.7.2", "equinox": "0.13.8", "optimistix": "0.1.0", "optax": "0.2.8", "numpy": "2.4.6",
     "scipy": "1.17.1", "matplotlib": "3.11.2", "xarray": "2026.9.0", "pydantic": "2.14.4", "typer": "0.29.2",
 }  # fmt: skip
 _LITTLE_DISK, _LITTLE_MEMORY = 2e9, 2e9  # bytes
