@@ -11,7 +11,8 @@ from .versions.bounds import ROOT, lowest, requirements
 def test_everything_has_one_lower_bound():
     pins = lowest(requirements())
     assert len(pins) == len({pin.split("==")[0] for pin in pins}) > 25
-    assert "diffrax==" + str(next(r for r in requirements() if r.name == "diffrax").specifier).removeprefix(">=") in pins
+    declared = next(requirement for requirement in requirements() if requirement.name == "diffrax")
+    assert f"diffrax=={str(declared.specifier).removeprefix('>=')}" in pins
 
 
 @pytest.mark.parametrize("text", ["numpy", "numpy<3", "numpy>=2,>=1"])
