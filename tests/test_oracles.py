@@ -280,3 +280,15 @@ def test_effective_rank(values):
     share = np.array(values) / np.sum(values)
     expected = np.exp(entropy(share))
     np.testing.assert_allclose(probes.effective_rank(jnp.asarray(values)), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("samples", [60, 3000])
+def test_the_risk_of_the_limit_of_infinite_width(samples):
+    """Attention is uniform, so that F(X) is the sum of G over the words, however many samples are compiled at once."""
+    keys = jax.random.split(jax.random.key(0), 2)
+    task = flowsim.tasks.cooccurrence(samples=samples, length=5, vocabulary=32, key=keys[0])
+    model = flowsim.init.theory(length=5)(flowsim.models.InfiniteWidthTransformer(vocabulary=32), key=keys[1])
+    problem = flowsim.Problem(model, task)
+    scores = np.asarray(model.G)[np.asarray(task.tokens)].sum(1)
+    expected = np.logaddexp(0, -np.asarray(task.labels) * scores).mean()
+    assert float(eqx.filter_jit(problem.risk)(problem.parameters)) == pytest.approx(expected, rel=1e-12)
