@@ -168,7 +168,15 @@ def test_a_longer_run_goes_on_from_the_end():
     np.testing.assert_allclose(long.extend(t1=7.0).parameters, exact(7.0), atol=1e-8)
 
 
-def test_ctrl_c_waits_for_a_chunk_in_place():
+@pytest.fixture
+def session():
+    """Ctrl-C as Python has it in a session, whatever a test before this one has left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits_for_a_chunk_in_place(session):
     """It has the state's memory: nothing would be left of the run."""
     times, chunks = np.linspace(0.0, 4.0, 2000), []
 
