@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import flowsim
+from flowsim.config import load
+from flowsim.experiment import build
 from flowsim.sensitivities import families
+from flowsim.sensitivities.family import _same
 
 from .problems import reference
 
@@ -345,3 +348,19 @@ def test_a_probe_that_depends_on_nothing_has_no_derivative():
     s = flowsim.sensitivity(lambda eps: flowsim.Problem.from_loss(lambda x: 2.0 * x, eps), at=1.0, t1=1.0)
     assert not np.any(s.dataset.gradient_norm_derivative)
     np.testing.assert_allclose(s.dataset.loss_derivative, 2.0, rtol=1e-12)
+
+
+def test_the_families_of_the_experiment_pass_through_one_problem():
+    """They reach it by programs of their own, whose last bits differ."""
+    file = pathlib.Path(__file__).parent.parent / "experiments" / "sensitivities.yaml"
+    experiment = load(file)
+    built = build.problem(experiment, file.parent)
+    assert build.prepared(experiment, built, file.parent).plan.events
+
+
+def test_families_agree_to_rounding_only():
+    x, small = jnp.linspace(-1, 1, 7), jnp.zeros(3)
+    assert _same((x, small), (x * (1 + 1e-15), small))
+    assert not _same((x, small), (x * (1 + 1e-9), small))
+    assert not _same((x, small), (x, small + 1e-30))
+    assert not _same((x, small), (x[:-1], small))
