@@ -88,6 +88,7 @@ SYMMETRIC: tuple[str, ...] = ("exponential",)  # only for flows whose Jacobian i
 
 BY_KIND: dict[str, SolverInfo] = {solver.kind: solver for solver in SOLVERS}
 
+COMPENSATED = ("float32",)  # precisions in which a run adds up compensated if nothing is said
 # Whose steps are sums of slopes, so that they can be added up compensated: all that solve for nothing.
 COMPENSABLE: tuple[str, ...] = tuple(s.kind for s in SOLVERS if not s.implicit and s.kind not in SYMMETRIC)
 

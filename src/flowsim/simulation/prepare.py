@@ -35,7 +35,7 @@ class Settings:
 
     **Fields:** `rtol`, `atol`: None for those that suit the precision of the parameters. `certificate`: `solver` or
     `gram`, which evidence a certificate is made from. `t0`: the clock at the start. `compensated`: are the state's
-    roundings carried along? None: where its precision is below float64.
+    roundings carried along? None: in float32.
     """
 
     t1: float

@@ -1,6 +1,5 @@
 """What an event wants to know at its crossings, beside the probes."""
 
-import numpy as np
 from jaxtyping import Array
 
 from .. import _tree
@@ -19,4 +18,4 @@ def recorded(plan: Plan, number: int, clock: Clock, state: State) -> dict[str, f
     """The records of event `number` at a state, as numbers and lists that JSON can hold."""
     if not plan.events[number].records:
         return {}
-    return {name: np.asarray(x).tolist() for name, x in _tree.on_host(_measure(plan, number, clock, state)).items()}
+    return {name: x.tolist() for name, x in _tree.on_host(_measure(plan, number, clock, state)).items()}

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ..solver_names import COMPENSABLE
+from ..solver_names import COMPENSABLE, COMPENSATED
 from .dense import AbstractDense
 from .method import Method
 
@@ -106,11 +106,11 @@ class Compensated(diffrax.AbstractAdaptiveSolver):
 
 
 def compensates(kind: str, asked: bool | None, dtype: Any) -> bool:
-    """Does a method add up compensated? If nothing is asked for, in every precision below float64.
+    """Does a method add up compensated? If nothing is asked for, in float32.
 
     **Arguments:** `asked`: for a run, whose methods are not all able to.
     """
-    wanted = jnp.finfo(dtype).bits < 64 if asked is None else asked
+    wanted = jnp.dtype(dtype).name in COMPENSATED if asked is None else asked
     return wanted and kind in COMPENSABLE
 
 

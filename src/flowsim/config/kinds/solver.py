@@ -5,7 +5,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...solver_names import AUTO, BY_KIND, COMPENSABLE, DEFAULT_TOLERANCES, SMALLEST_RTOL, SOLVERS, SYMMETRIC
+from ...solver_names import (
+    AUTO,
+    BY_KIND,
+    COMPENSABLE,
+    COMPENSATED,
+    DEFAULT_TOLERANCES,
+    SMALLEST_RTOL,
+    SOLVERS,
+    SYMMETRIC,
+)
 from ..base import Positive, Whole, about
 from ..kind import Kind, kind, section_fields
 from ..remark import Remark
@@ -108,7 +117,7 @@ def filled(solver: Any, precision: str, start_size: float | None = None) -> Any:
         atol = min(atol, ratio * rtol * start_size)
     compensated = solver.compensated
     if compensated is None and solver.kind in ("auto", *COMPENSABLE):
-        compensated = precision != "float64"
+        compensated = precision in COMPENSATED
     return solver.model_copy(update={"rtol": rtol, "atol": solver.atol or atol, "compensated": compensated})
 
 
